@@ -1,0 +1,40 @@
+"""RecurrentGemma through MLX: a state of fixed size that can be copied, saved, rewound and resumed.
+
+>>> import rgmlx
+>>> model = rgmlx.load()                  # the embedded model; or a directory, or a repository
+>>> model.generate("Tell me a story about a fox")
+
+The names below are imported when first used, so that `import rgmlx` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load": "model",
+    "Model": "model",
+    "ModelConfig": "config",
+    "State": "state",
+    "Chat": "chat",
+    "Sampling": "sampling",
+    "RgmlxError": "errors",
+}
+__all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "__version__", "load"]
+
+if TYPE_CHECKING:
+    from .chat import Chat
+    from .config import ModelConfig
+    from .errors import RgmlxError
+    from .model import Model, load
+    from .sampling import Sampling
+    from .state import State
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rgmlx' has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,141 @@
+"""From a directory of safetensors to a network with weights, checked on the way.
+
+Reads Hugging Face checkpoints (one file, or shards with an index) and mlx-lm conversions, quantized
+or not. Before anything is computed, every tensor has been compared with what the configuration asks
+for by name and shape, and every value found finite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx.utils import tree_flatten
+
+from .config import ModelConfig
+from .errors import CheckpointError
+from .files import load_arrays, read_header
+from .network import RecurrentGemma, stays_float32
+
+INDEX = "model.safetensors.index.json"
+_QUANTIZED_PARTS = ("weight", "scales", "biases")
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a checkpoint directory.
+
+    Raises:
+        CheckpointError: there are none, the index is damaged or names a file that is missing or
+            lies outside the directory.
+    """
+    index = directory / INDEX
+    if not index.is_file():
+        files = sorted(directory.glob("model*.safetensors")) or sorted(directory.glob("*.safetensors"))
+        if not files:
+            raise CheckpointError(f"{directory} holds no .safetensors file: download or convert the model again")
+        return files
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        inside = [n for n in names if Path(n).name == n]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"{index} is damaged: download or convert the model again") from None
+    if len(inside) < len(names) or not names:
+        bad = next((n for n in names if n not in inside), "nothing")
+        raise CheckpointError(f"{index} names {bad!r}, which is not a file of its own directory: refused")
+    for name in names:
+        if not (directory / name).is_file():
+            raise CheckpointError(f"the shard {directory / name} is missing: download the model again")
+    return [directory / n for n in names]
+
+
+def read_weights(directory: Path) -> dict[str, mx.array]:
+    """All tensors of a checkpoint, still on the disk. Raises CheckpointError."""
+    files = weight_files(directory)
+    for path in files:
+        read_header(path, CheckpointError)
+    weights: dict[str, mx.array] = {}
+    for path in files:
+        weights |= load_arrays(path, CheckpointError)[0]
+    return weights
+
+
+def build(config: ModelConfig, weights: Mapping[str, mx.array], network: RecurrentGemma, dtype: mx.Dtype) -> None:
+    """Puts a checkpoint's tensors into a fresh network, in the compute dtype, and checks them.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, misshapen or not finite; it is named.
+    """
+    weights = network.sanitize(dict(weights))
+    if not config.tie_word_embeddings and "lm_head.weight" not in weights:
+        raise CheckpointError("config.json says that the head is not tied to the embedding, but lm_head.weight is missing")
+    if any(name.endswith(".scales") for name in weights):
+        _quantize(config, network, weights)
+    expected = {name: p.shape for name, p in tree_flatten(network.parameters())}
+    for name, shape in expected.items():
+        if name not in weights:
+            raise CheckpointError(f"the tensor {name} is missing: download or convert the model again")
+        if weights[name].shape != shape:
+            raise CheckpointError(f"the tensor {name} has shape {weights[name].shape}, config.json asks for {shape}")
+    if extra := sorted(set(weights) - set(expected)):
+        raise CheckpointError(f"the tensor {extra[0]} is not part of this architecture ({len(extra)} such tensors)")
+
+    def cast(name: str, w: mx.array) -> mx.array:
+        if not mx.issubdtype(w.dtype, mx.floating):
+            return w
+        return w.astype(mx.float32 if stays_float32(name) else dtype)
+
+    cast_weights = {name: cast(name, w) for name, w in weights.items()}
+    network.load_weights(list(cast_weights.items()))
+    floats = [(n, w) for n, w in cast_weights.items() if mx.issubdtype(w.dtype, mx.floating)]
+    mx.eval(network.parameters())
+    finite = mx.stack([mx.isfinite(w).all() for _, w in floats]).tolist()
+    if not all(finite):
+        name = floats[finite.index(False)][0]
+        raise CheckpointError(f"the tensor {name} holds NaN or infinite values: download or convert the model again")
+
+
+def _quantize(config: ModelConfig, network: RecurrentGemma, weights: Mapping[str, mx.array]) -> None:
+    """Replaces the modules that the checkpoint stores quantized, as mlx-lm writes them."""
+    settings = config.quantization
+    if settings is None:
+        raise CheckpointError("the weights are quantized, but config.json has no 'quantization': convert the model again")
+
+    def choose(path: str, module: nn.Module) -> bool | dict[str, Any]:
+        if f"{path}.scales" not in weights:
+            return False
+        if not hasattr(module, "to_quantized"):
+            raise CheckpointError(f"the tensor {path}.scales belongs to a layer that can't be quantized")
+        own = settings.get(path, settings)
+        return {k: own[k] for k in ("group_size", "bits", "mode") if own.get(k) is not None}
+
+    try:
+        nn.quantize(network, class_predicate=choose)
+    except (ValueError, RuntimeError, TypeError) as e:
+        raise CheckpointError(f"config.json's quantization does not fit this model: {e}") from None
+
+
+def fingerprint(weights: Mapping[str, mx.array]) -> str:
+    """A short hash of a set of tensors: names, shapes, dtypes and 64 values spread over each.
+
+    Reading every byte of a large model would take seconds; any training changes these values.
+    """
+    digest, samples = hashlib.blake2b(digest_size=12), []
+    for name in sorted(weights):
+        w = weights[name]
+        digest.update(f"{name} {w.dtype} {w.shape}\n".encode())
+        flat = w.reshape(-1)
+        samples.append(flat[:: max(1, flat.size // 64)][:64].view(mx.uint8))
+    if samples:
+        digest.update(np.array(mx.concatenate(samples)).tobytes())
+    return digest.hexdigest()
+
+
+def disk_bytes(directory: Path) -> int:
+    """Bytes of the weight files."""
+    return sum(p.stat().st_size for p in weight_files(directory))

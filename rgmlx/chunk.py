@@ -1,0 +1,128 @@
+"""What the host works out once for a chunk of tokens, shared by all layers.
+
+    shapes   B batch   T time   R ring slots (window + 1)   W window   K conv width
+
+Rotary angles, who sees whom, where keys go in the ring buffer, and which steps are padding. All of
+it depends on positions only, which are Python integers and exact for ever; what reaches the device
+is small and relative. A ring slot holds the key of position p at p mod R, so it never moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+import numpy as np
+
+from .config import ATTENTION, ModelConfig
+from .rope import Rotary
+
+_NEVER = -(2**30)  # relative position of a ring slot that holds nothing yet
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The plan of one forward pass. Arrays are on the device; None means "not needed"."""
+
+    cos: mx.array  # float32 [B, 1, T, rotary_dim / 2]
+    sin: mx.array
+    first: mx.array | None = None  # bool [B, T, 1]: the first step of a sequence
+    valid: mx.array | None = None  # bool [B, T, 1]: not padding
+    conv_take: mx.array | None = None  # int32 [B, K-1, 1]: the next conv tail, of a ragged batch
+    ring_take: mx.array | None = None  # int32 [B, 1, R, 1]: the next ring, out of ring + new keys
+    slot: mx.array | None = None  # one step: int32 [1] when all rows share it, else [B, 1, 1, 1]
+    mask: mx.array | str | None = None  # what mx.fast.scaled_dot_product_attention takes
+    reads_ring: bool = False  # keys are ring + new ones (else the new ones alone)
+    reads_ring_after_write: bool = False  # one step: keys are the ring, the new one included
+
+    def write_ring(self, ring: mx.array, new: mx.array) -> mx.array:
+        """The ring [B, G, R, E] with the chunk's keys or values [B, G, T, E] in their slots."""
+        if self.slot is not None and self.slot.ndim == 1:
+            return mx.slice_update(ring, new, self.slot, axes=(2,))
+        if self.slot is not None:
+            index = mx.broadcast_to(self.slot, new.shape)
+            return mx.put_along_axis(ring, index, new, axis=2)
+        assert self.ring_take is not None
+        return mx.take_along_axis(mx.concatenate([ring, new], axis=2), self.ring_take, axis=2)
+
+    def split(self) -> tuple[ChunkForm, list[mx.array]]:
+        """A hashable form and the arrays, so that a compiled step can take the arrays as inputs."""
+        names = [n for n in self.__dataclass_fields__ if isinstance(getattr(self, n), mx.array)]
+        rest = tuple((n, getattr(self, n)) for n in self.__dataclass_fields__ if n not in names)
+        return ChunkForm(tuple(names), rest), [getattr(self, n) for n in names]
+
+
+class ChunkForm(NamedTuple):
+    """A `Chunk` without its arrays."""
+
+    names: tuple[str, ...]
+    rest: tuple[tuple[str, Any], ...]
+
+    def join(self, arrays: Sequence[mx.array]) -> Chunk:
+        return Chunk(**dict(zip(self.names, arrays, strict=True)), **dict(self.rest))
+
+
+def _angles(rotary: Rotary, positions: Sequence[int], time: int) -> dict[str, mx.array]:
+    cos, sin = rotary.cos_sin(positions, time)
+    return {"cos": mx.array(cos[:, None]), "sin": mx.array(sin[:, None])}
+
+
+def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int]) -> Chunk:
+    """The plan of one token a row: write its key into the ring, attend to the ring."""
+    ring = config.ring_size
+    fields: dict[str, Any] = _angles(rotary, positions, 1)
+    fields["first"] = mx.array([[[p == 0]] for p in positions])
+    if ATTENTION in config.layer_types:
+        slots = [p % ring for p in positions]
+        shared = len(set(slots)) == 1
+        fields["slot"] = mx.array(slots[:1] if shared else [[[[s]]] for s in slots], mx.int32)
+        filled = [min(p + 1, ring) for p in positions]
+        if min(filled) < ring:
+            fields["mask"] = mx.array(np.arange(ring) < np.array(filled)[:, None, None, None])
+        fields["reads_ring_after_write"] = True
+    return Chunk(**fields)
+
+
+def plan_chunk(
+    config: ModelConfig, rotary: Rotary, positions: Sequence[int], time: int, lengths: Sequence[int] | None
+) -> Chunk:
+    """The plan of `time` tokens a row, of which `lengths` count (None: all of them)."""
+    fields: dict[str, Any] = _angles(rotary, positions, time)
+    if 0 in positions:
+        first = np.zeros((len(positions), time, 1), dtype=bool)
+        first[[i for i, p in enumerate(positions) if p == 0], 0] = True
+        fields["first"] = mx.array(first)
+    counts = np.full(len(positions), time) if lengths is None else np.array(lengths)
+    if lengths is not None:
+        fields["valid"] = mx.array(np.arange(time)[None, :, None] < counts[:, None, None])
+        tail = np.arange(config.conv1d_width - 1)
+        fields["conv_take"] = mx.array((counts[:, None] + tail)[..., None].astype(np.int32))
+    if ATTENTION in config.layer_types:
+        fields |= _plan_attention(config, positions, time, counts)
+    return Chunk(**fields)
+
+
+def _plan_attention(config: ModelConfig, positions: Sequence[int], time: int, counts: np.ndarray) -> dict[str, Any]:
+    ring, window = config.ring_size, config.attention_window_size
+    slots = np.arange(ring)
+    # Slot s holds the newest position q <= end-1 with q = s mod R; `back` counts from there.
+    ends = np.array([(p + int(c) - 1) % ring for p, c in zip(positions, counts, strict=True)])
+    back = (ends[:, None] - slots) % ring
+    take = np.where(back < counts[:, None], ring + counts[:, None] - 1 - back, slots)
+    fields: dict[str, Any] = {"ring_take": mx.array(take.astype(np.int32)[:, None, :, None])}
+
+    steps = mx.arange(time)
+    if not any(positions):  # nothing before this chunk
+        if time <= ring:
+            return fields | {"mask": "causal"}
+        ages = steps[:, None] - steps
+        return fields | {"mask": (ages >= 0) & (ages <= window)}
+    starts = np.array([(p - 1) % ring for p in positions])
+    behind = (starts[:, None] - slots) % ring  # slot s holds position p-1-behind, if that is >= 0
+    held = behind < np.array([min(p, ring) for p in positions])[:, None]
+    relative = mx.array(np.where(held, -1 - behind, _NEVER).astype(np.int32))
+    relative = mx.concatenate([relative, mx.broadcast_to(steps, (len(positions), time))], axis=1)
+    ages = steps[None, :, None] - relative[:, None, :]
+    return fields | {"mask": ((ages >= 0) & (ages <= window))[:, None], "reads_ring": True}

@@ -1,0 +1,101 @@
+"""Safetensors files, read with suspicion and written atomically.
+
+Reading checks the header and the file's length before MLX maps a byte, because a truncated file
+would otherwise surface much later as garbage. Writing goes beside the target, is flushed to the
+disk and then renamed, so that a crash or a full disk leaves the old file as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from .errors import RgmlxError
+
+_MAX_HEADER = 100_000_000  # as the safetensors library
+
+
+def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensor table and the metadata of a safetensors file.
+
+    Returns:
+        `{name: {"dtype", "shape", "data_offsets"}}` and the `__metadata__` strings.
+
+    Raises:
+        error: the file is missing, truncated or not a safetensors file; the sentence names it.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as f:
+            start = f.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+            if not 2 <= length <= min(_MAX_HEADER, size - 8):
+                raise error(f"{path} is truncated or not a safetensors file: download or write it again")
+            header = json.loads(f.read(length))
+        metadata = header.pop("__metadata__", {})
+        end = max((t["data_offsets"][1] for t in header.values()), default=0)
+    except OSError as e:
+        raise error(f"{path} can't be read: {e.strerror or e}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise error(f"{path} has a damaged header: download or write it again") from None
+    if size < 8 + length + end:
+        missing = 8 + length + end - size
+        raise error(f"{path} is truncated ({missing:,} bytes are missing): download or write it again")
+    return header, metadata
+
+
+def load_arrays(path: Path, error: type[RgmlxError]) -> tuple[dict[str, mx.array], dict[str, str]]:
+    """All tensors of a safetensors file and its metadata; the header is checked first."""
+    _, metadata = read_header(path, error)
+    try:
+        arrays = mx.load(str(path), format="safetensors")
+    except (RuntimeError, ValueError) as e:
+        raise error(f"{path} can't be read: {e}") from None
+    assert isinstance(arrays, dict)
+    return arrays, metadata
+
+
+def save_arrays(
+    path: Path, arrays: Mapping[str, mx.array], metadata: Mapping[str, str], error: type[RgmlxError]
+) -> None:
+    """Writes a safetensors file: beside the target, flushed, then renamed over it.
+
+    Raises:
+        error: the disk is full or the directory can't be written; nothing is left behind.
+    """
+    mx.eval(list(arrays.values()))
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".safetensors", dir=path.parent)
+        with os.fdopen(fd, "wb") as f:
+            mx.save_safetensors(f, dict(arrays), dict(metadata))
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+        temporary = None
+        _sync_directory(path.parent)
+    except (OSError, RuntimeError) as e:
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
+        raise error(f"{path} can't be written: {reason}; nothing was changed") from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _sync_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can; the rename itself is atomic
+        fd = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

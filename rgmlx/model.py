@@ -1,0 +1,230 @@
+"""`rgmlx.Model`: the network with its tokenizer, and the calls that most programs need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_flatten
+
+from . import checkpoint, hub
+from .config import DTYPES, ModelConfig
+from .engine import Generation, check_ids, generate_batch, prefill
+from .errors import RgmlxError, TokenizerError
+from .network import RecurrentGemma
+from .sampling import Sampling
+from .state import State
+from .tokenizer import Detokenizer, Tokenizer, as_ids
+
+if False:  # for type checkers; chat is a layer above and imported on use
+    from .chat import Chat  # type: ignore[unreachable]
+
+
+class Model(RecurrentGemma):
+    """RecurrentGemma with text. `rgmlx.load` makes one; it is an `mlx.nn.Module` as well.
+
+    Attributes:
+        config: the shapes, a `ModelConfig`.
+        tokenizer: None for a directory without one; then only the text methods refuse.
+        directory: where the weights came from, None for a model made from a config.
+    """
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(config)
+        self.tokenizer = tokenizer
+        self.directory: Path | None = None
+        self._weights_fingerprint: str | None = None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a saved state must match: weights, quantization, tokenizer and dtype."""
+        if self._weights_fingerprint is None:
+            self._weights_fingerprint = checkpoint.fingerprint(dict(tree_flatten(self.parameters())))
+        quantization = self.config.quantization
+        return {
+            "weights": self._weights_fingerprint,
+            "quantization": "none" if quantization is None else f"{quantization['bits']} bits",
+            "tokenizer": self.tokenizer.fingerprint if self.tokenizer else "none",
+            "dtype": str(self.compute_dtype).removeprefix("mlx.core."),
+        }
+
+    def new_state(self, batch_size: int = 1) -> State:
+        """A fresh state; its size never changes. Raises RgmlxError for a batch_size below 1."""
+        if batch_size < 1:
+            raise RgmlxError(f"batch_size must be 1 or more, not {batch_size}")
+        state = State(self, batch_size)
+        mx.eval(state.arrays())
+        return state
+
+    def logits(self, token_ids: Any, state: State | None = None) -> mx.array:
+        """The logits after every token.
+
+        Args:
+            token_ids: array-like of integers [B, T].
+            state: advanced in place by T tokens; None starts from a fresh one.
+
+        Returns:
+            float32 [B, T, vocabulary].
+
+        Raises:
+            RgmlxError: wrong shape, or an id outside the vocabulary.
+        """
+        ids = np.array(token_ids)
+        if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
+            raise RgmlxError(f"token_ids must be whole numbers of shape [batch, time], not {ids.dtype} {ids.shape}")
+        rows = ids.tolist()
+        for row in rows:
+            check_ids(self, row)
+        state = self.new_state(len(rows)) if state is None else state
+        if state.batch_size != len(rows):
+            raise RgmlxError(f"the state has {state.batch_size} rows, token_ids has {len(rows)}")
+        hidden = self.advance(mx.array(ids.astype(np.int32)), state)
+        state.remember(rows)
+        mx.eval(state.arrays())
+        return self.head(hidden)
+
+    # --- text -----------------------------------------------------------------------------
+
+    def _text(self) -> Tokenizer:
+        if self.tokenizer is None:
+            where = self.directory or "this model"
+            raise TokenizerError(f"{where} has no tokenizer.model or tokenizer.json: copy one there to use text")
+        return self.tokenizer
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int | None = None,
+        raw: bool = False,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> Iterator[str]:
+        """Generates text piece by piece, each piece whole characters.
+
+        Args:
+            prompt: text, sent as a user's turn; or token ids, used as they are.
+            max_tokens: None goes on until the model ends its turn.
+            raw: complete the text instead of answering it.
+            state: continue from here (advanced in place); None starts afresh.
+            **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
+                frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`.
+
+        Raises:
+            RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.
+        """
+        tokenizer = self._text()
+        run = Generation(
+            self,
+            self.new_state() if state is None else state,
+            as_ids(prompt, tokenizer, raw),
+            sampling=make_sampling(sampling),
+            max_tokens=max_tokens,
+            stop_ids=self.stop_ids,
+        )
+        return _decode(tokenizer, run)
+
+    def generate(self, prompt: str | Sequence[int], *, max_tokens: int | None = None, **options: Any) -> str:
+        """The whole text of `stream`, which describes the arguments."""
+        return "".join(self.stream(prompt, max_tokens=max_tokens, **options))
+
+    def batch(
+        self,
+        prompts: Sequence[str | Sequence[int]],
+        *,
+        max_tokens: int | None = None,
+        raw: bool = False,
+        **sampling: Any,
+    ) -> list[str]:
+        """Answers several prompts at once; each gets exactly what `generate` would give it alone.
+
+        Raises:
+            RgmlxError: as `stream`.
+        """
+        tokenizer = self._text()
+        ids = [as_ids(p, tokenizer, raw) for p in prompts]
+        if not ids:
+            return []
+        detokenizers = [Detokenizer(tokenizer) for _ in ids]
+        texts: list[list[str]] = [[] for _ in ids]
+        for row, token in generate_batch(
+            self,
+            self.new_state(len(ids)),
+            ids,
+            sampling=make_sampling(sampling),
+            max_tokens=max_tokens,
+            stop_ids=self.stop_ids,
+        ):
+            texts[row].append(detokenizers[row].add(token))
+        return ["".join(t) + d.finish() for t, d in zip(texts, detokenizers, strict=True)]
+
+    def chat(self, system: str | None = None, **sampling: Any) -> Chat:
+        """A conversation with this model. Raises TokenizerError for a model that can't chat."""
+        from .chat import Chat
+
+        return Chat(self, system, **sampling)
+
+    def read(self, text: str, state: State) -> int:
+        """Reads plain text into a state (`<bos>` first when it is fresh); returns the tokens read."""
+        tokenizer = self._text()
+        start = [] if state.position else [tokenizer.bos or 0]
+        return prefill(self, state, [start + tokenizer.encode(text)])
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end a reply: the config's, `<eos>` and `<end_of_turn>`."""
+        own = self.tokenizer.stop_ids if self.tokenizer else frozenset()
+        return frozenset(self.config.eos_token_ids) | own
+
+
+def _decode(tokenizer: Tokenizer, run: Generation) -> Iterator[str]:
+    detokenizer = Detokenizer(tokenizer)
+    for token in run:
+        if piece := detokenizer.add(token):
+            yield piece
+    if piece := detokenizer.finish():
+        yield piece
+
+
+def make_sampling(options: dict[str, Any]) -> Sampling:
+    """Sampling settings from keywords. Raises RgmlxError for one that does not exist."""
+    known = Sampling.__dataclass_fields__
+    if unknown := sorted(set(options) - set(known)):
+        raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(known)}")
+    return Sampling(**options)
+
+
+def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = None) -> Model:
+    """Loads a model.
+
+    Args:
+        name_or_path: `demo` (the embedded model), a directory, or a Hugging Face repository.
+        dtype: compute dtype, `float32`, `bfloat16` or `float16`. None takes the checkpoint's on a
+            GPU, and float32 on a CPU, where the 16-bit products are many times slower.
+
+    Raises:
+        RgmlxError: a subclass whose sentence says what is wrong and what to do.
+    """
+    directory = hub.resolve(name_or_path)
+    config = ModelConfig.from_file(directory / "config.json")
+    tokenizer = Tokenizer.from_directory(directory)
+    if dtype is None:
+        wanted = config.dtype if mx.default_device() == mx.gpu else "float32"
+    else:
+        wanted = str(dtype).removeprefix("mlx.core.")
+    if wanted not in DTYPES:
+        raise RgmlxError(f"dtype '{wanted}' is not one of {', '.join(DTYPES)}")
+    if tokenizer is not None and len(tokenizer) > config.vocab_size:
+        raise TokenizerError(
+            f"{tokenizer.path} has {len(tokenizer):,} pieces and the model {config.vocab_size:,}: they don't belong together"
+        )
+    model = Model(config, tokenizer)
+    weights = checkpoint.read_weights(directory)
+    checkpoint.build(config, weights, model, getattr(mx, wanted))
+    model._weights_fingerprint = checkpoint.fingerprint(weights)
+    model.directory = directory
+    model.eval()
+    return model

@@ -1,0 +1,347 @@
+"""RecurrentGemma, top to bottom, in plain MLX operations.
+
+    shapes   B batch   T time   D hidden_size   L lru_width   H heads   G kv heads   E head_dim
+             R ring slots (window + 1)   K conv width   V vocabulary
+
+    tokens [B, T] -> embedding * sqrt(D) -> N blocks -> norm -> logits [B, T, V]
+    block:  x + temporal(norm(x)), then  x + mlp(norm(x))        temporal: recurrent or local attention
+
+The network knows token ids and states, nothing of text. Precision: matrix products run in the
+compute dtype; norms, gates, recurrence, rotary angles, the residual stream and the logits in
+float32. Parameter names are those of Hugging Face and mlx-lm, so either's weights load.
+Arithmetic: DeepMind's `recurrentgemma`; where implementations differ, its choice is taken (a token
+attends to itself and `window` tokens before it; eps 1e-6; the embedding scale rounded to bfloat16).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from .chunk import Chunk, plan_chunk, plan_step
+from .config import ATTENTION, ModelConfig
+from .recurrence import rg_lru
+from .rope import Rotary
+from .state import State, empty_layer
+
+Pair = tuple[mx.array, mx.array]
+
+# Parameters that stay float32 in every model: what follows the sigmoids, and the norms.
+FLOAT32_PARAMETERS = ("norm.weight", "recurrent_param", "gate_bias", "conv_1d.weight", "conv_1d.bias")
+
+
+def stays_float32(name: str) -> bool:
+    """Whether a parameter is kept in float32 whatever the compute dtype."""
+    return name.endswith(FLOAT32_PARAMETERS)
+
+
+class RMSNorm(nn.Module):
+    """x * rsqrt(mean(x^2) + eps) * (1 + weight), in float32, then cast to `dtype`."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = mx.zeros((width,))
+        self.eps = eps
+
+    def __call__(self, x: mx.array, dtype: mx.Dtype) -> mx.array:
+        return (mx.fast.rms_norm(x, None, self.eps) * (1.0 + self.weight)).astype(dtype)
+
+
+class Conv1d(nn.Module):
+    """Depthwise causal convolution; weight [L, K, 1], bias [L]."""
+
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = mx.zeros((width, kernel, 1))
+        self.bias = mx.zeros((width,))
+
+    def __call__(self, x: mx.array, tail: mx.array, chunk: Chunk) -> Pair:
+        """x [B, T, L] and the K-1 inputs before it -> float32 [B, T, L] and the next tail."""
+        kernel, time = self.weight.shape[1], x.shape[1]
+        x = mx.concatenate([tail, x], axis=1)
+        if time == 1:
+            y = (x * self.weight[:, :, 0].T).sum(axis=1, keepdims=True) + self.bias
+        else:  # K shifted products: no im2col, and fused on a GPU
+            y = self.bias
+            for k in range(kernel):
+                y = y + x[:, k : k + time] * self.weight[:, k, 0]
+        if chunk.conv_take is None:
+            tail = x[:, time:]
+        else:
+            tail = mx.take_along_axis(x, chunk.conv_take, axis=1)
+        # A slice would keep the whole chunk alive.
+        return y, mx.contiguous(tail)
+
+
+class RGLRU(nn.Module):
+    """The parameters of the recurrence: Lambda and two block-diagonal gates."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        heads, block = config.num_attention_heads, config.gate_block
+        self.recurrent_param = mx.zeros((config.lru_width,))
+        self.input_gate_weight = mx.zeros((heads, block, block))
+        self.input_gate_bias = mx.zeros((heads, block))
+        self.recurrent_gate_weight = mx.zeros((heads, block, block))
+        self.recurrent_gate_bias = mx.zeros((heads, block))
+
+    def __call__(self, x: mx.array, h: mx.array, chunk: Chunk, dtype: mx.Dtype) -> Pair:
+        """x float32 [B, T, L], h float32 [B, L] -> all states [B, T, L] and the last one."""
+        blocks = x.astype(dtype).reshape(*x.shape[:2], *self.input_gate_bias.shape).swapaxes(1, 2)
+
+        def gate(weight: mx.array, bias: mx.array) -> mx.array:
+            return ((blocks @ weight).swapaxes(1, 2) + bias).reshape(x.shape)
+
+        return rg_lru(
+            x,
+            gate(self.input_gate_weight, self.input_gate_bias),
+            gate(self.recurrent_gate_weight, self.recurrent_gate_bias),
+            self.recurrent_param,
+            h,
+            chunk.first,
+            chunk.valid,
+        )
+
+
+class RecurrentBlock(nn.Module):
+    """out( gelu(y) * RG-LRU(conv(x)) )."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        d, w = config.hidden_size, config.lru_width
+        self.linear_y = nn.Linear(d, w)
+        self.linear_x = nn.Linear(d, w)
+        self.linear_out = nn.Linear(w, d)
+        self.conv_1d = Conv1d(w, config.conv1d_width)
+        self.rg_lru = RGLRU(config)
+
+    def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[mx.array, Pair]:
+        conv, h = state
+        dtype = x.dtype
+        y = nn.gelu_approx(self.linear_y(x).astype(mx.float32))
+        z, conv = self.conv_1d(self.linear_x(x), conv, chunk)
+        z, h = self.rg_lru(z, h, chunk, dtype)
+        return self.linear_out((y * z).astype(dtype)), (conv, h)
+
+
+def rotate(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
+    """Rotary embedding of the first 2 * cos.shape[-1] dimensions of x [B, heads, T, E], half-split."""
+    half = cos.shape[-1]
+    a, b = x[..., :half].astype(mx.float32), x[..., half : 2 * half].astype(mx.float32)
+    parts = [(a * cos - b * sin).astype(x.dtype), (b * cos + a * sin).astype(x.dtype)]
+    if 2 * half < x.shape[-1]:
+        parts.append(x[..., 2 * half :])
+    return mx.concatenate(parts, axis=-1)
+
+
+class LocalAttention(nn.Module):
+    """Sliding-window multi-query attention over a ring buffer of window + 1 keys."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        d, e, bias = config.hidden_size, config.head_dim, config.attention_bias
+        self.heads, self.kv_heads, self.head_dim = config.num_attention_heads, config.num_key_value_heads, e
+        self.q_proj = nn.Linear(d, self.heads * e, bias=bias)
+        self.k_proj = nn.Linear(d, self.kv_heads * e, bias=bias)
+        self.v_proj = nn.Linear(d, self.kv_heads * e, bias=bias)
+        self.o_proj = nn.Linear(self.heads * e, d, bias=True)
+
+    def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[mx.array, Pair]:
+        batch, time, _ = x.shape
+
+        def split(y: mx.array, heads: int) -> mx.array:
+            return y.reshape(batch, time, heads, self.head_dim).swapaxes(1, 2)
+
+        q = rotate(split(self.q_proj(x), self.heads), chunk.cos, chunk.sin)
+        k = rotate(split(self.k_proj(x), self.kv_heads), chunk.cos, chunk.sin)
+        v = split(self.v_proj(x), self.kv_heads)
+        keys, values = (chunk.write_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
+        if chunk.reads_ring_after_write:
+            k, v = keys, values
+        elif chunk.reads_ring:
+            k, v = mx.concatenate([state[0], k], axis=2), mx.concatenate([state[1], v], axis=2)
+        y = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=chunk.mask)
+        return self.o_proj(y.swapaxes(1, 2).reshape(batch, time, -1)), (keys, values)
+
+
+class MLP(nn.Module):
+    """down( gelu(gate(x)) * up(x) )."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.mlp_width)
+        self.up_proj = nn.Linear(config.hidden_size, config.mlp_width)
+        self.down_proj = nn.Linear(config.mlp_width, config.hidden_size)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        gate = nn.gelu_approx(self.gate_proj(x).astype(mx.float32))
+        return self.down_proj((gate * self.up_proj(x)).astype(x.dtype))
+
+
+class Block(nn.Module):
+    """One residual block: temporal mixing, then the MLP. The residual stream is float32."""
+
+    def __init__(self, config: ModelConfig, kind: str) -> None:
+        super().__init__()
+        self.temporal_pre_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.temporal_block = LocalAttention(config) if kind == ATTENTION else RecurrentBlock(config)
+        self.channel_pre_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp_block = MLP(config)
+
+    def __call__(self, x: mx.array, state: Pair, chunk: Chunk, dtype: mx.Dtype) -> tuple[mx.array, Pair]:
+        y, state = self.temporal_block(self.temporal_pre_norm(x, dtype), state, chunk)
+        x = x + y
+        return x + self.mlp_block(self.channel_pre_norm(x, dtype)), state
+
+
+class Griffin(nn.Module):
+    """Embedding, blocks and final norm."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = [Block(config, kind) for kind in config.layer_types]
+        self.final_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        # Trained with the factor rounded to bfloat16, so it is rounded in every dtype (2B: 50.5).
+        scale = mx.array(math.sqrt(config.hidden_size)).astype(mx.bfloat16).item()
+        self.embed_scale = float(scale) if config.embeddings_scale_by_sqrt_dim else 1.0
+
+    def __call__(
+        self, tokens: mx.array, states: Sequence[Pair], chunk: Chunk, dtype: mx.Dtype
+    ) -> tuple[mx.array, list[Pair]]:
+        x = self.embed_tokens(tokens).astype(mx.float32) * self.embed_scale
+        new = []
+        for block, state in zip(self.layers, states, strict=True):
+            x, state = block(x, state, chunk, dtype)
+            new.append(state)
+        return self.final_norm(x, dtype), new
+
+
+class RecurrentGemma(nn.Module):
+    """The network with its head, a drop-in for mlx-lm's class (`rgmlx.mlx_lm` says how)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model_type = "recurrent_gemma"
+        self.model = Griffin(config)
+        if not config.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self._rotary = Rotary(config.rotary_dim, config.rope_theta)
+        self._compiled: dict[Any, Any] = {}
+
+    # --- what a token loop needs ----------------------------------------------------------
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        return self.model.layers
+
+    @property
+    def compute_dtype(self) -> mx.Dtype:
+        """The dtype of matrix products: that of the gates, which are never quantized, or of a Linear."""
+        embedding = self.model.embed_tokens
+        return embedding.scales.dtype if "scales" in embedding else embedding.weight.dtype
+
+    def advance(self, tokens: mx.array, state: State, lengths: Sequence[int] | None = None) -> mx.array:
+        """Consumes tokens: moves the state forward and returns what the head needs.
+
+        Args:
+            tokens: integer array [B, T].
+            state: advanced in place by T tokens, or by `lengths` tokens.
+            lengths: how many tokens of each row count; the rest is padding on the right.
+
+        Returns:
+            The normed outputs [B, T, D] in the compute dtype; padding rows are meaningless.
+        """
+        batch, time = tokens.shape
+        dtype = self.compute_dtype
+        if time == 1 and lengths is None:
+            chunk = plan_step(self.config, self._rotary, state.positions)
+            hidden, state.layers = self._step(tokens, state.layers, chunk, dtype)
+            state.hidden = hidden[:, 0]
+        else:
+            chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths)
+            hidden, state.layers = self.model(tokens, state.layers, chunk, dtype)
+            if lengths is None:
+                state.hidden = mx.contiguous(hidden[:, -1])
+            else:
+                counts = mx.array(list(lengths), mx.int32)[:, None]
+                last = mx.take_along_axis(hidden, mx.maximum(counts - 1, 0)[..., None], axis=1)[:, 0]
+                state.hidden = mx.where(counts > 0, last, state.hidden)
+        for row in range(batch):
+            state.positions[row] += time if lengths is None else lengths[row]
+        return hidden
+
+    def head(self, hidden: mx.array) -> mx.array:
+        """Normed outputs [..., D] -> logits, float32 [..., V], soft-capped."""
+        if "lm_head" in self:
+            logits = self.lm_head(hidden)
+        else:
+            logits = self.model.embed_tokens.as_linear(hidden)
+        logits = logits.astype(mx.float32)
+        cap = self.config.logits_soft_cap
+        return mx.tanh(logits / cap) * cap if cap else logits
+
+    def _step(
+        self, tokens: mx.array, states: list[Pair], chunk: Chunk, dtype: mx.Dtype
+    ) -> tuple[mx.array, list[Pair]]:
+        """One token a row. On a GPU the whole step is compiled: its cost is the number of launches.
+
+        On a CPU each fused kernel would cost half a second of g++ at the first reply.
+        """
+        if self.training or mx.default_device() != mx.gpu:
+            return self.model(tokens, states, chunk, dtype)
+        form, arrays = chunk.split()
+        step = self._compiled.get(form)
+        if step is None:
+
+            def run(tokens: mx.array, states: list[Pair], arrays: list[mx.array]) -> tuple[mx.array, list[Pair]]:
+                return self.model(tokens, states, form.join(arrays), dtype)
+
+            step = self._compiled[form] = mx.compile(run)
+        return step(tokens, states, arrays)
+
+    def update(self, *args: Any, **kwargs: Any) -> nn.Module:
+        """As `nn.Module.update`; a compiled step holds the old weights and is dropped."""
+        self._compiled.clear()
+        return super().update(*args, **kwargs)
+
+    def update_modules(self, *args: Any, **kwargs: Any) -> nn.Module:
+        """As `nn.Module.update_modules`; a compiled step holds the old modules and is dropped."""
+        self._compiled.clear()
+        return super().update_modules(*args, **kwargs)
+
+    # --- mlx-lm's protocol ----------------------------------------------------------------
+
+    def __call__(self, tokens: mx.array, cache: list[Any] | None = None) -> mx.array:
+        """Logits float32 [B, T, V]. With a cache from `make_cache`, continues and updates it."""
+        from . import mlx_lm
+
+        if cache is None:  # training and scoring: from an empty state that is thrown away
+            dtype = self.compute_dtype
+            states = [empty_layer(self.config, t, tokens.shape[0], dtype) for t in self.config.layer_types]
+            chunk = plan_chunk(self.config, self._rotary, [0] * tokens.shape[0], tokens.shape[1], None)
+            return self.head(self.model(tokens, states, chunk, dtype)[0])
+        return self.head(mlx_lm.advance_cache(self, tokens, cache))
+
+    def make_cache(self) -> list[Any]:
+        """mlx-lm cache objects, one a layer, that carry our fixed-size state."""
+        from . import mlx_lm
+
+        return mlx_lm.make_cache(self)
+
+    def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
+        """Brings a checkpoint's tensors into our layout: conv [L, 1, K] -> [L, K, 1]; a head of its own kept."""
+        kernel = self.config.conv1d_width
+        out = {}
+        for name, w in weights.items():
+            if name.endswith("conv_1d.weight") and w.ndim == 3 and w.shape[1:] == (1, kernel):
+                w = w.swapaxes(1, 2)
+            out[name] = w
+        if "lm_head.weight" in out and "lm_head" not in self:
+            self.lm_head = nn.Linear(self.config.hidden_size, self.config.vocab_size, bias=False)
+        return out

@@ -1,0 +1,232 @@
+"""The fixed-size state of a sequence: copy, save, load.
+
+    shapes   B batch   R ring slots (window + 1)   L lru_width   K conv width   D hidden size
+
+Everything RecurrentGemma remembers of the text so far, at the same size after one token as after a
+billion (17.2 MB for 2B in bfloat16):
+
+    attention layer    keys, values   [B, kv_heads, R, head_dim]    slot = position mod R
+    recurrent layer    conv, h        [B, K-1, L] and float32 [B, L]
+    hidden             [B, D]         the last token's output, from which the next one is sampled
+
+MLX arrays are never written in place here: a step makes new arrays and puts them into the state. A
+copy therefore shares memory until either side moves on, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import mlx.core as mx
+
+from .config import ATTENTION, ModelConfig
+from .errors import StateError
+from .files import load_arrays, save_arrays
+
+if TYPE_CHECKING:
+    from .model import Model
+
+RECENT = 256  # ids remembered for repetition penalties: the longest window they may have
+_FORMAT, _VERSION = "rgmlx-state", "1"
+
+
+class Owner(Protocol):
+    """What a state needs to know of its model."""
+
+    config: ModelConfig
+
+    @property
+    def identity(self) -> dict[str, str]: ...
+    @property
+    def compute_dtype(self) -> mx.Dtype: ...
+
+
+class State:
+    """The state of one batch of sequences. Made by `Model.new_state`, advanced by the model.
+
+    Attributes:
+        layers: one pair of arrays a layer (keys and values, or conv tail and RG-LRU state).
+        hidden: the last token's output, in the compute dtype [B, D].
+        positions: tokens consumed so far, one whole number a row; exact without limit.
+        recent: the last 256 token ids of each row.
+    """
+
+    def __init__(self, owner: Owner, batch_size: int = 1) -> None:
+        config, dtype = owner.config, owner.compute_dtype
+        self._owner = owner
+        self.layers: list[tuple[mx.array, mx.array]] = [
+            empty_layer(config, t, batch_size, dtype) for t in config.layer_types
+        ]
+        self.hidden = mx.zeros((batch_size, config.hidden_size), dtype)
+        self.positions = [0] * batch_size
+        self.recent: list[deque[int]] = [deque(maxlen=RECENT) for _ in range(batch_size)]
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.positions)
+
+    @property
+    def position(self) -> int:
+        """Tokens consumed so far. Raises StateError when the rows of a batch differ."""
+        if len(set(self.positions)) != 1:
+            raise StateError("the rows of this batch stand at different positions: use state.positions")
+        return self.positions[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays; the same before the first token and after any number of them."""
+        return self.hidden.nbytes + sum(a.nbytes + b.nbytes for a, b in self.layers)
+
+    def arrays(self) -> list[mx.array]:
+        """All arrays, in a fixed order."""
+        return [self.hidden, *(x for pair in self.layers for x in pair)]
+
+    def remember(self, rows: Iterable[Sequence[int]]) -> None:
+        """Notes consumed token ids, for repetition penalties."""
+        for recent, ids in zip(self.recent, rows, strict=True):
+            recent.extend(ids[-RECENT:])
+
+    def copy(self) -> State:
+        """An independent state at the same point. Shares memory until one of the two moves on."""
+        return self._with(list(self.layers), self.hidden, list(self.positions), [r.copy() for r in self.recent])
+
+    def rows(self, keep: Sequence[int]) -> State:
+        """A state of only the given rows, in that order."""
+        index = mx.array(list(keep), mx.int32)
+        return self._with(
+            [(a[index], b[index]) for a, b in self.layers],
+            self.hidden[index],
+            [self.positions[i] for i in keep],
+            [self.recent[i].copy() for i in keep],
+        )
+
+    def _with(
+        self,
+        layers: list[tuple[mx.array, mx.array]],
+        hidden: mx.array,
+        positions: list[int],
+        recent: list[deque[int]],
+    ) -> State:
+        new = State.__new__(State)
+        new._owner, new.layers, new.hidden, new.positions, new.recent = self._owner, layers, hidden, positions, recent
+        return new
+
+    # --- files ----------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Writes the state to one safetensors file, atomically.
+
+        The header names the weights, quantization, tokenizer and dtype that the state belongs to.
+
+        Raises:
+            StateError: the file can't be written; what was there before is unchanged.
+        """
+        save_states(path, {"": self}, {})
+
+    @classmethod
+    def load(cls, path: str | Path, model: Model) -> State:
+        """Reads a state written by `save`.
+
+        Raises:
+            StateError: the file is missing, truncated or not a state, or was made with other
+                weights, quantization, tokenizer or dtype; the sentence says which.
+        """
+        states, _ = load_states(path, model)
+        if "" not in states:
+            raise StateError(f"{path} holds a chat, not a single state: open it with Chat.load")
+        return states[""]
+
+
+def empty_layer(config: ModelConfig, kind: str, batch: int, dtype: mx.Dtype) -> tuple[mx.array, mx.array]:
+    """The zero state of one layer of the given kind."""
+    if kind == ATTENTION:
+        shape = (batch, config.num_key_value_heads, config.ring_size, config.head_dim)
+        return mx.zeros(shape, dtype), mx.zeros(shape, dtype)
+    return (
+        mx.zeros((batch, config.conv1d_width - 1, config.lru_width), dtype),
+        mx.zeros((batch, config.lru_width), mx.float32),
+    )
+
+
+def _names(config: ModelConfig) -> list[str]:
+    pairs = {ATTENTION: ("keys", "values")}
+    return ["hidden"] + [
+        f"layers.{i}.{part}" for i, t in enumerate(config.layer_types) for part in pairs.get(t, ("conv", "h"))
+    ]
+
+
+def save_states(path: str | Path, states: Mapping[str, State], extra: Mapping[str, Any]) -> None:
+    """Writes named states and a JSON value into one file. Arrays that states share are written once.
+
+    Raises:
+        StateError: the file can't be written.
+    """
+    arrays: dict[str, mx.array] = {}
+    table: dict[str, Any] = {}
+    stored: dict[int, str] = {}
+    identity: dict[str, str] = {}
+    for key, state in states.items():
+        identity = state._owner.identity
+        tensors = {}
+        for name, array in zip(_names(state._owner.config), state.arrays(), strict=True):
+            full = stored.setdefault(id(array), f"{key}/{name}" if key else name)
+            if array.size:  # conv1d_width 1 has no conv tail
+                arrays[full] = array
+            tensors[name] = full
+        table[key] = {"positions": state.positions, "recent": [list(r) for r in state.recent], "tensors": tensors}
+    metadata = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "identity": json.dumps(identity),
+        "states": json.dumps(table),
+        "extra": json.dumps(extra),
+    }
+    save_arrays(Path(path), arrays, metadata, StateError)
+
+
+def load_states(path: str | Path, owner: Owner) -> tuple[dict[str, State], Any]:
+    """Reads what `save_states` wrote. Raises StateError."""
+    path = Path(path)
+    arrays, metadata = load_arrays(path, StateError)
+    if metadata.get("format") != _FORMAT:
+        raise StateError(f"{path} is not a saved state of rgmlx")
+    if metadata.get("version") != _VERSION:
+        raise StateError(f"{path} was written by a newer rgmlx: update rgmlx to read it")
+    try:
+        identity, table = json.loads(metadata["identity"]), json.loads(metadata["states"])
+        extra = json.loads(metadata["extra"])
+        for what in ("weights", "quantization", "tokenizer", "dtype"):
+            mine = owner.identity[what]
+            if identity[what] != mine:
+                raise StateError(
+                    f"{path} belongs to a model with other {what} (saved with {identity[what]}, this model has "
+                    f"{mine}): load it with the model it was saved with"
+                )
+        states = {key: _read(owner, arrays, entry) for key, entry in table.items()}
+    except StateError as e:
+        raise StateError(str(e) if str(e).startswith(str(path)) else f"{path}: {e}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StateError(f"{path} has a damaged header: it can't be resumed") from None
+    # Materialised here: an array left lazy belongs to this thread, and would read a file that may change.
+    mx.eval([s.arrays() for s in states.values()])
+    return states, extra
+
+
+def _read(owner: Owner, arrays: Mapping[str, mx.array], entry: Mapping[str, Any]) -> State:
+    positions = [int(p) for p in entry["positions"]]
+    state = State(owner, len(positions))
+    found = []
+    for name, blank in zip(_names(owner.config), state.arrays(), strict=True):
+        array = arrays[entry["tensors"][name]] if blank.size else blank
+        if array.shape != blank.shape or array.dtype != blank.dtype:
+            raise StateError(f"{name} is {array.dtype} {array.shape}, this model needs {blank.dtype} {blank.shape}")
+        found.append(array)
+    state.hidden, rest = found[0], found[1:]
+    state.layers = list(zip(rest[::2], rest[1::2], strict=True))
+    state.positions = positions
+    state.remember(entry["recent"])
+    return state

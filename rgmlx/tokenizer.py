@@ -1,0 +1,208 @@
+"""Text to token ids and back: SentencePiece, or tokenizer.json when there is no tokenizer.model.
+
+Text given by a user never becomes a control token: `<end_of_turn>` typed into a prompt is encoded
+as the characters that it consists of. Decoding is incremental, in constant memory, and never shows
+half a character.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from .errors import TokenizerError
+
+_BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_SPACE = "\u2581"  # SentencePiece's visible space
+_TURN_TOKENS = ("<start_of_turn>", "<end_of_turn>")
+_SPECIAL = ("<bos>", "<eos>", "<pad>", "<unk>", "<mask>", *_TURN_TOKENS)
+
+
+class _Backend(Protocol):
+    """What the two kinds of tokenizer files have in common."""
+
+    def encode(self, text: str) -> list[int]: ...
+    def piece(self, token: int) -> str: ...
+    def id(self, piece: str) -> int | None: ...
+    def __len__(self) -> int: ...
+
+
+class _SentencePiece:
+    def __init__(self, path: Path) -> None:
+        import sentencepiece
+
+        try:
+            self._sp = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        except (OSError, RuntimeError):
+            raise TokenizerError(f"{path} is not a SentencePiece model: download the model again") from None
+
+    def encode(self, text: str) -> list[int]:
+        return self._sp.encode(text)
+
+    def piece(self, token: int) -> str:
+        return self._sp.id_to_piece(token)
+
+    def id(self, piece: str) -> int | None:
+        token = self._sp.piece_to_id(piece)
+        return token if self._sp.id_to_piece(token) == piece else None
+
+    def __len__(self) -> int:
+        return self._sp.get_piece_size()
+
+
+class _TokenizersJson:
+    def __init__(self, path: Path) -> None:
+        import tokenizers
+
+        try:
+            decoder = json.loads(path.read_text(encoding="utf-8")).get("decoder")
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as e:  # the Rust library raises plain Exception
+            raise TokenizerError(f"{path} can't be read ({str(e).splitlines()[0]}): download the model again") from None
+        parts = {d.get("type") for d in (decoder or {}).get("decoders", [decoder or {}])}
+        if not parts <= {"Replace", "ByteFallback", "Fuse", "Strip"} or "ByteFallback" not in parts:
+            raise TokenizerError(
+                f"{path} decodes with {', '.join(sorted(map(str, parts)))}, not with Gemma's Replace, ByteFallback, Fuse"
+            )
+
+    def encode(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def piece(self, token: int) -> str:
+        return self._tokenizer.id_to_token(token) or ""
+
+    def id(self, piece: str) -> int | None:
+        return self._tokenizer.token_to_id(piece)
+
+    def __len__(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+
+class Tokenizer:
+    """A Gemma tokenizer. Ids are plain integers.
+
+    Attributes:
+        bos, eos: ids of `<bos>` and `<eos>`.
+        start_of_turn, end_of_turn: ids of the turn tokens, None where the vocabulary has none.
+        fingerprint: a short hash of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._backend: _Backend = _SentencePiece(path) if path.suffix == ".model" else _TokenizersJson(path)
+        self.path = path
+        self.bos, self.eos = self._backend.id("<bos>"), self._backend.id("<eos>")
+        if self.bos is None or self.eos is None:
+            raise TokenizerError(f"{path} has no <bos> and <eos>: it is not a tokenizer of the Gemma family")
+        self.start_of_turn, self.end_of_turn = (self._backend.id(t) for t in _TURN_TOKENS)
+        self.special = frozenset(i for t in _SPECIAL if (i := self._backend.id(t)) is not None)
+        # Split after the first character of a control token's spelling, and it can't be matched whole.
+        self._literal = re.compile("|".join(re.escape(t) for t in _SPECIAL))
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> Tokenizer | None:
+        """The tokenizer of a model directory, or None. `tokenizer.model` comes first.
+
+        Raises:
+            TokenizerError: there is one, but it is broken or of another family.
+        """
+        for name in ("tokenizer.model", "tokenizer.json"):
+            if (directory / name).is_file():
+                return cls(directory / name)
+        return None
+
+    def __len__(self) -> int:
+        return len(self._backend)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return hashlib.blake2b(self.path.read_bytes(), digest_size=12).hexdigest()
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end a reply: `<eos>` and `<end_of_turn>`."""
+        return frozenset(i for i in (self.eos, self.end_of_turn) if i is not None)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text alone; control tokens spelled out in it stay text."""
+        # A lone surrogate (half a pasted emoji) has no UTF-8 form.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        ids: list[int] = []
+        start = 0
+        for match in self._literal.finditer(text):
+            ids += self._backend.encode(text[start : match.start() + 1])
+            start = match.start() + 1
+        return ids + self._backend.encode(text[start:])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids; control tokens have none."""
+        detokenizer = Detokenizer(self)
+        return "".join(map(detokenizer.add, ids)) + detokenizer.finish()
+
+    def token_bytes(self, token: int) -> bytes:
+        """The UTF-8 bytes that a token stands for; none for control tokens and unknown ids."""
+        if token in self.special or not 0 <= token < len(self._backend):
+            return b""
+        piece = self._backend.piece(token)
+        if match := _BYTE_PIECE.fullmatch(piece):
+            return bytes([int(match[1], 16)])
+        return piece.replace(_SPACE, " ").encode()
+
+
+class Detokenizer:
+    """Turns a stream of ids into a stream of text. Holds at most three bytes back."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def add(self, token: int) -> str:
+        """The text that this token completes; "" while a character is still incomplete."""
+        return self._decoder.decode(self._tokenizer.token_bytes(token))
+
+    def finish(self) -> str:
+        """What is left at the end: a replacement character if a character was cut off."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+
+def turn_ids(tokenizer: Tokenizer, text: str, system: str | None = None) -> list[int]:
+    """`<start_of_turn>user ... <end_of_turn>`, `<start_of_turn>model`: a user turn, ready for the reply.
+
+    Gemma has no system role, so a system text goes in front of the (first) user turn. As in
+    Gemma's chat template the text is stripped.
+
+    Raises:
+        TokenizerError: the vocabulary has no turn tokens (a base model's tokenizer always does).
+    """
+    body = "\n\n".join(part.strip() for part in (system, text) if part and part.strip())
+    start, end = _turn_tokens(tokenizer)
+    return [start, *tokenizer.encode(f"user\n{body}"), end, *tokenizer.encode("\n"), start, *tokenizer.encode("model\n")]
+
+
+def between_turns(tokenizer: Tokenizer, closed: bool) -> list[int]:
+    """What stands between a reply and the next user turn; `closed` if the reply ended itself."""
+    _, end = _turn_tokens(tokenizer)
+    return ([] if closed else [end]) + tokenizer.encode("\n")
+
+
+def _turn_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
+    if tokenizer.start_of_turn is None or tokenizer.end_of_turn is None:
+        raise TokenizerError(f"{tokenizer.path} has no turn tokens: this model can complete text (raw), but not chat")
+    return tokenizer.start_of_turn, tokenizer.end_of_turn
+
+
+def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, raw: bool) -> list[int]:
+    """A prompt as ids: ids as they are, text as a user turn, or as plain text when `raw`."""
+    if not isinstance(prompt, str):
+        return [int(i) for i in prompt]
+    assert tokenizer.bos is not None
+    return [tokenizer.bos, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]
+
+
