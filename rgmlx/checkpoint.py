@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from .files import load_arrays, read_header
 from .network import RecurrentGemma, stays_float32
 
 INDEX = "model.safetensors.index.json"
-_QUANTIZED_PARTS = ("weight", "scales", "biases")
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -72,10 +71,15 @@ def build(config: ModelConfig, weights: Mapping[str, mx.array], network: Recurre
         CheckpointError: a tensor is missing, unknown, misshapen or not finite; it is named.
     """
     weights = network.sanitize(dict(weights))
+    if any(name.endswith(".scales") for name in weights) and config.quantization is None:
+        raise CheckpointError(
+            "the weights are quantized, but config.json has no 'quantization': convert the model again"
+        )
     if not config.tie_word_embeddings and "lm_head.weight" not in weights:
-        raise CheckpointError("config.json says that the head is not tied to the embedding, but lm_head.weight is missing")
-    if any(name.endswith(".scales") for name in weights):
-        _quantize(config, network, weights)
+        raise CheckpointError(
+            "config.json says that the head is not tied to the embedding, but lm_head.weight is missing"
+        )
+    quantize_as_stored(config, network, weights)
     expected = {name: p.shape for name, p in tree_flatten(network.parameters())}
     for name, shape in expected.items():
         if name not in weights:
@@ -94,20 +98,27 @@ def build(config: ModelConfig, weights: Mapping[str, mx.array], network: Recurre
     network.load_weights(list(cast_weights.items()))
     floats = [(n, w) for n, w in cast_weights.items() if mx.issubdtype(w.dtype, mx.floating)]
     mx.eval(network.parameters())
-    finite = mx.stack([mx.isfinite(w).all() for _, w in floats]).tolist()
-    if not all(finite):
-        name = floats[finite.index(False)][0]
+    finite = np.array(mx.stack([mx.isfinite(w).all() for _, w in floats]))
+    if not finite.all():
+        name = floats[int(finite.argmin())][0]
         raise CheckpointError(f"the tensor {name} holds NaN or infinite values: download or convert the model again")
 
 
-def _quantize(config: ModelConfig, network: RecurrentGemma, weights: Mapping[str, mx.array]) -> None:
-    """Replaces the modules that the checkpoint stores quantized, as mlx-lm writes them."""
+def quantize_as_stored(config: ModelConfig, network: RecurrentGemma, names: Container[str]) -> None:
+    """Replaces the modules that the checkpoint stores quantized, as mlx-lm writes them.
+
+    Args:
+        names: the tensors of the checkpoint; a module is quantized when its scales are there.
+
+    Raises:
+        CheckpointError: the settings are missing or don't fit.
+    """
     settings = config.quantization
     if settings is None:
-        raise CheckpointError("the weights are quantized, but config.json has no 'quantization': convert the model again")
+        return
 
     def choose(path: str, module: nn.Module) -> bool | dict[str, Any]:
-        if f"{path}.scales" not in weights:
+        if f"{path}.scales" not in names:
             return False
         if not hasattr(module, "to_quantized"):
             raise CheckpointError(f"the tensor {path}.scales belongs to a layer that can't be quantized")

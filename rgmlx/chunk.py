@@ -61,7 +61,8 @@ class ChunkForm(NamedTuple):
     rest: tuple[tuple[str, Any], ...]
 
     def join(self, arrays: Sequence[mx.array]) -> Chunk:
-        return Chunk(**dict(zip(self.names, arrays, strict=True)), **dict(self.rest))
+        fields: dict[str, Any] = dict(zip(self.names, arrays, strict=True)) | dict(self.rest)
+        return Chunk(**fields)
 
 
 def _angles(rotary: Rotary, positions: Sequence[int], time: int) -> dict[str, mx.array]:

@@ -20,20 +20,68 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 # Fields that say how a model was trained, saved or served, and never what it computes.
 _NEUTRAL = frozenset(
-    """
-    architectures model_type transformers_version use_cache attention_dropout id2label label2id
-    w_init_variance_scale final_w_init_variance_scale initializer_range problem_type
-    _name_or_path name_or_path return_dict output_hidden_states output_attentions torchscript
-    use_bfloat16 pruned_heads is_decoder is_encoder_decoder cross_attention_hidden_size
-    add_cross_attention tie_encoder_decoder chunk_size_feed_forward tokenizer_class prefix
-    sep_token_id decoder_start_token_id task_specific_params finetuning_specific_params
-    max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty
-    temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
-    encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores
-    return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values
-    exponential_decay_length_penalty suppress_tokens begin_suppress_tokens tf_legacy_loss
-    unsloth_version unsloth_fixed _attn_implementation_autoset
-    """.split()
+    [
+        "architectures",
+        "model_type",
+        "transformers_version",
+        "use_cache",
+        "attention_dropout",
+        "id2label",
+        "label2id",
+        "w_init_variance_scale",
+        "final_w_init_variance_scale",
+        "initializer_range",
+        "problem_type",
+        "_name_or_path",
+        "name_or_path",
+        "return_dict",
+        "output_hidden_states",
+        "output_attentions",
+        "torchscript",
+        "use_bfloat16",
+        "pruned_heads",
+        "is_decoder",
+        "is_encoder_decoder",
+        "cross_attention_hidden_size",
+        "add_cross_attention",
+        "tie_encoder_decoder",
+        "chunk_size_feed_forward",
+        "tokenizer_class",
+        "prefix",
+        "sep_token_id",
+        "decoder_start_token_id",
+        "task_specific_params",
+        "finetuning_specific_params",
+        "max_length",
+        "min_length",
+        "do_sample",
+        "early_stopping",
+        "num_beams",
+        "num_beam_groups",
+        "diversity_penalty",
+        "temperature",
+        "top_k",
+        "top_p",
+        "typical_p",
+        "repetition_penalty",
+        "length_penalty",
+        "no_repeat_ngram_size",
+        "encoder_no_repeat_ngram_size",
+        "bad_words_ids",
+        "num_return_sequences",
+        "output_scores",
+        "return_dict_in_generate",
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "remove_invalid_values",
+        "exponential_decay_length_penalty",
+        "suppress_tokens",
+        "begin_suppress_tokens",
+        "tf_legacy_loss",
+        "unsloth_version",
+        "unsloth_fixed",
+        "_attn_implementation_autoset",
+    ]
 )
 _ACTIVATIONS = ("gelu_pytorch_tanh", "gelu_new")
 
@@ -67,10 +115,18 @@ class ModelConfig:
     quantization: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        for name in (
-            "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads "
-            "num_key_value_heads head_dim lru_width attention_window_size conv1d_width"
-        ).split():
+        for name in [
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+            "lru_width",
+            "attention_window_size",
+            "conv1d_width",
+        ]:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"config: {name} must be a positive whole number, not {value!r}")
@@ -210,31 +266,31 @@ class ModelConfig:
         eos = left.pop("eos_token_id", 1)
         quantization = _quantization(left.pop("quantization", None), left.pop("quantization_config", None))
         soft_cap = left.pop("logits_soft_cap", 30.0)
-        config = dict(
-            vocab_size=need("vocab_size"),
-            hidden_size=hidden,
-            intermediate_size=need("intermediate_size"),
-            num_hidden_layers=need("num_hidden_layers"),
-            num_attention_heads=heads,
-            num_key_value_heads=maybe("num_key_value_heads", heads),
-            head_dim=maybe("head_dim", hidden // heads if isinstance(heads, int) and heads > 0 else 0),
-            lru_width=maybe("lru_width", hidden),
-            attention_window_size=maybe("attention_window_size", 2048),
-            conv1d_width=maybe("conv1d_width", 4),
-            block_types=tuple(blocks or old or (RECURRENT, RECURRENT, ATTENTION)),
-            rms_norm_eps=maybe("rms_norm_eps", 1e-6),
-            logits_soft_cap=soft_cap or None,
-            rope_theta=float(maybe("rope_theta", 10000.0)),
-            partial_rotary_factor=maybe("partial_rotary_factor", 0.5),
-            attention_bias=maybe("attention_bias", False),
-            embeddings_scale_by_sqrt_dim=maybe("embeddings_scale_by_sqrt_dim", True),
-            tie_word_embeddings=maybe("tie_word_embeddings", True),
-            bos_token_id=left.pop("bos_token_id", 2),
-            eos_token_ids=tuple(eos) if isinstance(eos, list) else (() if eos is None else (eos,)),
-            pad_token_id=left.pop("pad_token_id", 0),
-            dtype=str(dtype).removeprefix("torch."),
-            quantization=quantization,
-        )
+        config = {
+            "vocab_size": need("vocab_size"),
+            "hidden_size": hidden,
+            "intermediate_size": need("intermediate_size"),
+            "num_hidden_layers": need("num_hidden_layers"),
+            "num_attention_heads": heads,
+            "num_key_value_heads": maybe("num_key_value_heads", heads),
+            "head_dim": maybe("head_dim", hidden // heads if isinstance(heads, int) and heads > 0 else 0),
+            "lru_width": maybe("lru_width", hidden),
+            "attention_window_size": maybe("attention_window_size", 2048),
+            "conv1d_width": maybe("conv1d_width", 4),
+            "block_types": tuple(blocks or old or (RECURRENT, RECURRENT, ATTENTION)),
+            "rms_norm_eps": maybe("rms_norm_eps", 1e-6),
+            "logits_soft_cap": soft_cap or None,
+            "rope_theta": float(maybe("rope_theta", 10000.0)),
+            "partial_rotary_factor": maybe("partial_rotary_factor", 0.5),
+            "attention_bias": maybe("attention_bias", False),
+            "embeddings_scale_by_sqrt_dim": maybe("embeddings_scale_by_sqrt_dim", True),
+            "tie_word_embeddings": maybe("tie_word_embeddings", True),
+            "bos_token_id": left.pop("bos_token_id", 2),
+            "eos_token_ids": tuple(eos) if isinstance(eos, list) else (() if eos is None else (eos,)),
+            "pad_token_id": left.pop("pad_token_id", 0),
+            "dtype": str(dtype).removeprefix("torch."),
+            "quantization": quantization,
+        }
         if unknown := sorted(k for k, v in left.items() if k not in _NEUTRAL and v is not None):
             raise ConfigError(
                 f"config: the field '{unknown[0]}' is not supported"

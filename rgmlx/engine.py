@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import mlx.core as mx
+import numpy as np
 
 from .errors import RgmlxError
 from .network import RecurrentGemma
@@ -30,6 +31,10 @@ def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
     bad = next((i for i in ids if not 0 <= i < network.config.vocab_size), None)
     if bad is not None:
         raise RgmlxError(f"token id {bad} is outside the vocabulary of {network.config.vocab_size:,}")
+
+
+def _ids(tokens: mx.array) -> list[int]:
+    return [int(v) for v in np.array(tokens)]
 
 
 def prefill(
@@ -78,7 +83,6 @@ class Generation:
     Attributes:
         finish_reason: None while running, then "stop" (a stop token came), "length" (the budget is
             spent) or "cancelled".
-        prefilled: prompt tokens that the model read.
     """
 
     def __init__(
@@ -113,7 +117,7 @@ class Generation:
         self._chunk, self._progress = chunk, progress
         self._cancel = threading.Event()
         self.finish_reason: str | None = None
-        self.prefilled = 0
+        self._read = 0
         self._tokens = self._run()
 
     def stop(self) -> None:
@@ -123,18 +127,27 @@ class Generation:
     def __iter__(self) -> Iterator[int]:
         return self._tokens
 
+    def read_prompt(self) -> None:
+        """Reads the prompt now, so that the state before the first token can be copied.
+
+        Iterating does it otherwise. Stops between chunks when told to.
+        """
+        self._read += prefill(
+            self._network,
+            self._state,
+            [self._prompt[self._read :]],
+            chunk=self._chunk,
+            cancelled=self._cancel.is_set,
+            progress=self._progress,
+        )
+        if self._read < len(self._prompt):
+            self.finish_reason = "cancelled"
+
     def _run(self) -> Iterator[int]:
         network, state = self._network, self._state
         try:
-            self.prefilled = prefill(
-                network,
-                state,
-                [self._prompt],
-                chunk=self._chunk,
-                cancelled=self._cancel.is_set,
-                progress=self._progress,
-            )
-            if self.prefilled < len(self._prompt):
+            self.read_prompt()
+            if self.finish_reason:
                 return
             if self._max_tokens == 0:
                 self.finish_reason = "length"
@@ -147,7 +160,7 @@ class Generation:
                 network.advance(token[:, None], state)
                 following = sample(network.head(state.hidden), state.positions)
                 mx.async_eval(following, state.arrays())
-                value = int(token.item())
+                value = _ids(token)[0]
                 state.remember([[value]])
                 if value in self._stop_ids:
                     self.finish_reason = "stop"
@@ -200,7 +213,7 @@ def generate_batch(
         tokens = sample(network.head(state.hidden), state.positions)
         network.advance(tokens[:, None], state)
         mx.async_eval(tokens, state.arrays())
-        values = [int(v) for v in tokens.tolist()]
+        values = _ids(tokens)
         state.remember([[v] for v in values])
         step += 1
         keep = [i for i, v in enumerate(values) if v not in stop]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 import numpy as np
@@ -15,12 +15,12 @@ from .config import DTYPES, ModelConfig
 from .engine import Generation, check_ids, generate_batch, prefill
 from .errors import RgmlxError, TokenizerError
 from .network import RecurrentGemma
-from .sampling import Sampling
+from .sampling import make_sampling
 from .state import State
 from .tokenizer import Detokenizer, Tokenizer, as_ids
 
-if False:  # for type checkers; chat is a layer above and imported on use
-    from .chat import Chat  # type: ignore[unreachable]
+if TYPE_CHECKING:  # a layer above, imported on use
+    from .chat import Chat
 
 
 class Model(RecurrentGemma):
@@ -88,7 +88,8 @@ class Model(RecurrentGemma):
 
     # --- text -----------------------------------------------------------------------------
 
-    def _text(self) -> Tokenizer:
+    def text_tokenizer(self) -> Tokenizer:
+        """The tokenizer. Raises TokenizerError for a model without one."""
         if self.tokenizer is None:
             where = self.directory or "this model"
             raise TokenizerError(f"{where} has no tokenizer.model or tokenizer.json: copy one there to use text")
@@ -116,7 +117,7 @@ class Model(RecurrentGemma):
         Raises:
             RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.
         """
-        tokenizer = self._text()
+        tokenizer = self.text_tokenizer()
         run = Generation(
             self,
             self.new_state() if state is None else state,
@@ -144,7 +145,7 @@ class Model(RecurrentGemma):
         Raises:
             RgmlxError: as `stream`.
         """
-        tokenizer = self._text()
+        tokenizer = self.text_tokenizer()
         ids = [as_ids(p, tokenizer, raw) for p in prompts]
         if not ids:
             return []
@@ -169,8 +170,8 @@ class Model(RecurrentGemma):
 
     def read(self, text: str, state: State) -> int:
         """Reads plain text into a state (`<bos>` first when it is fresh); returns the tokens read."""
-        tokenizer = self._text()
-        start = [] if state.position else [tokenizer.bos or 0]
+        tokenizer = self.text_tokenizer()
+        start = [] if state.position else [tokenizer.bos]
         return prefill(self, state, [start + tokenizer.encode(text)])
 
     @property
@@ -187,14 +188,6 @@ def _decode(tokenizer: Tokenizer, run: Generation) -> Iterator[str]:
             yield piece
     if piece := detokenizer.finish():
         yield piece
-
-
-def make_sampling(options: dict[str, Any]) -> Sampling:
-    """Sampling settings from keywords. Raises RgmlxError for one that does not exist."""
-    known = Sampling.__dataclass_fields__
-    if unknown := sorted(set(options) - set(known)):
-        raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(known)}")
-    return Sampling(**options)
 
 
 def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = None) -> Model:

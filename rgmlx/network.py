@@ -21,6 +21,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 
 from .chunk import Chunk, plan_chunk, plan_step
 from .config import ATTENTION, ModelConfig
@@ -69,10 +70,7 @@ class Conv1d(nn.Module):
             y = self.bias
             for k in range(kernel):
                 y = y + x[:, k : k + time] * self.weight[:, k, 0]
-        if chunk.conv_take is None:
-            tail = x[:, time:]
-        else:
-            tail = mx.take_along_axis(x, chunk.conv_take, axis=1)
+        tail = x[:, time:] if chunk.conv_take is None else mx.take_along_axis(x, chunk.conv_take, axis=1)
         # A slice would keep the whole chunk alive.
         return y, mx.contiguous(tail)
 
@@ -207,7 +205,7 @@ class Griffin(nn.Module):
         self.layers = [Block(config, kind) for kind in config.layer_types]
         self.final_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         # Trained with the factor rounded to bfloat16, so it is rounded in every dtype (2B: 50.5).
-        scale = mx.array(math.sqrt(config.hidden_size)).astype(mx.bfloat16).item()
+        scale = np.array(mx.array(math.sqrt(config.hidden_size)).astype(mx.bfloat16).astype(mx.float32))
         self.embed_scale = float(scale) if config.embeddings_scale_by_sqrt_dim else 1.0
 
     def __call__(
@@ -229,8 +227,7 @@ class RecurrentGemma(nn.Module):
         self.config = config
         self.model_type = "recurrent_gemma"
         self.model = Griffin(config)
-        if not config.tie_word_embeddings:
-            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.own_head(not config.tie_word_embeddings)
         self._rotary = Rotary(config.rotary_dim, config.rope_theta)
         self._compiled: dict[Any, Any] = {}
 
@@ -278,17 +275,12 @@ class RecurrentGemma(nn.Module):
 
     def head(self, hidden: mx.array) -> mx.array:
         """Normed outputs [..., D] -> logits, float32 [..., V], soft-capped."""
-        if "lm_head" in self:
-            logits = self.lm_head(hidden)
-        else:
-            logits = self.model.embed_tokens.as_linear(hidden)
+        logits = self.lm_head(hidden) if "lm_head" in self else self.model.embed_tokens.as_linear(hidden)
         logits = logits.astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
 
-    def _step(
-        self, tokens: mx.array, states: list[Pair], chunk: Chunk, dtype: mx.Dtype
-    ) -> tuple[mx.array, list[Pair]]:
+    def _step(self, tokens: mx.array, states: list[Pair], chunk: Chunk, dtype: mx.Dtype) -> tuple[mx.array, list[Pair]]:
         """One token a row. On a GPU the whole step is compiled: its cost is the number of launches.
 
         On a CPU each fused kernel would cost half a second of g++ at the first reply.
@@ -342,6 +334,10 @@ class RecurrentGemma(nn.Module):
             if name.endswith("conv_1d.weight") and w.ndim == 3 and w.shape[1:] == (1, kernel):
                 w = w.swapaxes(1, 2)
             out[name] = w
-        if "lm_head.weight" in out and "lm_head" not in self:
-            self.lm_head = nn.Linear(self.config.hidden_size, self.config.vocab_size, bias=False)
+        self.own_head("lm_head.weight" in out)
         return out
+
+    def own_head(self, present: bool) -> None:
+        """Gives the network a head of its own when the checkpoint has one, whatever its config says."""
+        if present and "lm_head" not in self:
+            self.lm_head = nn.Linear(self.config.hidden_size, self.config.vocab_size, bias=False)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import ModuleType
+from typing import Any
 
 import mlx.core as mx
 
@@ -141,6 +142,14 @@ class Sampler:
     def keep(self, rows: Sequence[int]) -> None:
         """Drops all rows of the batch but the given ones."""
         self._recent = [self._recent[i] for i in rows]
+
+
+def make_sampling(options: dict[str, Any]) -> Sampling:
+    """Sampling settings from keywords. Raises RgmlxError for one that does not exist."""
+    known = Sampling.__dataclass_fields__
+    if unknown := sorted(set(options) - set(known)):
+        raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(known)}")
+    return Sampling(**options)
 
 
 def _key(seed: int | None, position: int) -> mx.array:

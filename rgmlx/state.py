@@ -37,8 +37,8 @@ _FORMAT, _VERSION = "rgmlx-state", "1"
 class Owner(Protocol):
     """What a state needs to know of its model."""
 
-    config: ModelConfig
-
+    @property
+    def config(self) -> ModelConfig: ...
     @property
     def identity(self) -> dict[str, str]: ...
     @property
@@ -57,7 +57,7 @@ class State:
 
     def __init__(self, owner: Owner, batch_size: int = 1) -> None:
         config, dtype = owner.config, owner.compute_dtype
-        self._owner = owner
+        self.owner = owner
         self.layers: list[tuple[mx.array, mx.array]] = [
             empty_layer(config, t, batch_size, dtype) for t in config.layer_types
         ]
@@ -112,7 +112,7 @@ class State:
         recent: list[deque[int]],
     ) -> State:
         new = State.__new__(State)
-        new._owner, new.layers, new.hidden, new.positions, new.recent = self._owner, layers, hidden, positions, recent
+        new.owner, new.layers, new.hidden, new.positions, new.recent = self.owner, layers, hidden, positions, recent
         return new
 
     # --- files ----------------------------------------------------------------------------
@@ -170,9 +170,9 @@ def save_states(path: str | Path, states: Mapping[str, State], extra: Mapping[st
     stored: dict[int, str] = {}
     identity: dict[str, str] = {}
     for key, state in states.items():
-        identity = state._owner.identity
+        identity = state.owner.identity
         tensors = {}
-        for name, array in zip(_names(state._owner.config), state.arrays(), strict=True):
+        for name, array in zip(_names(state.owner.config), state.arrays(), strict=True):
             full = stored.setdefault(id(array), f"{key}/{name}" if key else name)
             if array.size:  # conv1d_width 1 has no conv tail
                 arrays[full] = array

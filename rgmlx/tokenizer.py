@@ -68,7 +68,7 @@ class _TokenizersJson:
         parts = {d.get("type") for d in (decoder or {}).get("decoders", [decoder or {}])}
         if not parts <= {"Replace", "ByteFallback", "Fuse", "Strip"} or "ByteFallback" not in parts:
             raise TokenizerError(
-                f"{path} decodes with {', '.join(sorted(map(str, parts)))}, not with Gemma's Replace, ByteFallback, Fuse"
+                f"{path} does not decode as Gemma's do (Replace, ByteFallback, Fuse): another model's?"
             )
 
     def encode(self, text: str) -> list[int]:
@@ -96,9 +96,10 @@ class Tokenizer:
     def __init__(self, path: Path) -> None:
         self._backend: _Backend = _SentencePiece(path) if path.suffix == ".model" else _TokenizersJson(path)
         self.path = path
-        self.bos, self.eos = self._backend.id("<bos>"), self._backend.id("<eos>")
-        if self.bos is None or self.eos is None:
+        bos, eos = self._backend.id("<bos>"), self._backend.id("<eos>")
+        if bos is None or eos is None:
             raise TokenizerError(f"{path} has no <bos> and <eos>: it is not a tokenizer of the Gemma family")
+        self.bos, self.eos = bos, eos
         self.start_of_turn, self.end_of_turn = (self._backend.id(t) for t in _TURN_TOKENS)
         self.special = frozenset(i for t in _SPECIAL if (i := self._backend.id(t)) is not None)
         # Split after the first character of a control token's spelling, and it can't be matched whole.
@@ -183,7 +184,14 @@ def turn_ids(tokenizer: Tokenizer, text: str, system: str | None = None) -> list
     """
     body = "\n\n".join(part.strip() for part in (system, text) if part and part.strip())
     start, end = _turn_tokens(tokenizer)
-    return [start, *tokenizer.encode(f"user\n{body}"), end, *tokenizer.encode("\n"), start, *tokenizer.encode("model\n")]
+    return [
+        start,
+        *tokenizer.encode(f"user\n{body}"),
+        end,
+        *tokenizer.encode("\n"),
+        start,
+        *tokenizer.encode("model\n"),
+    ]
 
 
 def between_turns(tokenizer: Tokenizer, closed: bool) -> list[int]:
@@ -202,7 +210,4 @@ def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, raw: bool) -> list
     """A prompt as ids: ids as they are, text as a user turn, or as plain text when `raw`."""
     if not isinstance(prompt, str):
         return [int(i) for i in prompt]
-    assert tokenizer.bos is not None
     return [tokenizer.bos, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]
-
-

@@ -1,0 +1,5 @@
+"""`python -m rgmlx` is the `rgmlx` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""`rgchat`: the terminal chat, over `rgmlx`."""

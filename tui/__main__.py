@@ -1,0 +1,5 @@
+"""`python -m tui` is the `rgchat` command."""
+
+from .cli import main
+
+main()

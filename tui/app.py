@@ -1,0 +1,207 @@
+"""The chat screen: a transcript, a prompt, a line of gauges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Footer, Markdown, Static
+from textual.widgets.markdown import MarkdownStream
+
+from rgmlx.chat import USER
+from rgmlx.errors import RgmlxError
+from rgmlx.text import printable
+
+from .messages import Ended, Failed, Loaded, Written
+from .session import Session
+from .widgets import Notice, Prompt, ReplyMessage, UserMessage
+
+WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
+MOUNTED = 50  # messages on the screen; older ones stay in the conversation
+
+
+class ChatApp(App[None]):
+    """One conversation on one screen."""
+
+    TITLE = "rgchat"
+    CSS_PATH = "styles.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "stop", "stop"),
+        Binding("ctrl+r", "regenerate", "another reply"),
+        Binding("ctrl+n", "start_over", "new conversation"),
+        Binding("ctrl+q", "quit", "quit", priority=True),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._busy = True  # loading, or a reply is being written
+        self._waiting: str | None = None  # sent while the model was still loading
+        self._stream: MarkdownStream | None = None
+        self._speed = ""
+
+    def compose(self) -> ComposeResult:
+        yield VerticalScroll(id="transcript")
+        yield Prompt(id="prompt", placeholder="Write a message, Enter sends")
+        yield Static(id="status")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#transcript", VerticalScroll).anchor()
+        self.query_one(Prompt).focus()
+        self._show_status(f"loading {self.session.name} ...")
+        self._load()
+
+    # --- worker threads: they touch no widget ---------------------------------------------
+
+    @work(thread=True)
+    def _load(self) -> None:
+        try:
+            self.session.load()
+        except RgmlxError as e:
+            self.post_message(Failed(str(e), fatal=True))
+        except Exception as e:  # never a traceback over the screen
+            self.post_message(Failed(f"The model could not be loaded: {type(e).__name__}: {e}", fatal=True))
+        else:
+            self.post_message(Loaded())
+
+    @work(thread=True)
+    def _write(self, start: Callable[[], Iterator[str]]) -> None:
+        begun, pieces, tokens, shown = 0.0, "", 0, 0.0
+        try:
+            for piece in start():
+                now = time.monotonic()
+                begun = begun or now
+                pieces, tokens = pieces + piece, tokens + 1
+                if now - shown > 1 / WRITES_PER_SECOND:
+                    self.post_message(Written(pieces))
+                    pieces, shown = "", now
+        except RgmlxError as e:
+            self.post_message(Failed(str(e)))
+        except Exception as e:  # a failing engine must not take the conversation with it
+            self.post_message(Failed(f"The reply broke off: {type(e).__name__}: {e}"))
+        if pieces:
+            self.post_message(Written(pieces))
+        self.post_message(Ended(time.monotonic() - begun if begun else 0.0, tokens))
+
+    # --- what happens ---------------------------------------------------------------------
+
+    @on(Loaded)
+    async def _loaded(self) -> None:
+        self._busy = False
+        turns = self.session.turns
+        if len(turns) > MOUNTED:
+            await self._add(Notice(f"{len(turns) - MOUNTED} earlier messages are part of this conversation."))
+        for turn in turns[-MOUNTED:]:
+            await self._add(UserMessage(turn.text) if turn.role == USER else ReplyMessage(turn.text))
+        if self.session.notice:
+            await self._add(Notice(self.session.notice))
+        if not turns:
+            await self._add(Notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves."))
+        self._show_status()
+        if self._waiting is not None:
+            text, self._waiting = self._waiting, None
+            await self._send(text)
+
+    @on(Prompt.Submitted)
+    async def _submitted(self, event: Prompt.Submitted) -> None:
+        if self._waiting is not None or (self._busy and self.session.ready):
+            self.notify("A reply is being written: Esc stops it.")
+            return
+        self.query_one(Prompt).clear()
+        if not self.session.ready:
+            self._waiting = event.text
+            self._show_status(f"loading {self.session.name}, your message is sent then ...")
+            return
+        await self._send(event.text)
+
+    async def _send(self, text: str) -> None:
+        await self._add(UserMessage(text))
+        await self._begin(lambda: self.session.send(text))
+
+    async def _begin(self, start: Callable[[], Iterator[str]]) -> None:
+        self._busy = True
+        reply = ReplyMessage()
+        await self._add(reply)
+        self._stream = Markdown.get_stream(reply)
+        self._show_status("thinking ...")
+        self._write(start)
+
+    @on(Written)
+    async def _written(self, event: Written) -> None:
+        if self._stream is not None:
+            await self._stream.write(printable(event.text))
+            self._show_status("writing ...")
+
+    @on(Ended)
+    async def _ended(self, event: Ended) -> None:
+        self._busy = False
+        if self._stream is not None:
+            await self._stream.stop()
+            self._stream = None
+        if event.seconds:
+            self._speed = f"{event.tokens / event.seconds:.0f} pieces/s"
+        self._show_status()
+
+    @on(Failed)
+    async def _failed(self, event: Failed) -> None:
+        await self._add(Notice(event.sentence))
+        if event.fatal:
+            self.query_one(Prompt).disabled = True
+            self._show_status("no model: Ctrl+Q leaves")
+
+    # --- keys -----------------------------------------------------------------------------
+
+    def action_stop(self) -> None:
+        self.session.stop()
+
+    async def action_regenerate(self) -> None:
+        if self._busy or not self.session.turns:
+            return
+        replies = self.query(ReplyMessage)
+        if self.session.turns[-1].role != USER and replies:
+            await replies.last().remove()
+        await self._begin(self.session.regenerate)
+
+    async def action_start_over(self) -> None:
+        if self._busy:
+            self.notify("A reply is being written: Esc stops it.")
+            return
+        try:
+            self.session.start_over()
+        except RgmlxError as e:
+            await self._failed(Failed(str(e)))
+            return
+        await self.query_one("#transcript").remove_children()
+        await self._add(Notice("A new conversation. The one before is kept on disk."))
+        self._show_status()
+
+    async def action_quit(self) -> None:
+        self.session.stop()
+        await self.workers.wait_for_complete()
+        self.exit()
+
+    # --- the screen -----------------------------------------------------------------------
+
+    async def _add(self, widget: Widget) -> None:
+        transcript = self.query_one("#transcript")
+        await transcript.mount(widget)
+        surplus = list(transcript.children)[: -MOUNTED - 1]
+        if surplus:
+            await transcript.remove_children(surplus)
+
+    def _show_status(self, doing: str = "") -> None:
+        parts = [self.session.name]
+        if gauges := self.session.gauges:
+            parts.append(f"memory {gauges.state_bytes / 1e6:.1f} MB, always")
+            parts.append(f"{gauges.position:,} tokens so far")
+        parts.append(doing or self._speed)
+        self.query_one("#status", Static).update(Content(printable("  ·  ".join(p for p in parts if p))))
