@@ -11,6 +11,8 @@ eleven times closer to exact than rounding gates or state.
 
 from __future__ import annotations
 
+from typing import Any
+
 import mlx.core as mx
 import mlx.nn as nn
 
@@ -20,17 +22,22 @@ _MAX_SQRT_GRADIENT = 1000.0
 
 
 @mx.custom_function
+def _sqrt(x: mx.array) -> mx.array:
+    return mx.sqrt(x)
+
+
+@_sqrt.vjp
+def _sqrt_vjp(x: mx.array, cotangent: mx.array, _: mx.array) -> mx.array:
+    return cotangent / mx.sqrt(mx.maximum(4.0 * x, 1.0 / _MAX_SQRT_GRADIENT**2))
+
+
 def bounded_sqrt(x: mx.array) -> mx.array:
     """sqrt(x) whose derivative never exceeds 1000, as DeepMind's `SqrtBoundDerivative`.
 
     Near a = 1 the argument 1 - a^2 goes to zero, and the true derivative to infinity.
     """
-    return mx.sqrt(x)
-
-
-@bounded_sqrt.vjp
-def _bounded_sqrt_vjp(x: mx.array, cotangent: mx.array, _: mx.array) -> mx.array:
-    return cotangent / mx.sqrt(mx.maximum(4.0 * x, 1.0 / _MAX_SQRT_GRADIENT**2))
+    y: Any = _sqrt(x)
+    return y
 
 
 def rg_lru(
@@ -58,7 +65,7 @@ def rg_lru(
     log_a = -C * mx.sigmoid(recurrent_gate) * nn.softplus(recurrent_param)
     a = mx.exp(log_a)
     # 1 - a^2 as -expm1(2 log a): near a = 1 the plain difference loses the digits that matter.
-    multiplier: mx.array = bounded_sqrt(-mx.expm1(2.0 * log_a))
+    multiplier = bounded_sqrt(-mx.expm1(2.0 * log_a))
     if first is not None:
         multiplier = mx.where(first, 1.0, multiplier)
     u = multiplier * mx.sigmoid(input_gate) * x

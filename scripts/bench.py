@@ -1,0 +1,213 @@
+"""Speed and memory beside mlx-lm's RecurrentGemma, on the same weights in one run.
+
+    python scripts/bench.py                      # the embedded model (a CPU is enough)
+    python scripts/bench.py --shape 2b           # random 4-bit weights in 2B's shape (a GPU)
+    python scripts/bench.py --shape 2b --decode 256 --prefill 128 512 2048
+
+Runs alternate between the two and the median counts, so that a busy machine slows both alike. Prefill
+is timed until the caches are computed (mlx-lm: one chunk of 2,048; ours: its own chunks); decode is
+greedy, through each one's own token loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+from mlx_lm.generate import generate_step
+from mlx_lm.models import recurrent_gemma as peer_module
+from mlx_lm.models.cache import make_prompt_cache
+
+from rgmlx import checkpoint, engine
+from rgmlx.config import PRESETS, ModelConfig
+from rgmlx.hub import resolve
+from rgmlx.model import Model
+from rgmlx.network import RecurrentGemma
+from rgmlx.recurrence import scan
+from rgmlx.sampling import Sampling
+
+QUANTIZATION = {"group_size": 64, "bits": 4, "mode": "affine"}
+
+
+@dataclass
+class Row:
+    """One line of the table: figures of both, and which way is better."""
+
+    what: str
+    unit: str
+    ours: float
+    peer: float
+    higher_is_better: bool = True
+
+    def cells(self) -> list[str]:
+        ratio = self.ours / self.peer
+        return [self.what, f"{self.ours:,.1f} {self.unit}", f"{self.peer:,.1f} {self.unit}", f"{ratio:.2f}x"]
+
+
+def random_weights(config: ModelConfig, dtype: mx.Dtype, bits: int) -> dict[str, mx.array]:
+    """A checkpoint of random numbers in the given shape, its matrices quantized unless bits is 16."""
+    network = RecurrentGemma(config)
+    matrices = {
+        f"{path}.weight"
+        for path, m in tree_flatten(network.leaf_modules(), is_leaf=lambda m: isinstance(m, nn.Module))
+        if hasattr(m, "to_quantized")
+    }
+    weights: dict[str, mx.array] = {}
+    for name, p in tree_flatten(network.parameters()):
+        if name.endswith("recurrent_param"):  # a between 0.9 and 0.999, as models are initialised
+            a = mx.random.uniform(0.9, 0.999, p.shape)
+            w = mx.log(mx.expm1(-mx.log(a) / 4))
+        else:
+            w = mx.random.normal(p.shape) * (0.02 if p.ndim == 1 else p.shape[-1] ** -0.5)
+        w = w.astype(dtype)
+        if name in matrices and bits < 16:
+            parts = mx.quantize(w, group_size=QUANTIZATION["group_size"], bits=bits)
+            weights |= dict(zip((name, name[:-6] + "scales", name[:-6] + "biases"), parts, strict=True))
+        else:
+            weights[name] = w
+        mx.eval(weights[name])
+    return weights
+
+
+def build(config: ModelConfig, weights: dict[str, mx.array], dtype: mx.Dtype) -> tuple[Model, nn.Module]:
+    """Our model and mlx-lm's with the same weights."""
+    ours = Model(config)
+    checkpoint.build(config, weights, ours, dtype)
+    ours.eval()
+    peer = peer_module.Model(peer_module.ModelArgs.from_dict(config.to_dict()))
+    floats = {k: v.astype(dtype) if mx.issubdtype(v.dtype, mx.floating) else v for k, v in weights.items()}
+    floats = peer.sanitize(floats)  # drops a tied head
+    if config.quantization:
+        q = config.quantization
+        nn.quantize(peer, q["group_size"], q["bits"], class_predicate=lambda p, _: f"{p}.scales" in weights)
+    peer.load_weights(list(floats.items()))
+    mx.eval(peer.parameters())
+    return ours, peer
+
+
+def alternate(ours: Callable[[], float], peer: Callable[[], float], repeats: int) -> tuple[float, float]:
+    """Medians of both, run by turns after one warm-up each."""
+    ours(), peer()
+    a, b = [], []
+    for _ in range(repeats):
+        a.append(ours())
+        b.append(peer())
+    return statistics.median(a), statistics.median(b)
+
+
+def timed(action: Callable[[], object]) -> float:
+    mx.synchronize()
+    start = time.perf_counter()
+    action()
+    mx.synchronize()
+    return time.perf_counter() - start
+
+
+def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int, repeats: int) -> list[Row]:
+    tokens = mx.random.randint(0, ours.config.vocab_size, (1, length))
+    ids = tokens[0].tolist()
+
+    def run_ours() -> None:
+        engine.prefill(ours, ours.new_state(), [ids], chunk=chunk)
+
+    def run_peer() -> None:
+        cache = make_prompt_cache(peer)
+        peer(tokens, cache=cache)
+        mx.eval([c.state for c in cache])
+
+    a, b = alternate(lambda: timed(run_ours), lambda: timed(run_peer), repeats)
+    peaks = []
+    for run in (run_ours, run_peer):
+        gc.collect()
+        mx.clear_cache()
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        run()
+        peaks.append((mx.get_peak_memory(), mx.get_peak_memory() - before))
+    return [
+        Row(f"prefill of {length:,} tokens", "tok/s", length / a, length / b),
+        Row(f"  peak memory, {length:,} tokens", "MB", peaks[0][0] / 1e6, peaks[1][0] / 1e6, False),
+        Row("  of it beyond the weights", "MB", peaks[0][1] / 1e6, peaks[1][1] / 1e6, False),
+    ]
+
+
+def decode_row(ours: Model, peer: nn.Module, count: int, repeats: int) -> Row:
+    prompt = mx.random.randint(0, ours.config.vocab_size, (16,))
+    ids = prompt.tolist()
+    skip = 8  # the first steps compile
+
+    def measure(tokens: object) -> float:
+        start = 0.0
+        for i, _ in enumerate(tokens):  # type: ignore[arg-type, var-annotated]
+            if i == skip:
+                start = time.perf_counter()
+        return (time.perf_counter() - start) / (count - 1)
+
+    def run_ours() -> float:
+        return measure(
+            engine.Generation(ours, ours.new_state(), ids, sampling=Sampling(temperature=0), max_tokens=count + skip)
+        )
+
+    a, b = alternate(run_ours, lambda: measure(generate_step(prompt, peer, max_tokens=count + skip)), repeats)
+    return Row(f"decode, {count} tokens", "tok/s", 1 / a, 1 / b)
+
+
+def scan_row(width: int, length: int, repeats: int) -> Row:
+    a = mx.random.uniform(0.9, 0.999, (1, length, width))
+    u, h = mx.random.normal(a.shape), mx.zeros((1, width))
+    mx.eval(a, u, h)
+    ours, peer = alternate(
+        lambda: timed(lambda: mx.eval(scan(a, u, h))),
+        lambda: timed(lambda: mx.eval(peer_module.rnn_scan(u, a, h))),
+        repeats,
+    )
+    return Row(f"the recurrence alone, {length:,} x {width:,}", "ms", ours * 1e3, peer * 1e3, False)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    p.add_argument("--shape", choices=[*PRESETS, "demo"], default="demo", help="demo: the embedded model itself")
+    p.add_argument("--bits", type=int, choices=[4, 8, 16], default=4, help="of random weights")
+    p.add_argument("--prefill", type=int, nargs="*", default=None, metavar="T")
+    p.add_argument("--decode", type=int, default=128, metavar="N")
+    p.add_argument("--chunk", type=int, default=engine.PREFILL_CHUNK, metavar="T", help="our prefill chunk")
+    p.add_argument("--repeats", type=int, default=5)
+    options = p.parse_args()
+    mx.random.seed(0)
+    gpu = mx.default_device() == mx.gpu
+    dtype = mx.bfloat16 if gpu else mx.float32
+    if options.shape == "demo":
+        directory = resolve("demo")
+        config = ModelConfig.from_file(directory / "config.json")
+        weights = checkpoint.read_weights(directory)
+    else:
+        fields = PRESETS[options.shape].to_dict()
+        if options.bits < 16:
+            fields["quantization"] = QUANTIZATION | {"bits": options.bits}
+        config = ModelConfig.from_dict(fields)
+        weights = random_weights(config, dtype, options.bits)
+    ours, peer = build(config, weights, dtype)
+
+    device = mx.device_info().get("device_name", platform.processor() or platform.machine()) if gpu else "CPU"
+    print(f"mlx {mx.__version__}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
+          f"{config.quantization['bits'] if config.quantization else 16}-bit weights, median of {options.repeats}")
+    rows = []
+    for length in options.prefill if options.prefill is not None else ([512, 2048] if gpu else [128]):
+        rows += prefill_rows(ours, peer, length, options.chunk, options.repeats)
+    rows.append(decode_row(ours, peer, options.decode, options.repeats))
+    rows.append(scan_row(config.lru_width, 2048, options.repeats))
+    print("\n| what | rgmlx | mlx-lm | ratio |\n| --- | ---: | ---: | ---: |")
+    for row in rows:
+        print("| " + " | ".join(row.cells()) + " |")
+
+
+if __name__ == "__main__":
+    main()

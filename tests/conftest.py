@@ -1,0 +1,23 @@
+"""Fixtures: the embedded model, the goldens, and random checkpoints of any shape."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import rgmlx
+
+
+@pytest.fixture(scope="session")
+def demo() -> rgmlx.Model:
+    return rgmlx.load("demo")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> rgmlx.Model:
+    """The random golden checkpoint, which has no tokenizer."""
+    return rgmlx.load(Path(__file__).parent / "goldens" / "tiny", dtype="float32")
