@@ -40,7 +40,7 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
             if not 2 <= length <= min(_MAX_HEADER, size - 8):
                 raise error(f"{path} is truncated or not a safetensors file: download or write it again")
             header = json.loads(f.read(length))
-        metadata = header.pop("__metadata__", {})
+        metadata = header.pop("__metadata__", None) or {}
         end = max((t["data_offsets"][1] for t in header.values()), default=0)
     except OSError as e:
         raise error(f"{path} can't be read: {e.strerror or e}") from None

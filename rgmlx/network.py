@@ -64,15 +64,12 @@ class Conv1d(nn.Module):
         """x [B, T, L] and the K-1 inputs before it -> float32 [B, T, L] and the next tail."""
         kernel, time = self.weight.shape[1], x.shape[1]
         x = mx.concatenate([tail, x], axis=1)
-        if time == 1:
-            y = (x * self.weight[:, :, 0].T).sum(axis=1, keepdims=True) + self.bias
-        else:  # K shifted products: no im2col, and fused on a GPU
-            y = self.bias
-            for k in range(kernel):
-                y = y + x[:, k : k + time] * self.weight[:, k, 0]
+        y = self.bias
+        for k in range(kernel):  # shifted products: no im2col, and one fused kernel when compiled
+            y = y + x[:, k : k + time] * self.weight[:, k, 0]
         tail = x[:, time:] if chunk.conv_take is None else mx.take_along_axis(x, chunk.conv_take, axis=1)
-        # A slice would keep the whole chunk alive.
-        return y, mx.contiguous(tail)
+        # A slice would keep a whole chunk alive.
+        return y, tail if time == 1 else mx.contiguous(tail)
 
 
 class RGLRU(nn.Module):
@@ -136,6 +133,17 @@ def rotate(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
     return mx.concatenate(parts, axis=-1)
 
 
+def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:
+    """softmax(q k^T / sqrt(E)) v, for q [B, H, T, E] and k, v [B, G, S, E]."""
+    batch, heads, time, size = q.shape
+    if time == 1 and not mx.metal.is_available():
+        # MLX's one-query kernel exists on Metal only (for this head size); elsewhere the heads that
+        # share keys are better off as the rows of one product than as a product each.
+        q = q.reshape(batch, k.shape[1], -1, size)
+    y = mx.fast.scaled_dot_product_attention(q, k, v, scale=size**-0.5, mask=mask)
+    return y.reshape(batch, heads, time, size)
+
+
 class LocalAttention(nn.Module):
     """Sliding-window multi-query attention over a ring buffer of window + 1 keys."""
 
@@ -162,7 +170,7 @@ class LocalAttention(nn.Module):
             k, v = keys, values
         elif chunk.reads_ring:
             k, v = mx.concatenate([state[0], k], axis=2), mx.concatenate([state[1], v], axis=2)
-        y = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=chunk.mask)
+        y = attend(q, k, v, chunk.mask)
         return self.o_proj(y.swapaxes(1, 2).reshape(batch, time, -1)), (keys, values)
 
 

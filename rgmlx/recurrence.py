@@ -65,7 +65,9 @@ def rg_lru(
     log_a = -C * mx.sigmoid(recurrent_gate) * nn.softplus(recurrent_param)
     a = mx.exp(log_a)
     # 1 - a^2 as -expm1(2 log a): near a = 1 the plain difference loses the digits that matter.
-    multiplier = bounded_sqrt(-mx.expm1(2.0 * log_a))
+    # A single step is inference: the plain root, which a compiler can fuse.
+    root = mx.sqrt if x.shape[1] == 1 else bounded_sqrt
+    multiplier = root(-mx.expm1(2.0 * log_a))
     if first is not None:
         multiplier = mx.where(first, 1.0, multiplier)
     u = multiplier * mx.sigmoid(input_gate) * x

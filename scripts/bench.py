@@ -197,8 +197,10 @@ def main() -> None:
     ours, peer = build(config, weights, dtype)
 
     device = mx.device_info().get("device_name", platform.processor() or platform.machine()) if gpu else "CPU"
-    print(f"mlx {mx.__version__}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
-          f"{config.quantization['bits'] if config.quantization else 16}-bit weights, median of {options.repeats}")
+    print(
+        f"mlx {mx.__version__}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
+        f"{config.quantization['bits'] if config.quantization else 16}-bit weights, median of {options.repeats}"
+    )
     rows = []
     for length in options.prefill if options.prefill is not None else ([512, 2048] if gpu else [128]):
         rows += prefill_rows(ours, peer, length, options.chunk, options.repeats)

@@ -1,7 +1,7 @@
 """The reference: RecurrentGemma in float64 NumPy, one token at a time, nothing shared with rgmlx.
 
 Reads a Hugging Face checkpoint (a config dictionary and named arrays) and follows DeepMind's code
-line by line: clear rather than fast. `defects` restores known mistakes of other implementations.
+line by line: clear rather than fast. `bf16_state` rounds the recurrent state as other implementations do.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def logits(
     weights: Arrays,
     tokens: Sequence[int],
     window: int,
-    defects: frozenset[str] = frozenset(),
+    bf16_state: bool = False,
 ) -> np.ndarray:
     """Logits float64 [T, V] of one sequence in which a token sees itself and `window` before it."""
     w = {name: np.asarray(a, np.float64) for name, a in weights.items()}
@@ -52,12 +52,9 @@ def logits(
     frequencies = theta ** (-np.arange(0, rotary, 2) / rotary)
     blocks = config.get("block_types") or config["_block_types"]
     length = len(tokens)
-    if "window" in defects:
-        window -= 1
 
     def norm(x: np.ndarray, name: str) -> np.ndarray:
-        eps = 1e-5 if "eps" in defects and "final" not in name else config["rms_norm_eps"]
-        return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps) * (1.0 + w[f"{name}.weight"])
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + config["rms_norm_eps"]) * (1.0 + w[f"{name}.weight"])
 
     def linear(x: np.ndarray, name: str) -> np.ndarray:
         y = x @ w[f"{name}.weight"].T
@@ -77,10 +74,7 @@ def logits(
         taps = w[f"{p}.conv_1d.weight"].reshape(width, kernel)
         z = np.zeros_like(u)
         for t in range(length):
-            inputs = padded[t : t + kernel].copy()
-            if "conv_tail" in defects and t == length // 2:  # the tail of the chunk before is lost
-                inputs[:-1] = 0.0
-            z[t] = (inputs * taps.T).sum(0) + w[f"{p}.conv_1d.bias"]
+            z[t] = (padded[t : t + kernel] * taps.T).sum(0) + w[f"{p}.conv_1d.bias"]
 
         def gate(kind: str) -> np.ndarray:
             blocked = z.reshape(length, heads, width // heads)
@@ -90,13 +84,12 @@ def logits(
         log_a = -8.0 * gate("recurrent_gate") * np.logaddexp(0.0, w[f"{p}.rg_lru.recurrent_param"])
         a = np.exp(log_a)
         multiplier = np.sqrt(-np.expm1(2.0 * log_a))
-        if "first_step" not in defects:
-            multiplier[0] = 1.0
+        multiplier[0] = 1.0
         x_in = multiplier * gate("input_gate") * z
         h, out = np.zeros(width), np.zeros_like(z)
         for t in range(length):
             h = a[t] * h + x_in[t]
-            if "bf16_state" in defects:
+            if bf16_state:
                 h = np.array([_bfloat16(v) for v in h])
             out[t] = h
         return linear(out * y, f"{p}.linear_out")
@@ -114,10 +107,9 @@ def logits(
                 out[t, head] = softmax(scores) @ v[first : t + 1, group]
         return linear(out.reshape(length, -1), f"{p}.o_proj")
 
-    scale = np.sqrt(hidden) if "embedding_scale" in defects else _bfloat16(np.sqrt(hidden))
     x = w["model.embed_tokens.weight"][np.asarray(tokens)]
     if config.get("embeddings_scale_by_sqrt_dim", True):
-        x = x * scale
+        x = x * _bfloat16(np.sqrt(hidden))
     for i in range(config["num_hidden_layers"]):
         p = f"model.layers.{i}"
         mix = recurrent if blocks[i % len(blocks)] == "recurrent" else attention

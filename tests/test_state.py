@@ -147,7 +147,7 @@ def test_not_a_state(tiny: rgmlx.Model, tmp_path: Path) -> None:
     with pytest.raises(StateError, match="can't be read"):
         State.load(tmp_path / "none", tiny)
     (tmp_path / "text").write_text("hello, this is a text and not a state, and long enough for a header")
-    with pytest.raises(StateError, match="safetensors"):
+    with pytest.raises(StateError, match="damaged|safetensors"):
         State.load(tmp_path / "text", tiny)
     mx.save_safetensors(str(tmp_path / "other.safetensors"), {"x": mx.zeros(3)})
     with pytest.raises(StateError, match="not a saved state"):
