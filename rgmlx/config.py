@@ -128,10 +128,26 @@ class ModelConfig:
             "conv1d_width",
         ]:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not _is_whole(value) or not 0 < value < 2**31:
                 raise ConfigError(f"config: {name} must be a positive whole number, not {value!r}")
-        if unknown := set(self.block_types) - {RECURRENT, ATTENTION} or not self.block_types:
-            raise ConfigError(f"config: block_types may hold '{RECURRENT}' and '{ATTENTION}', not {unknown!r}")
+        for name in ["rms_norm_eps", "rope_theta", "partial_rotary_factor", "logits_soft_cap"]:
+            value = getattr(self, name)
+            if not (_is_number(value) and value > 0) and not (name == "logits_soft_cap" and value is None):
+                raise ConfigError(f"config: {name} must be a positive number, not {value!r}")
+        for name in ["attention_bias", "embeddings_scale_by_sqrt_dim", "tie_word_embeddings"]:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"config: {name} must be true or false, not {getattr(self, name)!r}")
+        for name, ids in [
+            ("bos_token_id", (self.bos_token_id,)),
+            ("pad_token_id", (self.pad_token_id,)),
+            ("eos_token_id", self.eos_token_ids),
+        ]:
+            if bad := [i for i in ids if not _is_whole(i) and (i is not None or ids is self.eos_token_ids)]:
+                raise ConfigError(f"config: {name} must be a token id, a whole number, not {bad[0]!r}")
+        if bad := [t for t in self.block_types if t not in (RECURRENT, ATTENTION)]:
+            raise ConfigError(f"config: block_types may hold '{RECURRENT}' and '{ATTENTION}', not {bad[0]!r}")
+        if not self.block_types:
+            raise ConfigError(f"config: block_types is empty: it lists '{RECURRENT}' and '{ATTENTION}'")
         if self.intermediate_size % 2:
             raise ConfigError("config: intermediate_size must be even (it counts the gate and the up projection)")
         if self.lru_width % self.num_attention_heads:
@@ -145,8 +161,6 @@ class ModelConfig:
                 f"config: partial_rotary_factor {self.partial_rotary_factor} does not give an even part "
                 f"of head_dim {self.head_dim}"
             )
-        if not (math.isfinite(self.rope_theta) and self.rope_theta > 0):
-            raise ConfigError(f"config: rope_theta must be positive, not {self.rope_theta!r}")
         if self.dtype not in DTYPES:
             raise ConfigError(f"config: dtype '{self.dtype}' is not one of {', '.join(DTYPES)}")
 
@@ -214,7 +228,7 @@ class ModelConfig:
             raise ConfigError(f"{path.parent} holds no config.json: is it a model directory?") from None
         except OSError as e:
             raise ConfigError(f"{path} can't be read: {e.strerror or e}") from None
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise ConfigError(f"{path} is not valid JSON ({e}): download or convert it again") from None
         if not isinstance(data, dict):
             raise ConfigError(f"{path} does not hold a JSON object")
@@ -258,10 +272,13 @@ class ModelConfig:
             return default if value is None else value
 
         hidden, heads = need("hidden_size"), need("num_attention_heads")
-        blocks, old = left.pop("block_types", None), left.pop("_block_types", None)
-        if blocks is not None and old is not None and list(blocks) != list(old):
-            raise ConfigError("config: block_types and _block_types disagree")
-        dtype = left.pop("dtype", None) or left.pop("torch_dtype", None) or "float32"
+        blocks = maybe("block_types", left.get("_block_types"))
+        if blocks != maybe("_block_types", blocks):
+            raise ConfigError("config: block_types and _block_types disagree: keep the right one")
+        blocks = (RECURRENT, RECURRENT, ATTENTION) if blocks is None else blocks
+        if not isinstance(blocks, (list, tuple)):
+            raise ConfigError(f"config: block_types must be a list, not {blocks!r}")
+        dtype = maybe("dtype", left.get("torch_dtype") or "float32")
         left.pop("torch_dtype", None)
         eos = left.pop("eos_token_id", 1)
         quantization = _quantization(left.pop("quantization", None), left.pop("quantization_config", None))
@@ -273,14 +290,14 @@ class ModelConfig:
             "num_hidden_layers": need("num_hidden_layers"),
             "num_attention_heads": heads,
             "num_key_value_heads": maybe("num_key_value_heads", heads),
-            "head_dim": maybe("head_dim", hidden // heads if isinstance(heads, int) and heads > 0 else 0),
+            "head_dim": maybe("head_dim", _per_head(hidden, heads)),
             "lru_width": maybe("lru_width", hidden),
             "attention_window_size": maybe("attention_window_size", 2048),
             "conv1d_width": maybe("conv1d_width", 4),
-            "block_types": tuple(blocks or old or (RECURRENT, RECURRENT, ATTENTION)),
+            "block_types": tuple(blocks),
             "rms_norm_eps": maybe("rms_norm_eps", 1e-6),
-            "logits_soft_cap": soft_cap or None,
-            "rope_theta": float(maybe("rope_theta", 10000.0)),
+            "logits_soft_cap": None if soft_cap == 0 else soft_cap,
+            "rope_theta": maybe("rope_theta", 10000.0),
             "partial_rotary_factor": maybe("partial_rotary_factor", 0.5),
             "attention_bias": maybe("attention_bias", False),
             "embeddings_scale_by_sqrt_dim": maybe("embeddings_scale_by_sqrt_dim", True),
@@ -317,8 +334,10 @@ def _take_rope(left: dict[str, Any], rope: Any) -> None:
     if not isinstance(rope, dict):
         raise ConfigError("config: rope_parameters is not an object")
     for name, value in rope.items():
+        if value is None:
+            continue
         if name == "rope_type":
-            if value not in (None, "default"):
+            if value != "default":
                 raise ConfigError(f"config: rope_type '{value}' is not supported, only 'default'")
         elif name in ("rope_theta", "partial_rotary_factor"):
             if left.get(name) not in (None, value):
@@ -338,7 +357,30 @@ def _quantization(mlx: Any, other: Any) -> dict[str, Any] | None:
         raise ConfigError(
             f"config: quantization_config {method!r} is not MLX's: start from the unquantized weights instead"
         )
+    for where, own in [("", found), *((f"{k}.", v) for k, v in found.items() if isinstance(v, dict))]:
+        for name in ("bits", "group_size"):  # MLX divides by them
+            value = own.get(name)
+            if value is not None and not (_is_whole(value) and value > 0):
+                raise ConfigError(f"config: quantization.{where}{name} must be a positive whole number, not {value!r}")
     return dict(found)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _per_head(hidden: Any, heads: Any) -> int:
+    """The width of a head when config.json does not say; 0, which is refused, where it can't be told."""
+    return hidden // heads if _is_whole(hidden) and _is_whole(heads) and heads > 0 else 0
+
+
+def describe_quantization(settings: Mapping[str, Any]) -> str:
+    """MLX's quantization settings in words."""
+    return f"{settings['bits']} bits, group size {settings.get('group_size')}, {settings.get('mode', 'affine')}"
 
 
 def _preset(width: int, layers: int, heads: int) -> ModelConfig:

@@ -12,7 +12,7 @@ from mlx.utils import tree_flatten
 
 from . import hub
 from .checkpoint import disk_bytes, quantize_as_stored, weight_files
-from .config import PRESETS, ModelConfig
+from .config import PRESETS, ModelConfig, describe_quantization
 from .errors import CheckpointError
 from .files import read_header
 from .network import RecurrentGemma
@@ -111,7 +111,6 @@ def _nbytes(module: nn.Module, bits: int) -> int:
 
 
 def _precision(config: ModelConfig) -> str:
-    q = config.quantization
-    if q is None:
+    if config.quantization is None:
         return config.dtype
-    return f"{q['bits']}-bit, group size {q.get('group_size')}, {q.get('mode', 'affine')}; the rest {config.dtype}"
+    return f"{describe_quantization(config.quantization)}; the rest {config.dtype}"

@@ -4,7 +4,7 @@
     rgmlx.mlx_lm.register()                     # from here on mlx-lm loads RecurrentGemma with our class
     model, tokenizer = mlx_lm.load(path)
 
-or, from a shell, `rgmlx mlx-lm server --model PATH` (any of mlx-lm's commands). A model from
+or, from a shell, `rgmlx mlx-lm server --model PATH` (any of mlx-lm's commands; `demo` is a PATH too). A model from
 `rgmlx.load` can be given to `mlx_lm.generate.generate_step` as it is.
 
 A cache is a list of mlx-lm's own `ArraysCache`, one a layer, with three slots: the two arrays of our
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
+from . import hub
 from .config import ModelConfig
 from .errors import RgmlxError
 
@@ -47,8 +48,11 @@ def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any
 
     batch, time = tokens.shape
     first = cache[0]
-    if first.left_padding is not None and any(first.left_padding.tolist()):
-        raise RgmlxError("left-padded batches are not supported: pad on the right, as mlx-lm's batches do")
+    if first.left_padding is not None:
+        if any(n > 0 for n in first.left_padding.tolist()):
+            raise RgmlxError("left-padded batches are not supported: pad on the right, as mlx-lm's batches do")
+        for c in cache:  # mlx-lm counts it down for ever, as a lazy sum that would grow with the text
+            c.left_padding = None
     state = State(_Blank(network), batch)
     if first[2] is not None:
         state.positions = [int(p) for p in first[2].tolist()]
@@ -89,7 +93,9 @@ class ModelArgs:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
-        return ModelConfig.from_dict(data)
+        # A setting of mlx-lm's loader, not of the model; it is off unless asked for.
+        own = {k: v for k, v in data.items() if k != "quantize_activations" or v}
+        return ModelConfig.from_dict(own)
 
 
 def register() -> None:
@@ -117,5 +123,8 @@ def main(arguments: Sequence[str]) -> None:
         raise RgmlxError(f"mlx-lm has no command '{command}'") from None
     if not hasattr(module, "main"):
         raise RgmlxError(f"mlx-lm has no command '{command}'")
+    for i, argument in enumerate(rest[:-1]):
+        if argument == "--model" and rest[i + 1] == hub.DEMO:
+            rest[i + 1] = str(hub.demo_directory())
     sys.argv = [f"mlx_lm {command}", *rest]
     module.main()

@@ -11,7 +11,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 
 from . import checkpoint, hub
-from .config import DTYPES, ModelConfig
+from .config import DTYPES, ModelConfig, describe_quantization
 from .engine import Generation, check_ids, generate_batch, prefill
 from .errors import RgmlxError, TokenizerError
 from .network import RecurrentGemma
@@ -46,7 +46,7 @@ class Model(RecurrentGemma):
         quantization = self.config.quantization
         return {
             "weights": self._weights_fingerprint,
-            "quantization": "none" if quantization is None else f"{quantization['bits']} bits",
+            "quantization": "none" if quantization is None else describe_quantization(quantization),
             "tokenizer": self.tokenizer.fingerprint if self.tokenizer else "none",
             "dtype": str(self.compute_dtype).removeprefix("mlx.core."),
         }

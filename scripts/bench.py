@@ -16,11 +16,13 @@ import gc
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.generate import generate_step
 from mlx_lm.models import recurrent_gemma as peer_module
@@ -69,7 +71,7 @@ def random_weights(config: ModelConfig, dtype: mx.Dtype, bits: int) -> dict[str,
             w = mx.random.normal(p.shape) * (0.02 if p.ndim == 1 else p.shape[-1] ** -0.5)
         w = w.astype(dtype)
         if name in matrices and bits < 16:
-            parts = mx.quantize(w, group_size=QUANTIZATION["group_size"], bits=bits)
+            parts = mx.quantize(w, group_size=64, bits=bits)
             weights |= dict(zip((name, name[:-6] + "scales", name[:-6] + "biases"), parts, strict=True))
         else:
             weights[name] = w
@@ -111,9 +113,13 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def random_ids(model: Model, count: int) -> list[int]:
+    return np.random.default_rng(0).integers(0, model.config.vocab_size, count).tolist()
+
+
 def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int, repeats: int) -> list[Row]:
-    tokens = mx.random.randint(0, ours.config.vocab_size, (1, length))
-    ids = tokens[0].tolist()
+    ids = random_ids(ours, length)
+    tokens = mx.array([ids])
 
     def run_ours() -> None:
         engine.prefill(ours, ours.new_state(), [ids], chunk=chunk)
@@ -140,13 +146,13 @@ def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int, repeats:
 
 
 def decode_row(ours: Model, peer: nn.Module, count: int, repeats: int) -> Row:
-    prompt = mx.random.randint(0, ours.config.vocab_size, (16,))
-    ids = prompt.tolist()
+    ids = random_ids(ours, 16)
+    prompt = mx.array(ids)
     skip = 8  # the first steps compile
 
-    def measure(tokens: object) -> float:
+    def measure(tokens: Iterable[object]) -> float:
         start = 0.0
-        for i, _ in enumerate(tokens):  # type: ignore[arg-type, var-annotated]
+        for i, _ in enumerate(tokens):
             if i == skip:
                 start = time.perf_counter()
         return (time.perf_counter() - start) / (count - 1)
@@ -198,7 +204,7 @@ def main() -> None:
 
     device = mx.device_info().get("device_name", platform.processor() or platform.machine()) if gpu else "CPU"
     print(
-        f"mlx {mx.__version__}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
+        f"mlx {version('mlx')}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
         f"{config.quantization['bits'] if config.quantization else 16}-bit weights, median of {options.repeats}"
     )
     rows = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import mlx.core as mx
@@ -24,7 +25,7 @@ BOUNDS = {"float32": 2e-6, "bfloat16": 0.03}
 
 def main() -> None:
     goldens = [Path(a) for a in sys.argv[1:]] or sorted((Path(__file__).parent.parent / "tests" / "goldens").iterdir())
-    print(f"mlx {mx.__version__}, {mx.default_device()}, {json.dumps(mx.device_info(), default=str)}")
+    print(f"mlx {version('mlx')}, {mx.default_device()}, {json.dumps(mx.device_info(), default=str)}")
     bad = 0
     for golden in goldens:
         reference = np.load(golden / "logits.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ def in_chunks(model: Model, tokens: np.ndarray, size: int, prefix: int = 0) -> n
     """Logits of all tokens: a prefix at once, then pieces of `size`."""
     state, parts = model.new_state(len(tokens)), []
     cuts = ([0, prefix] if prefix else [0]) + list(range(prefix + size, tokens.shape[1], size)) + [tokens.shape[1]]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in itertools.pairwise(cuts):
         parts.append(np.array(model.logits(tokens[:, start:end], state)))
     assert state.position == tokens.shape[1]
     return np.concatenate(parts, axis=1)

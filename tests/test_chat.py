@@ -1,0 +1,251 @@
+"""Turns: nothing is read twice, whatever one does with the conversation."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from pathlib import Path
+
+import pytest
+
+import rgmlx
+from rgmlx.chat import MODEL, USER, Chat, Turn
+from rgmlx.errors import ChatError, RgmlxError, StateError, TokenizerError
+from rgmlx.tokenizer import turn_ids
+
+
+def say(chat: Chat, text: str, **options: object) -> str:
+    return "".join(chat.send(text, **{"seed": 1, **options}))
+
+
+@pytest.fixture
+def chat(demo: rgmlx.Model) -> Chat:
+    chat = demo.chat()
+    say(chat, "I have a cat named Zibo.")
+    say(chat, "Tell me a joke")
+    return chat
+
+
+def test_it_remembers(chat: Chat) -> None:
+    assert "Zibo" in say(chat, "What is my cat called?", temperature=0)
+    assert [t.role for t in chat.turns] == [USER, MODEL] * 3
+    assert all(t.closed for t in chat.turns if t.role == MODEL)
+
+
+def test_a_conversation_is_the_text_that_gemma_would_see(demo: rgmlx.Model) -> None:
+    """Turn by turn or all at once: the same ids, so the same next token."""
+    chat = demo.chat()
+    replies = [say(chat, "Hello!", temperature=0), say(chat, "Who are you?", temperature=0)]
+    tokenizer = demo.text_tokenizer()
+    end, newline = tokenizer.end_of_turn, tokenizer.encode("\n")
+    ids = [tokenizer.bos, *turn_ids(tokenizer, "Hello!"), *tokenizer.encode(replies[0]), end, *newline]
+    ids += turn_ids(tokenizer, "Who are you?")
+    assert demo.generate(ids, temperature=0) == replies[1]
+
+
+def test_each_message_reads_only_itself(chat: Chat) -> None:
+    before = chat.prefilled_tokens
+    say(chat, "Hi")
+    length = len(turn_ids(chat._tokenizer, "Hi"))
+    assert chat.prefilled_tokens - before == length + 1  # and the newline between the turns
+
+
+def test_rewind_reads_nothing(chat: Chat) -> None:
+    read, position = chat.prefilled_tokens, chat.position
+    point = chat.checkpoint()
+    one = say(chat, "Tell me a story")
+    chat.rewind(point)
+    assert (chat.position, len(chat.turns)) == (position, 4)
+    assert chat.prefilled_tokens - read == len(turn_ids(chat._tokenizer, "Tell me a story")) + 1
+    assert say(chat, "Tell me a story") == one
+    read = chat.prefilled_tokens
+    chat.rewind(2)
+    assert len(chat.turns) == 2
+    chat.rewind(0)
+    assert chat.turns == ()
+    assert chat.position == 0
+    assert chat.prefilled_tokens == read
+
+
+def test_fork_reads_nothing_and_is_independent(chat: Chat) -> None:
+    other = chat.fork()
+    assert other.turns == chat.turns
+    assert other.prefilled_tokens == 0
+    a = say(chat, "Tell me a story about an owl", seed=3)
+    assert len(other.turns) == 4
+    assert say(other, "Tell me a story about an owl", seed=3) == a
+    say(other, "Thank you")
+    assert len(chat.turns) == 6
+
+
+def test_regenerate_reads_nothing(chat: Chat) -> None:
+    say(chat, "Tell me a story about a bear")
+    read, first = chat.prefilled_tokens, chat.turns[-1].text
+    others = {"".join(chat.regenerate()) for _ in range(3)}
+    assert chat.prefilled_tokens == read
+    assert len(chat.turns) == 6
+    assert others - {first}
+    assert "".join(chat.regenerate(seed=1)) == first
+
+
+def test_edit_reads_only_the_new_text(chat: Chat) -> None:
+    read = chat.prefilled_tokens
+    "".join(chat.edit(2, "Tell me a story"))
+    assert [t.text for t in chat.turns if t.role == USER] == ["I have a cat named Zibo.", "Tell me a story"]
+    assert chat.prefilled_tokens - read == len(turn_ids(chat._tokenizer, "Tell me a story")) + 1
+    read = chat.prefilled_tokens
+    "".join(chat.edit(0, "Hi"))
+    assert len(chat.turns) == 2
+    assert chat.prefilled_tokens - read == len(turn_ids(chat._tokenizer, "Hi")) + 1  # and <bos>
+
+
+def test_stop_keeps_the_prompt_and_the_partial_reply(chat: Chat) -> None:
+    reply = chat.send("Tell me a story", seed=1)
+    pieces = list(itertools.islice(reply, 5))
+    chat.stop()
+    pieces += list(reply)
+    assert reply.finish_reason == "cancelled"
+    assert chat.turns[-2:] == (Turn(USER, "Tell me a story", False), Turn(MODEL, "".join(pieces), False))
+    assert say(chat, "Who are you?")
+    assert chat.turns[-1].closed
+
+
+def test_stop_from_another_thread_while_it_writes(chat: Chat) -> None:
+    reply = chat.send("Tell me a story", seed=1)
+    seen = threading.Event()
+    pieces: list[str] = []
+
+    def write() -> None:
+        for piece in reply:
+            pieces.append(piece)
+            seen.set()
+
+    worker = threading.Thread(target=write)
+    worker.start()
+    assert seen.wait(20)
+    chat.stop()
+    worker.join(20)
+    assert not worker.is_alive()
+    assert chat.turns[-1].text == "".join(pieces)
+    assert say(chat, "Who are you?")  # goes on in this thread
+
+
+def test_a_reply_that_is_not_read_to_its_end(chat: Chat) -> None:
+    pieces = list(itertools.islice(chat.send("Tell me a story", seed=1), 3))
+    say(chat, "Who are you?")
+    assert chat.turns[5].text == "".join(pieces)
+    assert not chat.turns[5].closed
+
+
+def test_a_message_whose_reply_was_never_begun_is_read_with_the_next(demo: rgmlx.Model) -> None:
+    chat = demo.chat()
+    chat.send("My name is Mia.")
+    assert chat.position == 0
+    assert "Mia" in say(chat, "What is my name?", temperature=0)
+    assert [t.role for t in chat.turns] == [USER, USER, MODEL]
+
+
+def test_a_stopped_first_word_can_be_written_after_all(demo: rgmlx.Model) -> None:
+    chat = demo.chat()
+    reply = chat.send("Who are you?")
+    reply.stop()
+    assert list(reply) == []
+    assert chat.turns == (Turn(USER, "Who are you?", False),)
+    assert "".join(chat.regenerate())
+    assert [t.role for t in chat.turns] == [USER, MODEL]
+
+
+def test_a_budget_cuts_a_reply(chat: Chat) -> None:
+    reply = chat.send("Tell me a story", max_tokens=4)
+    list(reply)
+    assert reply.finish_reason == "length"
+    assert not chat.turns[-1].closed
+
+
+def test_system_text_goes_in_front_of_the_first_turn(demo: rgmlx.Model) -> None:
+    chat = demo.chat("Be brief.")
+    say(chat, "Hello!")
+    expected = [chat._tokenizer.bos, *turn_ids(chat._tokenizer, "Hello!", "Be brief.")]
+    assert chat.prefilled_tokens == len(expected)
+    say(chat, "Hello!")
+    assert chat.prefilled_tokens == len(expected) + len(turn_ids(chat._tokenizer, "Hello!")) + 1
+
+
+def test_saved_and_opened_again(chat: Chat, demo: rgmlx.Model, tmp_path: Path) -> None:
+    chat.save(tmp_path / "c.rgstate")
+    again = Chat.load(tmp_path / "c.rgstate", demo)
+    assert again.turns == chat.turns
+    assert again.position == chat.position
+    assert say(again, "What is my cat called?") == say(chat, "What is my cat called?")
+    assert again.prefilled_tokens == len(turn_ids(chat._tokenizer, "What is my cat called?")) + 1
+
+
+def test_after_opening_the_last_exchange_changes_without_reading(
+    chat: Chat, demo: rgmlx.Model, tmp_path: Path
+) -> None:
+    chat.save(tmp_path / "c")
+    again = Chat.load(tmp_path / "c", demo)
+    "".join(again.regenerate())
+    assert again.prefilled_tokens == 0
+    "".join(again.edit(2, "Hi"))
+    assert again.prefilled_tokens == len(turn_ids(chat._tokenizer, "Hi")) + 1
+
+
+def test_a_message_saved_before_its_reply_survives(demo: rgmlx.Model, tmp_path: Path) -> None:
+    chat = demo.chat()
+    chat.send("My name is Mia.")
+    chat.save(tmp_path / "c")  # and then the power goes
+    again = Chat.load(tmp_path / "c", demo)
+    assert again.turns == (Turn(USER, "My name is Mia.", False),)
+    assert "".join(again.regenerate())
+
+
+def test_beyond_the_budget_it_reads_again_and_says_so(demo: rgmlx.Model) -> None:
+    chat = demo.chat(snapshot_bytes=2 * demo.config.state_nbytes(4))
+    for text in ("I have a cat named Zibo.", "Tell me a joke", "Who are you?"):
+        say(chat, text)
+    assert sum(e.before is not None for e in chat._entries) == 2
+    read = chat.prefilled_tokens
+    chat.rewind(2)
+    assert chat.prefilled_tokens > read
+    assert chat.position == chat.prefilled_tokens - read
+    assert "Zibo" in say(chat, "What is my cat called?", temperature=0)
+
+
+def test_memory_does_not_grow_with_the_conversation(demo: rgmlx.Model) -> None:
+    chat = demo.chat(snapshot_bytes=0)
+    size = chat.state_nbytes
+    for _ in range(5):
+        say(chat, "Hi", max_tokens=60)
+    assert chat.state_nbytes == size
+    assert all(e.before is None for e in chat._entries)
+
+
+def test_refusals(chat: Chat, demo: rgmlx.Model, tiny: rgmlx.Model, tmp_path: Path) -> None:
+    turns = chat.turns
+    with pytest.raises(ChatError, match="empty"):
+        chat.send("  \n")
+    with pytest.raises(ChatError, match="not a message of yours"):
+        chat.edit(1, "x")
+    with pytest.raises(ChatError, match="not a message of yours"):
+        chat.edit(99, "x")
+    with pytest.raises(ChatError, match="empty"):
+        chat.edit(0, " ")
+    with pytest.raises(ChatError, match="no turn 9"):
+        chat.rewind(9)
+    with pytest.raises(RgmlxError, match="temperature"):
+        chat.send("x", temperature=-1)
+    with pytest.raises(ChatError, match="no reply"):
+        demo.chat().regenerate()
+    with pytest.raises(ChatError, match="another model"):
+        chat.rewind(rgmlx.load("demo").chat().checkpoint())
+    with pytest.raises(TokenizerError, match="no tokenizer"):
+        tiny.chat()
+    demo.new_state().save(tmp_path / "state")
+    with pytest.raises(ChatError, match="not a saved chat"):
+        Chat.load(tmp_path / "state", demo)
+    chat.save(tmp_path / "chat")
+    with pytest.raises(StateError, match=r"Chat\.load"):
+        rgmlx.State.load(tmp_path / "chat", demo)
+    assert chat.turns == turns
+    assert say(chat, "Hi")

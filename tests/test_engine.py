@@ -1,0 +1,248 @@
+"""The token loop: budgets, stops, threads, repeatability, penalties, batches."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import rgmlx
+from rgmlx.engine import Generation, generate_batch, prefill
+from rgmlx.errors import RgmlxError
+from rgmlx.sampling import Sampler, Sampling
+from rgmlx.state import RECENT
+
+GREEDY = Sampling(temperature=0)
+PROMPT = [3, 1, 4, 1, 5]
+
+
+def reference_ids(model: rgmlx.Model, prompt: list[int], count: int) -> list[int]:
+    """Greedy decoding the slow way: the whole text again for every token."""
+    ids = list(prompt)
+    for _ in range(count):
+        ids.append(int(np.array(model.logits([ids]))[0, -1].argmax()))
+    return ids[len(prompt) :]
+
+
+def test_greedy_equals_reading_everything_again(tiny: rgmlx.Model) -> None:
+    run = Generation(tiny, tiny.new_state(), PROMPT, sampling=GREEDY, max_tokens=40)
+    assert list(run) == reference_ids(tiny, PROMPT, 40)
+    assert run.finish_reason == "length"
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 16, 512])
+def test_the_prefill_chunk_does_not_matter(tiny: rgmlx.Model, chunk: int) -> None:
+    prompt = list(range(1, 60))
+    run = Generation(tiny, tiny.new_state(), prompt, sampling=GREEDY, max_tokens=10, chunk=chunk)
+    assert list(run) == reference_ids(tiny, prompt, 10)
+
+
+def test_the_state_has_consumed_what_was_delivered(tiny: rgmlx.Model) -> None:
+    """After any number of tokens, wherever the run is left, the state equals one that read that text."""
+    for count in (1, 2, 7, 20):
+        state = tiny.new_state()
+        run = iter(Generation(tiny, state, PROMPT, sampling=GREEDY))
+        ids = list(itertools.islice(run, count))
+        assert state.position == len(PROMPT) + count
+        run.close()
+        fresh = tiny.new_state()
+        prefill(tiny, fresh, [PROMPT + ids])
+        assert fresh.position == state.position
+        assert fresh.recent == state.recent
+        following = np.array(tiny.head(state.hidden)), np.array(tiny.head(fresh.hidden))
+        assert np.abs(following[0] - following[1]).max() < 1e-4
+
+
+def test_a_stop_token_ends_the_run_and_is_consumed(tiny: rgmlx.Model) -> None:
+    ids = reference_ids(tiny, PROMPT, 30)
+    stop = ids[9]
+    state = tiny.new_state()
+    run = Generation(tiny, state, PROMPT, sampling=GREEDY, stop_ids={stop})
+    cut = ids.index(stop)
+    assert list(run) == ids[:cut]
+    assert run.finish_reason == "stop"
+    assert state.position == len(PROMPT) + cut + 1
+
+
+def test_no_budget_goes_on_beyond_the_window(tiny: rgmlx.Model) -> None:
+    run = Generation(tiny, tiny.new_state(), PROMPT, sampling=Sampling(seed=1))
+    assert len(list(itertools.islice(run, 700))) == 700
+
+
+def test_a_budget_of_nothing(tiny: rgmlx.Model) -> None:
+    state = tiny.new_state()
+    run = Generation(tiny, state, PROMPT, max_tokens=0)
+    assert list(run) == []
+    assert run.finish_reason == "length"
+    assert state.position == len(PROMPT)
+
+
+def test_stop_from_another_thread(tiny: rgmlx.Model) -> None:
+    state = tiny.new_state()
+    run = Generation(tiny, state, PROMPT, sampling=Sampling(seed=2))
+    ids: list[int] = []
+    worker = threading.Thread(target=lambda: ids.extend(run))
+    worker.start()
+    while len(ids) == 0 and state.position < 30:
+        time.sleep(0.005)
+    run.stop()
+    worker.join(timeout=20)
+    assert not worker.is_alive()
+    assert run.finish_reason == "cancelled"
+    assert state.position == len(PROMPT) + len(ids)
+    more = list(Generation(tiny, state, [], sampling=Sampling(seed=2), max_tokens=5))  # here, in this thread
+    whole = list(Generation(tiny, tiny.new_state(), PROMPT, sampling=Sampling(seed=2), max_tokens=len(ids) + 5))
+    assert ids + more == whole
+
+
+def test_stop_while_reading_a_long_prompt(tiny: rgmlx.Model) -> None:
+    state = tiny.new_state()
+    run = Generation(tiny, state, [7] * 5000, chunk=16, progress=lambda done, total: done >= 64 and run.stop())
+    assert list(run) == []
+    assert run.finish_reason == "cancelled"
+    assert state.position == 64
+
+
+def test_a_seed_makes_runs_repeatable(tiny: rgmlx.Model) -> None:
+    def run(seed: int | None) -> list[int]:
+        return list(Generation(tiny, tiny.new_state(), PROMPT, sampling=Sampling(1.5, seed=seed), max_tokens=30))
+
+    assert run(5) == run(5)
+    assert run(5) != run(6)
+    assert run(None) != run(None)
+
+
+def test_sampling_leaves_mlx_random_numbers_alone(tiny: rgmlx.Model) -> None:
+    mx.random.seed(9)
+    want = mx.random.normal((3,)).tolist()
+    mx.random.seed(9)
+    list(Generation(tiny, tiny.new_state(), PROMPT, sampling=Sampling(1.0, seed=1), max_tokens=5))
+    assert mx.random.normal((3,)).tolist() == want
+
+
+def test_sampling_follows_the_distribution() -> None:
+    """Frequencies of 4,000 draws, a new position each, against the softmax."""
+    logits = mx.array([[1.0, 2.0, 0.0, -1.0]])
+    sampler = Sampler(Sampling(1.0, top_p=0, seed=3), [[]])
+    counts = np.bincount([int(sampler(logits, [i]).item()) for i in range(4000)], minlength=4) / 4000
+    assert np.abs(counts - np.array(mx.softmax(logits[0]))).max() < 0.03
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Sampling(1.0, top_k=1, top_p=0), Sampling(1.0, top_p=1e-6), Sampling(1.0, top_p=0, min_p=1.0), GREEDY],
+)
+def test_filters_leave_the_likeliest(settings: Sampling) -> None:
+    logits = mx.array([[0.1, 3.0, 2.9, -5.0]])
+    assert {int(Sampler(settings, [[]])(logits, [i]).item()) for i in range(40)} == {1}
+
+
+def test_penalty_window_slides_and_does_not_grow() -> None:
+    """A token is penalised while it is among the last four, and free again afterwards."""
+    sampler = Sampler(Sampling(0, repetition_penalty=100.0, penalty_window=4), [[]])
+    logits = mx.array([[5.0, 4.0, 3.0, 2.0, 1.0, 0.5]])
+    ids = [int(sampler(logits, [i]).item()) for i in range(12)]
+    assert ids[:5] == [0, 1, 2, 3, 4]
+    assert all(len(set(ids[i : i + 5])) == 5 for i in range(8))
+    assert sampler._recent[0].shape == (4,)
+
+
+def test_the_window_starts_with_the_prompt(tiny: rgmlx.Model) -> None:
+    first = reference_ids(tiny, PROMPT, 1)[0]
+    settings = Sampling(temperature=0, repetition_penalty=1e9)
+    run = Generation(tiny, tiny.new_state(), [first, *PROMPT], sampling=settings, max_tokens=20)
+    ids = list(run)
+    assert not set(ids) & {first, *PROMPT}
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", -1),
+        ("top_p", 1.5),
+        ("min_p", -0.1),
+        ("top_k", -1),
+        ("repetition_penalty", -2),
+        ("penalty_window", 0),
+        ("penalty_window", RECENT + 1),
+        ("temperature", float("nan")),
+    ],
+)
+def test_settings_out_of_range(field: str, value: float) -> None:
+    with pytest.raises(RgmlxError, match=field):
+        Sampling(**{field: value})
+
+
+def test_bad_arguments(tiny: rgmlx.Model) -> None:
+    with pytest.raises(RgmlxError, match="nothing to continue"):
+        Generation(tiny, tiny.new_state(), [])
+    with pytest.raises(RgmlxError, match="outside the vocabulary"):
+        Generation(tiny, tiny.new_state(), [10**6])
+    with pytest.raises(RgmlxError, match="one row"):
+        Generation(tiny, tiny.new_state(2), [1])
+    with pytest.raises(RgmlxError, match="max_tokens"):
+        Generation(tiny, tiny.new_state(), [1], max_tokens=-1)
+    with pytest.raises(RgmlxError, match="outside the vocabulary"):
+        tiny.logits([[1, -1]])
+    with pytest.raises(RgmlxError, match="shape"):
+        tiny.logits([1, 2, 3])
+    with pytest.raises(RgmlxError, match="rows"):
+        tiny.logits([[1]], tiny.new_state(2))
+    with pytest.raises(RgmlxError, match="batch_size"):
+        tiny.new_state(0)
+
+
+# --- batches ------------------------------------------------------------------------------
+
+ROWS = [[5], [9, 8, 7, 6, 5, 4, 3], list(range(1, 50)), [2, 3], list(range(100, 60, -1))]
+
+
+@pytest.mark.parametrize("chunk", [4, 7, 16, 512])
+def test_rows_of_a_ragged_prefill_are_what_they_are_alone(tiny: rgmlx.Model, chunk: int) -> None:
+    batch = tiny.new_state(len(ROWS))
+    prefill(tiny, batch, ROWS, chunk=chunk)
+    assert batch.positions == [len(r) for r in ROWS]
+    got = np.array(tiny.head(batch.hidden))
+    for row, ids in enumerate(ROWS):
+        alone = tiny.new_state()
+        prefill(tiny, alone, [ids])
+        assert np.abs(got[row] - np.array(tiny.head(alone.hidden))[0]).max() < 1e-5
+        for kind, (a, b), (c, d) in zip(tiny.config.layer_types, batch.layers, alone.layers, strict=True):
+            assert np.abs(np.array(a)[row] - np.array(c)[0]).max() < 1e-5, kind
+            assert np.abs(np.array(b)[row] - np.array(d)[0]).max() < 1e-5, kind
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(1.0, seed=4), Sampling(0.8, seed=4, repetition_penalty=1.5)])
+def test_a_batch_gives_each_row_what_it_gets_alone(tiny: rgmlx.Model, sampling: Sampling) -> None:
+    alone = [list(Generation(tiny, tiny.new_state(), r, sampling=sampling, max_tokens=40)) for r in ROWS]
+    got: list[list[int]] = [[] for _ in ROWS]
+    for row, token in generate_batch(tiny, tiny.new_state(len(ROWS)), ROWS, sampling=sampling, max_tokens=40):
+        got[row].append(token)
+    assert got == alone
+
+
+def test_rows_that_finish_early_leave_the_others_alone(tiny: rgmlx.Model) -> None:
+    alone = [reference_ids(tiny, r, 40) for r in ROWS]
+    stop = {alone[0][0], alone[2][5], alone[3][20]}
+    got: list[list[int]] = [[] for _ in ROWS]
+    for row, token in generate_batch(
+        tiny, tiny.new_state(len(ROWS)), ROWS, sampling=GREEDY, max_tokens=40, stop_ids=stop
+    ):
+        got[row].append(token)
+    for ids, mine in zip(alone, got, strict=True):
+        cut = next((i for i, v in enumerate(ids) if v in stop), 40)
+        assert mine == ids[:cut]
+    assert len({len(g) for g in got}) > 1
+
+
+def test_batch_of_texts_equals_single_texts(demo: rgmlx.Model) -> None:
+    prompts = ["Who are you?", "Tell me a joke", "What is the capital of France?"]
+    assert demo.batch(prompts, temperature=0) == [demo.generate(p, temperature=0) for p in prompts]
+    assert demo.batch([]) == []
+    with pytest.raises(RgmlxError, match="there is no sampling setting 'temprature'"):
+        demo.batch(prompts, temprature=0)
