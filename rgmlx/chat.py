@@ -104,7 +104,7 @@ class Chat:
         self._model, self._tokenizer = model, model.text_tokenizer()
         turn_ids(self._tokenizer, "")  # refuses a vocabulary without turns
         self.system = system
-        self.sampling = make_sampling(sampling)
+        self.sampling = make_sampling(sampling, model.sampling)
         self.prefilled_tokens = 0
         self._snapshot_bytes = snapshot_bytes
         self._entries: list[_Entry] = []
@@ -262,7 +262,7 @@ class Chat:
     # --- inside ---------------------------------------------------------------------------
 
     def _settings(self, overrides: dict[str, Any]) -> Sampling:
-        return make_sampling(vars(self.sampling) | overrides)
+        return make_sampling(overrides, self.sampling)
 
     def _turn_ids(self, text: str, fresh: bool) -> list[int]:
         if not fresh:

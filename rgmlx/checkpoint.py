@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .config import ModelConfig
 from .errors import CheckpointError
 from .files import load_arrays, read_header
 from .network import RecurrentGemma, stays_float32
+from .text import first_line
 
 INDEX = "model.safetensors.index.json"
 
@@ -42,13 +44,13 @@ def weight_files(directory: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         inside = [n for n in names if Path(n).name == n]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"{index} is damaged: download or convert the model again") from None
     if len(inside) < len(names) or not names:
         bad = next((n for n in names if n not in inside), "nothing")
         raise CheckpointError(f"{index} names {bad!r}, which is not a file of its own directory: refused")
     for name in names:
-        if not (directory / name).is_file():
+        if not os.path.isfile(directory / name):  # False too where the name is impossible
             raise CheckpointError(f"the shard {directory / name} is missing: download the model again")
     return [directory / n for n in names]
 
@@ -80,12 +82,15 @@ def build(config: ModelConfig, weights: Mapping[str, mx.array], network: Recurre
             "config.json says that the head is not tied to the embedding, but lm_head.weight is missing"
         )
     quantize_as_stored(config, network, weights)
-    expected = {name: p.shape for name, p in tree_flatten(network.parameters())}
-    for name, shape in expected.items():
+    expected = dict(tree_flatten(network.parameters()))
+    for name, p in expected.items():
         if name not in weights:
             raise CheckpointError(f"the tensor {name} is missing: download or convert the model again")
-        if weights[name].shape != shape:
-            raise CheckpointError(f"the tensor {name} has shape {weights[name].shape}, config.json asks for {shape}")
+        w = weights[name]
+        if w.shape != p.shape:
+            raise CheckpointError(f"the tensor {name} has shape {w.shape}, config.json asks for {p.shape}")
+        if w.dtype != p.dtype and not all(mx.issubdtype(a.dtype, mx.floating) for a in (w, p)):
+            raise CheckpointError(f"the tensor {name} holds {_name(w.dtype)} numbers instead of {_name(p.dtype)}")
     if extra := sorted(set(weights) - set(expected)):
         raise CheckpointError(f"the tensor {extra[0]} is not part of this architecture ({len(extra)} such tensors)")
 
@@ -122,13 +127,20 @@ def quantize_as_stored(config: ModelConfig, network: RecurrentGemma, names: Cont
             return False
         if not hasattr(module, "to_quantized"):
             raise CheckpointError(f"the tensor {path}.scales belongs to a layer that can't be quantized")
-        own = settings.get(path, settings)
+        own = settings.get(path, True)
+        own = settings if own is True else own
+        if not isinstance(own, Mapping):
+            raise CheckpointError(f"config.json's quantization says {own!r} of {path}, which is stored quantized")
         return {k: own[k] for k in ("group_size", "bits", "mode") if own.get(k) is not None}
 
     try:
         nn.quantize(network, class_predicate=choose)
     except (ValueError, RuntimeError, TypeError) as e:
-        raise CheckpointError(f"config.json's quantization does not fit this model: {e}") from None
+        raise CheckpointError(f"config.json's quantization does not fit this model: {first_line(e)}") from None
+
+
+def _name(dtype: mx.Dtype) -> str:
+    return str(dtype).removeprefix("mlx.core.")
 
 
 def fingerprint(weights: Mapping[str, mx.array]) -> str:

@@ -7,7 +7,6 @@ and that we do not implement is an error that names it; nothing is ignored in si
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -129,10 +128,10 @@ class ModelConfig:
         ]:
             value = getattr(self, name)
             if not _is_whole(value) or not 0 < value < 2**31:
-                raise ConfigError(f"config: {name} must be a positive whole number, not {value!r}")
+                raise ConfigError(f"config: {name} must be a positive whole number below 2**31, not {value!r}")
         for name in ["rms_norm_eps", "rope_theta", "partial_rotary_factor", "logits_soft_cap"]:
             value = getattr(self, name)
-            if not (_is_number(value) and value > 0) and not (name == "logits_soft_cap" and value is None):
+            if not _is_positive(value) and not (name == "logits_soft_cap" and value is None):
                 raise ConfigError(f"config: {name} must be a positive number, not {value!r}")
         for name in ["attention_bias", "embeddings_scale_by_sqrt_dim", "tie_word_embeddings"]:
             if not isinstance(getattr(self, name), bool):
@@ -142,10 +141,10 @@ class ModelConfig:
             ("pad_token_id", (self.pad_token_id,)),
             ("eos_token_id", self.eos_token_ids),
         ]:
-            if bad := [i for i in ids if not _is_whole(i) and (i is not None or ids is self.eos_token_ids)]:
+            if bad := [i for i in ids if i is not None and not _is_whole(i)]:
                 raise ConfigError(f"config: {name} must be a token id, a whole number, not {bad[0]!r}")
-        if bad := [t for t in self.block_types if t not in (RECURRENT, ATTENTION)]:
-            raise ConfigError(f"config: block_types may hold '{RECURRENT}' and '{ATTENTION}', not {bad[0]!r}")
+        if odd := [t for t in self.block_types if t not in (RECURRENT, ATTENTION)]:
+            raise ConfigError(f"config: block_types may hold '{RECURRENT}' and '{ATTENTION}', not {odd[0]!r}")
         if not self.block_types:
             raise ConfigError(f"config: block_types is empty: it lists '{RECURRENT}' and '{ATTENTION}'")
         if self.intermediate_size % 2:
@@ -369,8 +368,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e38  # as float32 can
 
 
 def _per_head(hidden: Any, heads: Any) -> int:

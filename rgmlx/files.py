@@ -19,6 +19,7 @@ from typing import Any
 import mlx.core as mx
 
 from .errors import RgmlxError
+from .text import first_line
 
 _MAX_HEADER = 100_000_000  # as the safetensors library
 
@@ -41,10 +42,10 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
                 raise error(f"{path} is truncated or not a safetensors file: download or write it again")
             header = json.loads(f.read(length))
         metadata = header.pop("__metadata__", None) or {}
-        end = max((t["data_offsets"][1] for t in header.values()), default=0)
+        end = max((int(t["data_offsets"][1]) for t in header.values()), default=0)
     except OSError as e:
         raise error(f"{path} can't be read: {e.strerror or e}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise error(f"{path} has a damaged header: download or write it again") from None
     if size < 8 + length + end:
         missing = 8 + length + end - size
@@ -58,7 +59,7 @@ def load_arrays(path: Path, error: type[RgmlxError]) -> tuple[dict[str, mx.array
     try:
         arrays = mx.load(str(path), format="safetensors")
     except (RuntimeError, ValueError) as e:
-        raise error(f"{path} can't be read: {e}") from None
+        raise error(f"{path} can't be read: {first_line(e)}") from None
     assert isinstance(arrays, dict)
     return arrays, metadata
 

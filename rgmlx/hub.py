@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
+import os
 import re
+import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from .config import PRESETS
 from .errors import ModelNotFoundError, RgmlxError
+from .text import first_line
 
 DEMO = "demo"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -31,10 +38,10 @@ def resolve(name: str | Path) -> Path:
     text = str(name)
     if text == DEMO:
         return demo_directory()
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(name))
+    if text and os.path.isdir(path):  # os.path: an impossible name is just not there
         return path
-    if path.exists():
+    if text and os.path.exists(path):
         raise ModelNotFoundError(f"{path} is a file: name the directory that holds config.json")
     if isinstance(name, Path) or not _REPOSITORY.fullmatch(text) or text.startswith((".", "~")):
         hint = (
@@ -51,42 +58,69 @@ def resolve(name: str | Path) -> Path:
 def _download(repository: str) -> Path:
     # Imported here: it pulls in an HTTP stack that a local model never needs.
     from huggingface_hub import snapshot_download
+
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    try:
+        with contextlib.nullcontext() if watched else _quiet():
+            return Path(snapshot_download(repository, allow_patterns=_FILES))
+    except Exception as e:  # the HTTP library's own connection errors have no common base with the others
+        raise _explained(e, repository) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the library's bars, hints and retries out of a stderr that nobody watches."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    logger = logging.getLogger("huggingface_hub")
+    level, bars = logger.level, not are_progress_bars_disabled()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            logger.setLevel(logging.ERROR)
+            disable_progress_bars()
+            yield
+        finally:
+            logger.setLevel(level)
+            if bars:
+                enable_progress_bars()
+
+
+def _explained(error: Exception, repository: str) -> RgmlxError:
+    """A failed download in one sentence."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
         RepositoryNotFoundError,
     )
 
-    page = f"https://huggingface.co/{repository}"
-    try:
-        return Path(snapshot_download(repository, allow_patterns=_FILES))
-    except GatedRepoError:
-        raise ModelNotFoundError(
-            f"{repository} is gated: accept its licence at {page}, then run `hf auth login` with a token of your account"
-        ) from None
-    except RepositoryNotFoundError:
-        raise ModelNotFoundError(
+    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, HfHubHTTPError):
+        error = error.__cause__  # the library looked into its cache after the server had refused
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, GatedRepoError):
+        return ModelNotFoundError(
+            f"{repository} is gated: accept its licence at https://huggingface.co/{repository}, "
+            "then run `hf auth login` with a token of your account"
+        )
+    if isinstance(error, RepositoryNotFoundError) or status == 401:
+        return ModelNotFoundError(
             f"Hugging Face has no repository '{repository}' that you may read: check the name, "
             "or run `hf auth login` if it is private"
-        ) from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        raise ModelNotFoundError(
+        )
+    if isinstance(error, HfHubHTTPError):
+        return ModelNotFoundError(f"Hugging Face answered with error {status} for {repository}: try again later")
+    if isinstance(error, LocalEntryNotFoundError):
+        return ModelNotFoundError(
             f"{repository} is not in the local cache and Hugging Face can't be reached: "
             "connect to the network (or unset HF_HUB_OFFLINE) and try again"
-        ) from None
-    except HfHubHTTPError as e:
-        raise ModelNotFoundError(f"Hugging Face answered with an error for {repository}: {_line(e)}") from None
-    except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RgmlxError(
-                f"the disk is full: free some space and run the same command again, {repository} resumes where it stopped"
-            ) from None
-        raise ModelNotFoundError(f"{repository} could not be downloaded ({_line(e)}): try again") from None
-    except Exception as e:  # the HTTP library's own connection errors have no common base with ours
-        raise ModelNotFoundError(f"{repository} could not be downloaded ({_line(e)}): try again") from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        )
+    if isinstance(error, HFValidationError):
+        return ModelNotFoundError(f"'{repository}' is not a name that a Hugging Face repository can have: check it")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return RgmlxError(
+            f"{repository} does not fit on the disk ({error.strerror}): free some space there and run the same command "
+            "again, it resumes where it stopped"
+        )
+    return ModelNotFoundError(f"{repository} could not be downloaded ({first_line(error)}): try again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlx.core as mx
@@ -89,9 +89,10 @@ def describe(name: str | Path) -> ModelInfo:
         return ModelInfo(str(name), preset, None, RecurrentGemma(preset))
     directory = hub.resolve(name)
     config = ModelConfig.from_file(directory / "config.json")
-    network = RecurrentGemma(config)
     names = {n for path in weight_files(directory) for n in read_header(path, CheckpointError)[0]}
-    network.own_head("lm_head.weight" in names)
+    if "lm_head.weight" in names:  # a head that is stored counts, and is used, whatever config.json says
+        config = replace(config, tie_word_embeddings=False)
+    network = RecurrentGemma(config)
     quantize_as_stored(config, network, names)
     return ModelInfo(str(name), config, directory, network)
 

@@ -15,7 +15,7 @@ from .config import DTYPES, ModelConfig, describe_quantization
 from .engine import Generation, check_ids, generate_batch, prefill
 from .errors import RgmlxError, TokenizerError
 from .network import RecurrentGemma
-from .sampling import make_sampling
+from .sampling import Sampling, make_sampling, recommended
 from .state import State
 from .tokenizer import Detokenizer, Tokenizer, as_ids
 
@@ -30,12 +30,15 @@ class Model(RecurrentGemma):
         config: the shapes, a `ModelConfig`.
         tokenizer: None for a directory without one; then only the text methods refuse.
         directory: where the weights came from, None for a model made from a config.
+        sampling: default settings, from the model's `generation_config.json` if it has one.
     """
 
     def __init__(self, config: ModelConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config)
         self.tokenizer = tokenizer
         self.directory: Path | None = None
+        self.sampling = Sampling()
+        self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
         self._weights_fingerprint: str | None = None
 
     @property
@@ -112,7 +115,8 @@ class Model(RecurrentGemma):
             raw: complete the text instead of answering it.
             state: continue from here (advanced in place); None starts afresh.
             **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
-                frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`.
+                frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`. What is not
+                given is as `self.sampling` has it.
 
         Raises:
             RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.
@@ -122,7 +126,7 @@ class Model(RecurrentGemma):
             self,
             self.new_state() if state is None else state,
             as_ids(prompt, tokenizer, raw),
-            sampling=make_sampling(sampling),
+            sampling=make_sampling(sampling, self.sampling),
             max_tokens=max_tokens,
             stop_ids=self.stop_ids,
         )
@@ -155,7 +159,7 @@ class Model(RecurrentGemma):
             self,
             self.new_state(len(ids)),
             ids,
-            sampling=make_sampling(sampling),
+            sampling=make_sampling(sampling, self.sampling),
             max_tokens=max_tokens,
             stop_ids=self.stop_ids,
         ):
@@ -176,9 +180,8 @@ class Model(RecurrentGemma):
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """Ids that end a reply: the config's, `<eos>` and `<end_of_turn>`."""
-        own = self.tokenizer.stop_ids if self.tokenizer else frozenset()
-        return frozenset(self.config.eos_token_ids) | own
+        """Ids that end a reply: those of the configs, `<eos>` and `<end_of_turn>`."""
+        return self._stop_ids
 
 
 def _decode(tokenizer: Tokenizer, run: Generation) -> Iterator[str]:
@@ -204,6 +207,7 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     directory = hub.resolve(name_or_path)
     config = ModelConfig.from_file(directory / "config.json")
     tokenizer = Tokenizer.from_directory(directory)
+    sampling, stop_ids = recommended(directory)
     if dtype is None:
         wanted = config.dtype if mx.default_device() == mx.gpu else "float32"
     else:
@@ -218,6 +222,8 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     weights = checkpoint.read_weights(directory)
     checkpoint.build(config, weights, model, getattr(mx, wanted))
     model._weights_fingerprint = checkpoint.fingerprint(weights)
+    model.sampling = sampling
+    model._stop_ids |= stop_ids
     model.directory = directory
     model.eval()
     return model

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import mlx.core as mx
 
-from .errors import RgmlxError
+from .errors import ConfigError, RgmlxError
 from .state import RECENT
 
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]
@@ -144,12 +146,36 @@ class Sampler:
         self._recent = [self._recent[i] for i in rows]
 
 
-def make_sampling(options: dict[str, Any]) -> Sampling:
-    """Sampling settings from keywords. Raises RgmlxError for one that does not exist."""
+def make_sampling(options: Mapping[str, Any], base: Sampling | None = None) -> Sampling:
+    """`base` with the given settings changed. Raises RgmlxError for one that does not exist."""
     known = Sampling.__dataclass_fields__
     if unknown := sorted(set(options) - set(known)):
         raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(known)}")
-    return Sampling(**options)
+    try:
+        return replace(base or Sampling(), **options)
+    except TypeError:
+        raise RgmlxError(f"sampling settings are numbers: {dict(options)}") from None
+
+
+def recommended(directory: Path) -> tuple[Sampling, frozenset[int]]:
+    """What a model's `generation_config.json` recommends: sampling settings, and ids that end a reply.
+
+    Raises:
+        ConfigError: the file is damaged or holds a setting out of range.
+    """
+    path = directory / "generation_config.json"
+    if not path.is_file():
+        return Sampling(), frozenset()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        names = ("temperature", "top_p", "min_p", "top_k", "repetition_penalty")
+        eos = data.get("eos_token_id")
+        stop = eos if isinstance(eos, list) else [] if eos is None else [eos]
+        return make_sampling({n: data[n] for n in names if data.get(n) is not None}), frozenset(map(int, stop))
+    except RgmlxError as e:
+        raise ConfigError(f"{path}: {e}") from None
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise ConfigError(f"{path} is damaged: download the model again, or delete this file") from None
 
 
 def _key(seed: int | None, position: int) -> mx.array:

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import TokenizerError
+from .text import first_line
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"  # SentencePiece's visible space
 _TURN_TOKENS = ("<start_of_turn>", "<end_of_turn>")
 _SPECIAL = ("<bos>", "<eos>", "<pad>", "<unk>", "<mask>", *_TURN_TOKENS)
+_PROBE = " a  b\n\U0001f98a"  # spaces in front and doubled, and a character that needs the byte pieces
 
 
 class _Backend(Protocol):
@@ -64,7 +66,9 @@ class _TokenizersJson:
             decoder = json.loads(path.read_text(encoding="utf-8")).get("decoder")
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         except Exception as e:  # the Rust library raises plain Exception
-            raise TokenizerError(f"{path} can't be read ({str(e).splitlines()[0]}): download the model again") from None
+            raise TokenizerError(f"{path} can't be read ({first_line(e)}): download the model again") from None
+        self._tokenizer.no_truncation()  # some files carry the settings of their training
+        self._tokenizer.no_padding()
         parts = {d.get("type") for d in (decoder or {}).get("decoders", [decoder or {}])}
         if not parts <= {"Replace", "ByteFallback", "Fuse", "Strip"} or "ByteFallback" not in parts:
             raise TokenizerError(
@@ -104,6 +108,10 @@ class Tokenizer:
         self.special = frozenset(i for t in _SPECIAL if (i := self._backend.id(t)) is not None)
         # Split after the first character of a control token's spelling, and it can't be matched whole.
         self._literal = re.compile("|".join(re.escape(t) for t in _SPECIAL))
+        if self.decode(self.encode(_PROBE)) != _PROBE:
+            raise TokenizerError(
+                f"{path} does not give a text back unchanged, as Gemma's tokenizers do: it is damaged or another model's"
+            )
 
     @classmethod
     def from_directory(cls, directory: Path) -> Tokenizer | None:

@@ -1,6 +1,6 @@
 """What `import rgmlx` costs beyond `import mlx.core`, in fresh processes (median of seven).
 
-    python scripts/import_time.py
+python scripts/import_time.py
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ def main() -> None:
     config["quantization"] = config["quantization_config"] = QUANTIZATION
     (target / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     shutil.copyfile(source / "tokenizer.model", target / "tokenizer.model")
+    # A small model stays coherent at a lower temperature than a large one.
+    generation: dict[str, object] = {"bos_token_id": model.config.bos_token_id, "eos_token_id": sorted(model.stop_ids)}
+    generation |= {"do_sample": True, "temperature": 0.5, "top_p": 0.9}
+    (target / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
     # For mlx-lm, which reads tokenizers through transformers.
     tokenizer = {
         "tokenizer_class": "GemmaTokenizer",

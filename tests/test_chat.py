@@ -180,9 +180,7 @@ def test_saved_and_opened_again(chat: Chat, demo: rgmlx.Model, tmp_path: Path) -
     assert again.prefilled_tokens == len(turn_ids(chat._tokenizer, "What is my cat called?")) + 1
 
 
-def test_after_opening_the_last_exchange_changes_without_reading(
-    chat: Chat, demo: rgmlx.Model, tmp_path: Path
-) -> None:
+def test_after_opening_the_last_exchange_changes_without_reading(chat: Chat, demo: rgmlx.Model, tmp_path: Path) -> None:
     chat.save(tmp_path / "c")
     again = Chat.load(tmp_path / "c", demo)
     "".join(again.regenerate())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from pathlib import Path
 
+import checkpoints
 import mlx.core as mx
 import numpy as np
 import pytest
 
 import rgmlx
 from rgmlx.engine import Generation, generate_batch, prefill
-from rgmlx.errors import RgmlxError
+from rgmlx.errors import ConfigError, RgmlxError
 from rgmlx.sampling import Sampler, Sampling
 from rgmlx.state import RECENT
 
@@ -246,3 +248,22 @@ def test_batch_of_texts_equals_single_texts(demo: rgmlx.Model) -> None:
     assert demo.batch([]) == []
     with pytest.raises(RgmlxError, match="there is no sampling setting 'temprature'"):
         demo.batch(prompts, temprature=0)
+
+
+# --- recommended settings -----------------------------------------------------------------
+
+
+def test_generation_config_gives_defaults_and_stop_ids(tmp_path: Path) -> None:
+    assert rgmlx.load("demo").sampling == Sampling(temperature=0.5, top_p=0.9)
+    config = checkpoints.config()
+    directory = checkpoints.write(tmp_path, config, checkpoints.weights(config))
+    assert rgmlx.load(directory).sampling == Sampling()
+    path = directory / "generation_config.json"
+    path.write_text('{"temperature": 1.0, "top_k": 64, "eos_token_id": [1, 60]}')
+    model = rgmlx.load(directory)
+    assert model.sampling == Sampling(temperature=1.0, top_k=64)
+    assert model.stop_ids == {1, 60}
+    for bad, message in (("{", "damaged"), ('{"temperature": -3}', "temperature"), ('{"top_p": "x"}', "numbers")):
+        path.write_text(bad)
+        with pytest.raises(ConfigError, match=message):
+            rgmlx.load(directory)

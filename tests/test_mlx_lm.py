@@ -129,7 +129,15 @@ def test_cache_prompt_command(tmp_path: Path) -> None:
 
     def run(*arguments: str) -> str:
         out = subprocess.run(
-            [sys.executable, "-m", "rgmlx", "mlx-lm", *arguments, "--prompt-cache-file", str(tmp_path / "p.safetensors")],
+            [
+                sys.executable,
+                "-m",
+                "rgmlx",
+                "mlx-lm",
+                *arguments,
+                "--prompt-cache-file",
+                str(tmp_path / "p.safetensors"),
+            ],
             capture_output=True,
             text=True,
         )

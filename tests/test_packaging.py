@@ -27,7 +27,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_file_of_both_packages_is_in_it(unpacked: Path) -> None:
     for package in ("rgmlx", "tui"):
         tracked = subprocess.run(["git", "ls-files", package], cwd=ROOT, capture_output=True, text=True).stdout.split()
-        files = tracked or [str(p.relative_to(ROOT)) for p in (ROOT / package).rglob("*") if p.suffix in (".py", ".tcss")]
+        files = tracked or [
+            str(p.relative_to(ROOT)) for p in (ROOT / package).rglob("*") if p.suffix in (".py", ".tcss")
+        ]
         assert files
         assert [f for f in files if not (unpacked / f).is_file()] == []
     assert (unpacked / "rgmlx" / "demo" / "model.safetensors").stat().st_size > 10_000_000
@@ -36,7 +38,12 @@ def test_every_file_of_both_packages_is_in_it(unpacked: Path) -> None:
 
 def test_it_answers_from_the_wheel(unpacked: Path, tmp_path: Path) -> None:
     out = subprocess.run(
-        [sys.executable, "-P", "-c", "import rgmlx.cli, tui.app; print(rgmlx.__file__); rgmlx.cli.main(['ask', 'Hello!'])"],
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "import rgmlx.cli, tui.app; print(rgmlx.__file__); rgmlx.cli.main(['ask', 'Hello!'])",
+        ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(unpacked)},
         capture_output=True,

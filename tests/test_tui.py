@@ -178,7 +178,10 @@ async def test_a_failing_reply_is_a_sentence_and_the_app_goes_on(tmp_path: Path)
     app = ChatApp(Failing(tmp_path, []))
     async with app.run_test(size=SIZE) as pilot:
         await wait_until(lambda: idle(app))
-        for text, sentence in (("known", "the disk is full"), ("unknown", "The reply broke off: ZeroDivisionError: boom")):
+        for text, sentence in (
+            ("known", "the disk is full"),
+            ("unknown", "The reply broke off: ZeroDivisionError: boom"),
+        ):
             await type_and_send(app, pilot, text)
             await wait_until(lambda s=sentence: any(s in str(n.content) for n in app.query(Notice)))
             await wait_until(lambda: idle(app))
@@ -221,7 +224,7 @@ def test_a_killed_chat_keeps_the_prompt(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == -9
     session = Session("demo", tmp_path)
     session.load()
-    assert [t.text for t in session.turns][0] == "My name is Mia."
+    assert session.turns[0].text == "My name is Mia."
     assert "".join(session.regenerate())
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import RgmlxError
+from ..text import first_line, printable
 
 _SETTINGS: dict[str, tuple[type, str]] = {
-    "temperature": (float, "0 always takes the likeliest word; higher is more varied (default 0.7)"),
-    "top_p": (float, "sample from the likeliest words that make up this share (default 0.9)"),
+    "temperature": (
+        float,
+        "0 always takes the likeliest word; higher is more varied (default: the model's own, or 0.7)",
+    ),
+    "top_p": (float, "sample from the likeliest words that make up this share (default: the model's own, or 0.9)"),
     "min_p": (float, "leave out words less likely than this share of the likeliest (default 0: off)"),
     "repetition_penalty": (float, "above 1 discourages repeating recent words (default: off)"),
     "seed": (int, "the same seed gives the same answer (default: a new one each time)"),
@@ -60,17 +66,46 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def guarded(program: str, action: Callable[[], object]) -> int:
     """Runs an action; an error becomes one sentence on stderr. Returns the exit code."""
+    _prepare_streams()
     try:
         action()
         sys.stdout.flush()
         return 0
     except RgmlxError as e:
-        print(f"{program}: {e}", file=sys.stderr)
+        # A message may quote a file that came from anywhere, such as the name of a tensor.
+        print(f"{program}: {printable(' '.join(str(e).splitlines()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader went away (`| head`); Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader went away (`| head`)
         return 141
+    except OSError as e:  # a full disk under `> file`, or one of mlx-lm's; ours are RgmlxErrors
+        _discard_output()
+        output = e.errno is not None and e.filename is None
+        text = f"the output can't be written: {e.strerror}" if output else first_line(e)
+        print(f"{program}: {printable(text)}", file=sys.stderr)
+        return 1
+
+
+def _prepare_streams() -> None:
+    """Opens the standard streams that are closed, and lets no character stop the output.
+
+    A closed stream's number would go to the next file that is opened, such as the weights.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that can't show a character gets a "?"
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    """Sends what is still buffered nowhere; Python would complain again when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> None:
     from rich.table import Table
 
     from ..info import describe
+    from ..text import printable
 
     info = describe(options.model)
     console = Console(highlight=False, soft_wrap=True)
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for label, value in info.rows():
-        table.add_row(label, escape(value))
+        table.add_row(label, escape(printable(value)))
     console.print(table, soft_wrap=False)
     if options.layers:
         console.print()
