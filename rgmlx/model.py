@@ -12,7 +12,7 @@ from mlx.utils import tree_flatten
 
 from . import checkpoint, hub
 from .config import DTYPES, ModelConfig, describe_quantization
-from .engine import Generation, check_ids, generate_batch, prefill
+from .engine import Generation, check_ids, generate_batch
 from .errors import RgmlxError, TokenizerError
 from .network import RecurrentGemma
 from .sampling import Sampling, make_sampling, recommended
@@ -75,7 +75,10 @@ class Model(RecurrentGemma):
         Raises:
             RgmlxError: wrong shape, or an id outside the vocabulary.
         """
-        ids = np.array(token_ids)
+        try:
+            ids = np.array(token_ids)
+        except ValueError:
+            raise RgmlxError("token_ids must have rows of one length; Model.batch takes unequal prompts") from None
         if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
             raise RgmlxError(f"token_ids must be whole numbers of shape [batch, time], not {ids.dtype} {ids.shape}")
         rows = ids.tolist()
@@ -113,7 +116,8 @@ class Model(RecurrentGemma):
             prompt: text, sent as a user's turn; or token ids, used as they are.
             max_tokens: None goes on until the model ends its turn.
             raw: complete the text instead of answering it.
-            state: continue from here (advanced in place); None starts afresh.
+            state: continue from here (advanced in place); None starts afresh. With `raw=True` and
+                `max_tokens=0` a text is only read, and copies of the state can be asked about it.
             **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
                 frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`. What is not
                 given is as `self.sampling` has it.
@@ -122,10 +126,11 @@ class Model(RecurrentGemma):
             RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.
         """
         tokenizer = self.text_tokenizer()
+        state = self.new_state() if state is None else state
         run = Generation(
             self,
-            self.new_state() if state is None else state,
-            as_ids(prompt, tokenizer, raw),
+            state,
+            as_ids(prompt, tokenizer, raw=raw, fresh=not state.position),
             sampling=make_sampling(sampling, self.sampling),
             max_tokens=max_tokens,
             stop_ids=self.stop_ids,
@@ -150,7 +155,7 @@ class Model(RecurrentGemma):
             RgmlxError: as `stream`.
         """
         tokenizer = self.text_tokenizer()
-        ids = [as_ids(p, tokenizer, raw) for p in prompts]
+        ids = [as_ids(p, tokenizer, raw=raw) for p in prompts]
         if not ids:
             return []
         detokenizers = [Detokenizer(tokenizer) for _ in ids]
@@ -171,12 +176,6 @@ class Model(RecurrentGemma):
         from .chat import Chat
 
         return Chat(self, system, **sampling)
-
-    def read(self, text: str, state: State) -> int:
-        """Reads plain text into a state (`<bos>` first when it is fresh); returns the tokens read."""
-        tokenizer = self.text_tokenizer()
-        start = [] if state.position else [tokenizer.bos]
-        return prefill(self, state, [start + tokenizer.encode(text)])
 
     @property
     def stop_ids(self) -> frozenset[int]:

@@ -126,7 +126,9 @@ class Tokenizer:
         return None
 
     def __len__(self) -> int:
-        return len(self._backend)
+        """Rows that a model must have: a `<mask>` that transformers has appended on saving needs none."""
+        size = len(self._backend)
+        return size - 1 if self._backend.id("<mask>") == size - 1 else size
 
     @cached_property
     def fingerprint(self) -> str:
@@ -214,8 +216,12 @@ def _turn_tokens(tokenizer: Tokenizer) -> tuple[int, int]:
     return tokenizer.start_of_turn, tokenizer.end_of_turn
 
 
-def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, raw: bool) -> list[int]:
-    """A prompt as ids: ids as they are, text as a user turn, or as plain text when `raw`."""
+def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, *, raw: bool, fresh: bool = True) -> list[int]:
+    """A prompt as ids: ids as they are, text as a user turn, or as plain text when `raw`.
+
+    `fresh`: nothing has been read before, so that `<bos>` comes first.
+    """
     if not isinstance(prompt, str):
         return [int(i) for i in prompt]
-    return [tokenizer.bos, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]
+    start = [tokenizer.bos] if fresh else []
+    return [*start, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]

@@ -75,6 +75,16 @@ def test_no_budget_goes_on_beyond_the_window(tiny: rgmlx.Model) -> None:
     assert len(list(itertools.islice(run, 700))) == 700
 
 
+def test_memory_is_flat_however_long_it_runs(tiny: rgmlx.Model) -> None:
+    settings = Sampling(1.0, seed=1, repetition_penalty=1.1)
+    used = []
+    for i, _ in enumerate(Generation(tiny, tiny.new_state(), PROMPT, sampling=settings, max_tokens=1500)):
+        if i in (300, 1499):
+            mx.clear_cache()
+            used.append(mx.get_active_memory())
+    assert abs(used[1] - used[0]) < 50_000
+
+
 def test_a_budget_of_nothing(tiny: rgmlx.Model) -> None:
     state = tiny.new_state()
     run = Generation(tiny, state, PROMPT, max_tokens=0)
@@ -193,6 +203,8 @@ def test_bad_arguments(tiny: rgmlx.Model) -> None:
         tiny.logits([[1, -1]])
     with pytest.raises(RgmlxError, match="shape"):
         tiny.logits([1, 2, 3])
+    with pytest.raises(RgmlxError, match="one length"):
+        tiny.logits([[1, 2], [3]])
     with pytest.raises(RgmlxError, match="rows"):
         tiny.logits([[1]], tiny.new_state(2))
     with pytest.raises(RgmlxError, match="batch_size"):
@@ -248,6 +260,29 @@ def test_batch_of_texts_equals_single_texts(demo: rgmlx.Model) -> None:
     assert demo.batch([]) == []
     with pytest.raises(RgmlxError, match="there is no sampling setting 'temprature'"):
         demo.batch(prompts, temprature=0)
+
+
+# --- text ---------------------------------------------------------------------------------
+
+
+def test_a_text_is_read_once_and_asked_many_times(demo: rgmlx.Model) -> None:
+    state = demo.new_state()
+    assert demo.generate("I have a cat named Zibo.", raw=True, max_tokens=0, state=state) == ""
+    length = len(demo.text_tokenizer().encode("I have a cat named Zibo."))
+    assert state.position == length + 1  # <bos> once
+    copy = state.copy()
+    demo.generate(" And", raw=True, max_tokens=0, state=copy)
+    assert copy.position == length + 2
+    answers = {demo.generate("Who are you?", state=state.copy(), temperature=0) for _ in range(2)}
+    assert len(answers) == 1
+    assert state.position == length + 1
+
+
+def test_pieces_are_the_text(demo: rgmlx.Model) -> None:
+    pieces = list(demo.stream("Tell me a joke", seed=4))
+    assert len(pieces) > 3
+    assert "".join(pieces) == demo.generate("Tell me a joke", seed=4)
+    assert demo.generate("Tell me a joke", max_tokens=2, seed=4) == "".join(pieces[:2])
 
 
 # --- recommended settings -----------------------------------------------------------------

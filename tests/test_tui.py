@@ -108,6 +108,18 @@ async def test_a_message_sent_while_loading_is_sent_then(tmp_path: Path) -> None
         await wait_until(lambda: idle(app) and len(app.session.turns) == 2)
 
 
+async def test_leaving_does_not_wait_for_the_model(tmp_path: Path) -> None:
+    class Endless(Session):
+        def load(self) -> None:
+            time.sleep(60)
+
+    app = ChatApp(Endless("demo", tmp_path))
+    async with app.run_test(size=SIZE) as pilot:
+        begun = time.monotonic()
+        await pilot.press("ctrl+q")
+    assert time.monotonic() - begun < 20
+
+
 async def test_another_reply_and_a_new_conversation(tmp_path: Path) -> None:
     app = ChatApp(Session("demo", tmp_path))
     async with app.run_test(size=SIZE) as pilot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -58,11 +59,11 @@ class ChatApp(App[None]):
         self.query_one("#transcript", VerticalScroll).anchor()
         self.query_one(Prompt).focus()
         self._show_status(f"loading {self.session.name} ...")
-        self._load()
+        # A daemon, not a worker: leaving must not wait for a download to end.
+        threading.Thread(target=self._load, daemon=True).start()
 
     # --- worker threads: they touch no widget ---------------------------------------------
 
-    @work(thread=True)
     def _load(self) -> None:
         try:
             self.session.load()
