@@ -38,13 +38,16 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
         with path.open("rb") as f:
             start = f.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
-            if not 2 <= length <= min(_MAX_HEADER, size - 8):
-                raise error(f"{path} is truncated or not a safetensors file: download or write it again")
-            header = json.loads(f.read(length))
-        metadata = header.pop("__metadata__", None) or {}
-        end = max((int(t["data_offsets"][1]) for t in header.values()), default=0)
+            fits = 2 <= length <= min(_MAX_HEADER, size - 8)
+            text = f.read(length) if fits else b""
     except OSError as e:
         raise error(f"{path} can't be read: {e.strerror or e}") from None
+    if not fits:
+        raise error(f"{path} is truncated or not a safetensors file: download or write it again")
+    try:
+        header = json.loads(text)
+        metadata = header.pop("__metadata__", None) or {}
+        end = max((int(t["data_offsets"][1]) for t in header.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise error(f"{path} has a damaged header: download or write it again") from None
     if size < 8 + length + end:

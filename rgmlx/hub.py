@@ -121,6 +121,6 @@ def _explained(error: Exception, repository: str) -> RgmlxError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return RgmlxError(
             f"{repository} does not fit on the disk ({error.strerror}): free some space there and run the same command "
-            "again, it resumes where it stopped"
+            "again, the files that are complete are kept"
         )
     return ModelNotFoundError(f"{repository} could not be downloaded ({first_line(error)}): try again")

@@ -49,7 +49,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def __call__(self, x: mx.array, dtype: mx.Dtype) -> mx.array:
-        return (mx.fast.rms_norm(x, None, self.eps) * (1.0 + self.weight)).astype(dtype)
+        return (mx.fast.rms_norm(x, None, self.eps) * (1.0 + self.weight.astype(mx.float32))).astype(dtype)
 
 
 class Conv1d(nn.Module):
@@ -64,9 +64,9 @@ class Conv1d(nn.Module):
         """x [B, T, L] and the K-1 inputs before it -> float32 [B, T, L] and the next tail."""
         kernel, time = self.weight.shape[1], x.shape[1]
         x = mx.concatenate([tail, x], axis=1)
-        y = self.bias
+        weight, y = self.weight.astype(mx.float32), self.bias.astype(mx.float32)
         for k in range(kernel):  # shifted products: no im2col, and one fused kernel when compiled
-            y = y + x[:, k : k + time] * self.weight[:, k, 0]
+            y = y + x[:, k : k + time] * weight[:, k, 0]
         tail = x[:, time:] if chunk.conv_take is None else mx.take_along_axis(x, chunk.conv_take, axis=1)
         # A slice would keep a whole chunk alive.
         return y, tail if time == 1 else mx.contiguous(tail)
@@ -89,13 +89,13 @@ class RGLRU(nn.Module):
         blocks = x.astype(dtype).reshape(*x.shape[:2], *self.input_gate_bias.shape).swapaxes(1, 2)
 
         def gate(weight: mx.array, bias: mx.array) -> mx.array:
-            return ((blocks @ weight).swapaxes(1, 2) + bias).reshape(x.shape)
+            return ((blocks @ weight).astype(mx.float32).swapaxes(1, 2) + bias).reshape(x.shape)
 
         return rg_lru(
             x,
             gate(self.input_gate_weight, self.input_gate_bias),
             gate(self.recurrent_gate_weight, self.recurrent_gate_bias),
-            self.recurrent_param,
+            self.recurrent_param.astype(mx.float32),
             h,
             chunk.first,
             chunk.valid,
@@ -247,9 +247,9 @@ class RecurrentGemma(nn.Module):
 
     @property
     def compute_dtype(self) -> mx.Dtype:
-        """The dtype of matrix products: that of the gates, which are never quantized, or of a Linear."""
-        embedding = self.model.embed_tokens
-        return embedding.scales.dtype if "scales" in embedding else embedding.weight.dtype
+        """The dtype of matrix products, read off a parameter that is never quantized."""
+        block = self.layers[0].temporal_block
+        return block.rg_lru.input_gate_weight.dtype if "rg_lru" in block else block.o_proj.bias.dtype
 
     def advance(self, tokens: mx.array, state: State, lengths: Sequence[int] | None = None) -> mx.array:
         """Consumes tokens: moves the state forward and returns what the head needs.

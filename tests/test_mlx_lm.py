@@ -17,12 +17,14 @@ import mlx.core as mx
 import mlx_lm
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 from mlx_lm.generate import BatchGenerator, generate_step, stream_generate
 from mlx_lm.models.cache import load_prompt_cache, make_prompt_cache, save_prompt_cache
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
 import rgmlx
 import rgmlx.mlx_lm
+from rgmlx import checkpoint
 from rgmlx.engine import Generation
 from rgmlx.hub import demo_directory
 from rgmlx.network import RecurrentGemma
@@ -59,6 +61,18 @@ def test_samplers_and_processors_of_mlx_lm(tiny: rgmlx.Model) -> None:
 def test_a_call_without_a_cache_scores_a_text(tiny: rgmlx.Model) -> None:
     tokens = mx.array([PROMPT, PROMPT[::-1]])
     assert np.abs(np.array(tiny(tokens)) - np.array(tiny.logits(tokens))).max() < 1e-5
+
+
+def test_precision_does_not_depend_on_how_weights_were_stored(tiny: rgmlx.Model) -> None:
+    """mlx-lm loads every tensor in bfloat16: norms, gates and recurrence are computed in float32 all the same."""
+    network = RecurrentGemma(tiny.config)
+    rounded = {k: v.astype(mx.bfloat16) for k, v in tree_flatten(tiny.parameters())}
+    network.load_weights(list(rounded.items()))
+    exact = rgmlx.Model(tiny.config)
+    checkpoint.build(tiny.config, rounded, exact, mx.bfloat16)
+    assert {network.compute_dtype, exact.compute_dtype} == {mx.bfloat16}
+    tokens = mx.array([PROMPT])
+    assert mx.array_equal(network(tokens), exact(tokens)).item()
 
 
 def test_prompt_cache_goes_to_a_file_and_back(tiny: rgmlx.Model, tmp_path: Path) -> None:
