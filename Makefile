@@ -31,6 +31,7 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(PY):
+	@echo "Setting up rgmlx in $(VENV) (once, about half a minute) ..."
 ifneq ($(UV),)
 	@uv venv --quiet --python '>=3.11' $(VENV)
 else
@@ -45,7 +46,6 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check
 endif
 
 $(VENV)/ready: $(PY) pyproject.toml
-	@echo "Setting up rgmlx in $(VENV) (once) ..."
 	@$(INSTALL) -e .
 	@touch $@
 

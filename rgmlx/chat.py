@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .engine import Generation, prefill
+from .engine import Generation, Progress, prefill
 from .errors import ChatError
 from .sampling import Sampling, make_sampling
 from .state import State, load_states, save_states
@@ -135,11 +135,14 @@ class Chat:
 
     # --- talking --------------------------------------------------------------------------
 
-    def send(self, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
+    def send(
+        self, text: str, *, max_tokens: int | None = None, progress: Progress | None = None, **sampling: Any
+    ) -> Reply:
         """Sends a user turn. Iterate the reply to have it written.
 
         Args:
             max_tokens: None goes on until the model ends its turn.
+            progress: told (tokens read, tokens to read) while a long message is being read.
             **sampling: overrides of this chat's settings, for this reply.
 
         Raises:
@@ -153,7 +156,7 @@ class Chat:
         prompt = (*self._unread, *between, *self._turn_ids(text, fresh))
         self._add(Turn(USER, text, closed=False))
         self._unread = prompt
-        return self._start(settings, max_tokens)
+        return self._start(settings, max_tokens, progress)
 
     def stop(self) -> None:
         """Stops the running reply, from any thread. The prompt and what was delivered stay."""
@@ -323,7 +326,7 @@ class Chat:
             raise ChatError("a reply is being written in another thread: stop it and wait for its end") from None
         self._reply = None
 
-    def _start(self, settings: Sampling, max_tokens: int | None) -> Reply:
+    def _start(self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None) -> Reply:
         run = Generation(
             self._model,
             self._state,
@@ -331,6 +334,7 @@ class Chat:
             sampling=settings,
             max_tokens=max_tokens,
             stop_ids=self._model.stop_ids,
+            progress=progress,
         )
         self._reply = Reply(run)
         self._reply._pieces = self._write(self._reply, run)

@@ -36,6 +36,7 @@ class Chunk:
     mask: mx.array | str | None = None  # what mx.fast.scaled_dot_product_attention takes
     reads_ring: bool = False  # keys are ring + new ones (else the new ones alone)
     reads_ring_after_write: bool = False  # one step: keys are the ring, the new one included
+    filled: int | None = None  # one step: only this many slots hold keys; None: see the mask
 
     def write_ring(self, ring: mx.array, new: mx.array) -> mx.array:
         """The ring [B, G, R, E] with the chunk's keys or values [B, G, T, E] in their slots."""
@@ -70,17 +71,24 @@ def _angles(rotary: Rotary, positions: Sequence[int], time: int) -> dict[str, mx
     return {"cos": mx.array(cos[:, None]), "sin": mx.array(sin[:, None])}
 
 
-def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int]) -> Chunk:
-    """The plan of one token a row: write its key into the ring, attend to the ring."""
+def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int], fixed_shapes: bool) -> Chunk:
+    """The plan of one token a row: write its key into the ring, attend to the ring.
+
+    `fixed_shapes`: while the ring fills, mask its empty part instead of leaving it out, so that a
+    compiled step need not be compiled again for every token.
+    """
     ring = config.ring_size
     fields: dict[str, Any] = _angles(rotary, positions, 1)
-    fields["first"] = mx.array([[[p == 0]] for p in positions])
+    if 0 in positions:
+        fields["first"] = mx.array([[[p == 0]] for p in positions])
     if ATTENTION in config.layer_types:
         slots = [p % ring for p in positions]
         shared = len(set(slots)) == 1
         fields["slot"] = mx.array(slots[:1] if shared else [[[[s]]] for s in slots], mx.int32)
         filled = [min(p + 1, ring) for p in positions]
-        if min(filled) < ring:
+        if len(set(filled)) == 1 and not fixed_shapes:
+            fields["filled"] = filled[0]
+        elif min(filled) < ring:
             fields["mask"] = mx.array(np.arange(ring) < np.array(filled)[:, None, None, None])
         fields["reads_ring_after_write"] = True
     return Chunk(**fields)

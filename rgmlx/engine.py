@@ -20,8 +20,14 @@ from .network import RecurrentGemma
 from .sampling import Sampler, Sampling
 from .state import State
 
+Progress = Callable[[int, int], None]
+"""Told (tokens done, tokens in all)."""
+
 PREFILL_CHUNK = 512
 """Tokens of one forward pass: bounds the memory of a prompt of any length."""
+
+CPU_CHUNK = 64
+"""The same on a CPU, where a chunk gains nothing from its length and a stop waits for its end."""
 
 _CLEAR_EVERY = 256  # tokens between returns of MLX's buffer cache to the system
 
@@ -42,11 +48,11 @@ def prefill(
     state: State,
     rows: Sequence[Sequence[int]],
     *,
-    chunk: int = PREFILL_CHUNK,
+    chunk: int | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> int:
-    """Consumes prompts, `chunk` tokens at a time. Rows may differ in length.
+    """Consumes prompts, `chunk` tokens at a time (None: as suits the device). Rows may differ in length.
 
     Args:
         state: advanced in place, one row a prompt.
@@ -58,6 +64,8 @@ def prefill(
     """
     for ids in rows:
         check_ids(network, ids)
+    if chunk is None:
+        chunk = PREFILL_CHUNK if mx.default_device() == mx.gpu else CPU_CHUNK
     total = max(map(len, rows), default=0)
     read = 0
     for start in range(0, total, chunk):
@@ -73,7 +81,8 @@ def prefill(
         mx.eval(state.arrays())
         mx.clear_cache()
         read += sum(counts)
-        progress(min(start + chunk, total), total)
+        if progress:
+            progress(min(start + chunk, total), total)
     return read
 
 
@@ -94,8 +103,8 @@ class Generation:
         sampling: Sampling | None = None,
         max_tokens: int | None = None,
         stop_ids: Collection[int] = (),
-        chunk: int = PREFILL_CHUNK,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        chunk: int | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """
         Args:
@@ -188,7 +197,7 @@ def generate_batch(
     sampling: Sampling | None = None,
     max_tokens: int | None = None,
     stop_ids: Collection[int] = (),
-    chunk: int = PREFILL_CHUNK,
+    chunk: int | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Generates for several prompts at once; each row gets exactly what it would get alone.
 

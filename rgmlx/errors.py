@@ -8,6 +8,9 @@ alone: what is wrong, where, and what the reader can do about it.
 class RgmlxError(Exception):
     """Base of all errors below."""
 
+    remedy = "make it again"
+    """What to do about a damaged file of this kind."""
+
 
 class ConfigError(RgmlxError, ValueError):
     """A `config.json` that is missing, malformed or asks for something unsupported."""
@@ -15,6 +18,8 @@ class ConfigError(RgmlxError, ValueError):
 
 class CheckpointError(RgmlxError, ValueError):
     """Weights that are missing, truncated, misshapen or not finite."""
+
+    remedy = "download or convert the model again"
 
 
 class ModelNotFoundError(RgmlxError, FileNotFoundError):
@@ -31,6 +36,8 @@ class TokenizerError(RgmlxError, ValueError):
 
 class StateError(RgmlxError, ValueError):
     """A saved state that is truncated, or belongs to another model."""
+
+    remedy = "it can't be resumed; use an earlier copy if there is one"
 
 
 class ChatError(RgmlxError, ValueError):

@@ -43,16 +43,16 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
     except OSError as e:
         raise error(f"{path} can't be read: {e.strerror or e}") from None
     if not fits:
-        raise error(f"{path} is truncated or not a safetensors file: download or write it again")
+        raise error(f"{path} is truncated or not a safetensors file: {error.remedy}")
     try:
         header = json.loads(text)
         metadata = header.pop("__metadata__", None) or {}
         end = max((int(t["data_offsets"][1]) for t in header.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise error(f"{path} has a damaged header: download or write it again") from None
+        raise error(f"{path} has a damaged header: {error.remedy}") from None
     if size < 8 + length + end:
         missing = 8 + length + end - size
-        raise error(f"{path} is truncated ({missing:,} bytes are missing): download or write it again")
+        raise error(f"{path} is truncated ({missing:,} bytes are missing): {error.remedy}")
     return header, metadata
 
 

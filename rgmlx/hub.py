@@ -26,6 +26,11 @@ def demo_directory() -> Path:
     return Path(__file__).parent / "demo"
 
 
+def is_repository(name: str) -> bool:
+    """Whether `resolve` would ask Hugging Face for this name."""
+    return bool(_REPOSITORY.fullmatch(name)) and not os.path.exists(os.path.expanduser(name))
+
+
 def resolve(name: str | Path) -> Path:
     """The directory of a model, downloaded into Hugging Face's cache when it is not there yet.
 
@@ -43,7 +48,7 @@ def resolve(name: str | Path) -> Path:
         return path
     if text and os.path.exists(path):
         raise ModelNotFoundError(f"{path} is a file: name the directory that holds config.json")
-    if isinstance(name, Path) or not _REPOSITORY.fullmatch(text) or text.startswith((".", "~")):
+    if isinstance(name, Path) or not is_repository(text):
         hint = (
             f"'{text}' is a shape without weights (see `rgmlx info {text}`)"
             if text in PRESETS

@@ -124,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     if not hasattr(module, "main"):
         raise RgmlxError(f"mlx-lm has no command '{command}'")
     for i, argument in enumerate(rest[:-1]):
-        if argument == "--model" and rest[i + 1] == hub.DEMO:
-            rest[i + 1] = str(hub.demo_directory())
+        if argument == "--model":  # `demo`, and one clear sentence for a name that is wrong
+            rest[i + 1] = str(hub.resolve(rest[i + 1]))
     sys.argv = [f"mlx_lm {command}", *rest]
     module.main()

@@ -12,7 +12,7 @@ from mlx.utils import tree_flatten
 
 from . import checkpoint, hub
 from .config import DTYPES, ModelConfig, describe_quantization
-from .engine import Generation, check_ids, generate_batch
+from .engine import Generation, Progress, check_ids, generate_batch
 from .errors import RgmlxError, TokenizerError
 from .network import RecurrentGemma
 from .sampling import Sampling, make_sampling, recommended
@@ -108,6 +108,7 @@ class Model(RecurrentGemma):
         max_tokens: int | None = None,
         raw: bool = False,
         state: State | None = None,
+        progress: Progress | None = None,
         **sampling: Any,
     ) -> Iterator[str]:
         """Generates text piece by piece, each piece whole characters.
@@ -118,6 +119,7 @@ class Model(RecurrentGemma):
             raw: complete the text instead of answering it.
             state: continue from here (advanced in place); None starts afresh. With `raw=True` and
                 `max_tokens=0` a text is only read, and copies of the state can be asked about it.
+            progress: told (tokens read, tokens to read) while a long prompt is being read.
             **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
                 frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`. What is not
                 given is as `self.sampling` has it.
@@ -134,6 +136,7 @@ class Model(RecurrentGemma):
             sampling=make_sampling(sampling, self.sampling),
             max_tokens=max_tokens,
             stop_ids=self.stop_ids,
+            progress=progress,
         )
         return _decode(tokenizer, run)
 
@@ -155,6 +158,8 @@ class Model(RecurrentGemma):
             RgmlxError: as `stream`.
         """
         tokenizer = self.text_tokenizer()
+        if isinstance(prompts, str):
+            raise RgmlxError("batch takes a list of prompts: put the one prompt into a list, or use generate")
         ids = [as_ids(p, tokenizer, raw=raw) for p in prompts]
         if not ids:
             return []

@@ -65,8 +65,11 @@ class Conv1d(nn.Module):
         kernel, time = self.weight.shape[1], x.shape[1]
         x = mx.concatenate([tail, x], axis=1)
         weight, y = self.weight.astype(mx.float32), self.bias.astype(mx.float32)
-        for k in range(kernel):  # shifted products: no im2col, and one fused kernel when compiled
-            y = y + x[:, k : k + time] * weight[:, k, 0]
+        if time == 1 and mx.default_device() == mx.cpu:  # fewest operations, each of which counts there
+            y = (x * weight[:, :, 0].T).sum(axis=1, keepdims=True) + y
+        else:  # shifted products: no im2col, and one fused kernel when compiled
+            for k in range(kernel):
+                y = y + x[:, k : k + time] * weight[:, k, 0]
         tail = x[:, time:] if chunk.conv_take is None else mx.take_along_axis(x, chunk.conv_take, axis=1)
         # A slice would keep a whole chunk alive.
         return y, tail if time == 1 else mx.contiguous(tail)
@@ -167,7 +170,7 @@ class LocalAttention(nn.Module):
         v = split(self.v_proj(x), self.kv_heads)
         keys, values = (chunk.write_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
         if chunk.reads_ring_after_write:
-            k, v = keys, values
+            k, v = keys[:, :, : chunk.filled], values[:, :, : chunk.filled]
         elif chunk.reads_ring:
             k, v = mx.concatenate([state[0], k], axis=2), mx.concatenate([state[1], v], axis=2)
         y = attend(q, k, v, chunk.mask)
@@ -265,8 +268,10 @@ class RecurrentGemma(nn.Module):
         batch, time = tokens.shape
         dtype = self.compute_dtype
         if time == 1 and lengths is None:
-            chunk = plan_step(self.config, self._rotary, state.positions)
-            hidden, state.layers = self._step(tokens, state.layers, chunk, dtype)
+            compiled = not self.training and mx.default_device() == mx.gpu
+            chunk = plan_step(self.config, self._rotary, state.positions, fixed_shapes=compiled)
+            step = self._compiled_step if compiled else self.model
+            hidden, state.layers = step(tokens, state.layers, chunk, dtype)
             state.hidden = hidden[:, 0]
         else:
             chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths)
@@ -288,13 +293,13 @@ class RecurrentGemma(nn.Module):
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
 
-    def _step(self, tokens: mx.array, states: list[Pair], chunk: Chunk, dtype: mx.Dtype) -> tuple[mx.array, list[Pair]]:
-        """One token a row. On a GPU the whole step is compiled: its cost is the number of launches.
+    def _compiled_step(
+        self, tokens: mx.array, states: list[Pair], chunk: Chunk, dtype: mx.Dtype
+    ) -> tuple[mx.array, list[Pair]]:
+        """One token a row, compiled as a whole: on a GPU its cost is the number of launches.
 
-        On a CPU each fused kernel would cost half a second of g++ at the first reply.
+        Not for a CPU, where each fused kernel would cost half a second of g++ at the first reply.
         """
-        if self.training or mx.default_device() != mx.gpu:
-            return self.model(tokens, states, chunk, dtype)
         form, arrays = chunk.split()
         step = self._compiled.get(form)
         if step is None:

@@ -16,12 +16,14 @@ copy therefore shares memory until either side moves on, and costs nothing.
 from __future__ import annotations
 
 import json
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mlx.core as mx
+import numpy as np
 
 from .config import ATTENTION, ModelConfig
 from .errors import StateError
@@ -185,6 +187,7 @@ def save_states(path: str | Path, states: Mapping[str, State], extra: Mapping[st
         "states": json.dumps(table),
         "extra": json.dumps(extra),
     }
+    metadata["checksum"] = _checksum(arrays, metadata)
     save_arrays(Path(path), arrays, metadata, StateError)
 
 
@@ -207,13 +210,23 @@ def load_states(path: str | Path, owner: Owner) -> tuple[dict[str, State], Any]:
                     f"{mine}): load it with the model it was saved with"
                 )
         states = {key: _read(owner, arrays, entry) for key, entry in table.items()}
+        if metadata.pop("checksum") != _checksum(arrays, metadata):
+            raise StateError(f"{path} is damaged (its checksum does not match): {StateError.remedy}")
     except StateError as e:
         raise StateError(str(e) if str(e).startswith(str(path)) else f"{path}: {e}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise StateError(f"{path} has a damaged header: it can't be resumed") from None
+        raise StateError(f"{path} has a damaged header: {StateError.remedy}") from None
     # Materialised here: an array left lazy belongs to this thread, and would read a file that may change.
     mx.eval([s.arrays() for s in states.values()])
     return states, extra
+
+
+def _checksum(arrays: Mapping[str, mx.array], metadata: Mapping[str, str]) -> str:
+    """CRC-32 over all tensors and texts of a file: notices what the disk or a copy did to it."""
+    crc = zlib.crc32(json.dumps(dict(metadata), sort_keys=True).encode())
+    for name in sorted(arrays):
+        crc = zlib.crc32(np.array(arrays[name].reshape(-1).view(mx.uint8)).tobytes(), crc)
+    return f"{crc:08x}"
 
 
 def _read(owner: Owner, arrays: Mapping[str, mx.array], entry: Mapping[str, Any]) -> State:

@@ -23,7 +23,7 @@ _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"  # SentencePiece's visible space
 _TURN_TOKENS = ("<start_of_turn>", "<end_of_turn>")
 _SPECIAL = ("<bos>", "<eos>", "<pad>", "<unk>", "<mask>", *_TURN_TOKENS)
-_PROBE = " a  b\n\U0001f98a"  # spaces in front and doubled, and a character that needs the byte pieces
+_PROBE = " A  \ufb01\n\U0001f98a"  # what other families' normalizers change, and a character in byte pieces
 
 
 class _Backend(Protocol):
@@ -41,7 +41,8 @@ class _SentencePiece:
 
         try:
             self._sp = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        except (OSError, RuntimeError):
+            self._sp.id_to_piece(list(range(len(self))))  # every piece is text
+        except (OSError, RuntimeError, UnicodeDecodeError):
             raise TokenizerError(f"{path} is not a SentencePiece model: download the model again") from None
 
     def encode(self, text: str) -> list[int]:
@@ -222,6 +223,9 @@ def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, *, raw: bool, fres
     `fresh`: nothing has been read before, so that `<bos>` comes first.
     """
     if not isinstance(prompt, str):
-        return [int(i) for i in prompt]
+        try:
+            return [int(i) for i in prompt]
+        except (TypeError, ValueError):
+            raise TokenizerError(f"a prompt is a text or a list of token ids, not {prompt!r}") from None
     start = [tokenizer.bos] if fresh else []
     return [*start, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]

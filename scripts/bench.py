@@ -79,7 +79,9 @@ def random_weights(config: ModelConfig, dtype: mx.Dtype, bits: int) -> dict[str,
     return weights
 
 
-def build(config: ModelConfig, weights: dict[str, mx.array], dtype: mx.Dtype) -> tuple[Model, nn.Module]:
+def build(
+    config: ModelConfig, weights: dict[str, mx.array], dtype: mx.Dtype, peer_dtype: mx.Dtype
+) -> tuple[Model, nn.Module]:
     """Our model and mlx-lm's with the same weights."""
     ours = Model(config)
     checkpoint.build(config, weights, ours, dtype)
@@ -91,6 +93,7 @@ def build(config: ModelConfig, weights: dict[str, mx.array], dtype: mx.Dtype) ->
         q = config.quantization
         nn.quantize(peer, q["group_size"], q["bits"], class_predicate=lambda p, _: f"{p}.scales" in weights)
     peer.load_weights(list(floats.items()))
+    peer.set_dtype(peer_dtype)
     mx.eval(peer.parameters())
     return ours, peer
 
@@ -117,7 +120,7 @@ def random_ids(model: Model, count: int) -> list[int]:
     return np.random.default_rng(0).integers(0, model.config.vocab_size, count).tolist()
 
 
-def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int, repeats: int) -> list[Row]:
+def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int | None, repeats: int) -> list[Row]:
     ids = random_ids(ours, length)
     tokens = mx.array([ids])
 
@@ -184,7 +187,8 @@ def main() -> None:
     p.add_argument("--bits", type=int, choices=[4, 8, 16], default=4, help="of random weights")
     p.add_argument("--prefill", type=int, nargs="*", default=None, metavar="T")
     p.add_argument("--decode", type=int, default=128, metavar="N")
-    p.add_argument("--chunk", type=int, default=engine.PREFILL_CHUNK, metavar="T", help="our prefill chunk")
+    p.add_argument("--chunk", type=int, metavar="T", help="our prefill chunk (default: as suits the device)")
+    p.add_argument("--peer-dtype", choices=["float32", "bfloat16"], help="mlx-lm's precision, if not the same as ours")
     p.add_argument("--repeats", type=int, default=5)
     options = p.parse_args()
     mx.random.seed(0)
@@ -200,7 +204,8 @@ def main() -> None:
             fields["quantization"] = QUANTIZATION | {"bits": options.bits}
         config = ModelConfig.from_dict(fields)
         weights = random_weights(config, dtype, options.bits)
-    ours, peer = build(config, weights, dtype)
+    peer_dtype = getattr(mx, options.peer_dtype) if options.peer_dtype else dtype
+    ours, peer = build(config, weights, dtype, peer_dtype)
 
     device = mx.device_info().get("device_name", platform.processor() or platform.machine()) if gpu else "CPU"
     print(

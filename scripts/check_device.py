@@ -7,6 +7,7 @@ The one command to run on a Mac (or any new device): it exits with 1 if a figure
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from importlib.metadata import version
@@ -24,7 +25,9 @@ BOUNDS = {"float32": 2e-6, "bfloat16": 0.03}
 
 
 def main() -> None:
-    goldens = [Path(a) for a in sys.argv[1:]] or sorted((Path(__file__).parent.parent / "tests" / "goldens").iterdir())
+    p = argparse.ArgumentParser(description="Logits on this machine's MLX device beside float64 references.")
+    p.add_argument("golden", nargs="*", type=Path, help="directories of references (default: tests/goldens)")
+    goldens = p.parse_args().golden or sorted((Path(__file__).parent.parent / "tests" / "goldens").iterdir())
     print(f"mlx {version('mlx')}, {mx.default_device()}, {json.dumps(mx.device_info(), default=str)}")
     bad = 0
     for golden in goldens:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import checkpoints
@@ -15,7 +15,7 @@ import pytest
 
 import rgmlx
 from rgmlx.checkpoint import read_weights
-from rgmlx.chunk import Chunk
+from rgmlx.chunk import plan_step
 from rgmlx.model import Model
 
 GOLDENS = sorted(p for p in (Path(__file__).parent / "goldens").iterdir() if p.is_dir())
@@ -172,10 +172,15 @@ def _between_tokens(change: Callable[[str, mx.array, mx.array], tuple[mx.array, 
 
 
 def _first_step(model: Model) -> None:
-    def step(tokens: mx.array, states: object, chunk: Chunk, dtype: mx.Dtype) -> object:
-        return model.model(tokens, states, replace(chunk, first=None), dtype)
+    model.advance_with = model.advance
 
-    model._step = step
+    def advance(tokens: mx.array, state: rgmlx.State, lengths: object = None) -> mx.array:
+        state.positions = [p + 1 for p in state.positions]  # never the first; angles are relative anyway
+        hidden = model.advance_with(tokens, state)
+        state.positions = [p - 1 for p in state.positions]
+        return hidden
+
+    model.advance = advance
 
 
 DEFECTS = {
@@ -203,6 +208,24 @@ def test_the_goldens_notice_each_known_defect(defect: str | None) -> None:
     assert (error <= EXACT) == (defect is None), error
     if defect:
         assert error > 2 * EXACT
+
+
+def test_the_compiled_step_is_the_plain_one(tiny: Model) -> None:
+    """What a GPU runs: compiled with masks of a fixed shape, and compiled anew when weights change."""
+    model = rgmlx.load(Path(__file__).parent / "goldens" / "tiny", dtype="float32")
+    state = model.new_state()
+    model.logits(tokens_for(model, 5), state)
+    token = mx.array([[7]])
+    for change in (False, True):
+        if change:
+            model.update({"model": {"final_norm": {"weight": model.model.final_norm.weight + 1.0}}})
+        plan = partial(plan_step, model.config, model._rotary, state.positions)
+        plain, kept = model.model(token, state.layers, plan(fixed_shapes=False), mx.float32)
+        compiled, new = model._compiled_step(token, state.layers, plan(fixed_shapes=True), mx.float32)
+        assert oracle.relative_error(np.array(compiled), np.array(plain)) <= EXACT
+        for (a, b), (c, d) in zip(kept, new, strict=True):
+            assert np.abs(np.array(a) - np.array(c)).max() < 1e-5
+            assert np.abs(np.array(b) - np.array(d)).max() < 1e-5
 
 
 def test_batch_rows_of_other_content_do_not_matter(tiny: Model) -> None:

@@ -290,9 +290,6 @@ def test_numbers_of_another_kind(tmp_path: Path, kind: type) -> None:
 
 # --- quantized by mlx-lm ------------------------------------------------------------------
 
-UINT8_SCALES = pytest.mark.xfail(
-    strict=True, reason="RecurrentGemma.compute_dtype is the dtype of the embedding's scales, uint8 in these modes"
-)
 QUANTIZABLE = checkpoints.config(hidden_size=64, lru_width=64, intermediate_size=192, head_dim=16, vocab_size=8192)
 
 
@@ -370,8 +367,9 @@ def test_conversion_without_quantization(converted: Callable[..., Path], four_bi
     [
         {"q_group_size": 64, "q_bits": 8},
         {"q_group_size": 32, "q_bits": 3},
-        pytest.param({"q_mode": "mxfp4"}, marks=UINT8_SCALES),
-        pytest.param({"q_mode": "mxfp8"}, marks=UINT8_SCALES),
+        {"q_mode": "mxfp4"},
+        {"q_mode": "mxfp8"},
+        {"q_mode": "nvfp4"},
     ],
     ids=lambda o: "-".join(map(str, o.values())),
 )

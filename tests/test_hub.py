@@ -176,10 +176,15 @@ LIMITED = (
 )
 
 
+def surroundings(tmp_path: Path, endpoint: str) -> dict[str, str]:
+    """The environment of a process whose Hugging Face is our server, with an empty cache at first."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
+    return env | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "COLUMNS": "300"}
+
+
 def info(tmp_path: Path, endpoint: str, *, name: str = NAME, limited: bool = False, **environment: str) -> Any:
     """`rgmlx info NAME` in a process of its own."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
-    env |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "COLUMNS": "300"} | environment
+    env = surroundings(tmp_path, endpoint) | environment
     start = ["-c", LIMITED] if limited else ["-m", "rgmlx"]
     return subprocess.run([sys.executable, *start, "info", name], env=env, capture_output=True, text=True, timeout=60)
 
@@ -235,7 +240,7 @@ def test_a_repository_is_downloaded_once_and_then_works_without_a_network(
 
 
 def test_a_downloaded_model_loads(hub: Hub, tmp_path: Path) -> None:
-    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    env = surroundings(tmp_path, hub.url)
     code = f"import rgmlx; m = rgmlx.load('{NAME}'); print(m.logits([[1, 2, 3]]).sum().item()); print(m.directory)"
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     total, directory = out.stdout.split()
@@ -307,7 +312,7 @@ def test_a_cache_that_cannot_be_written(hub: Hub, tmp_path: Path) -> None:
 
 def test_progress_is_shown_on_a_terminal(hub: Hub, tmp_path: Path) -> None:
     """Where somebody watches, the library's bars and hints are let through."""
-    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "TERM": "xterm"}
+    env = surroundings(tmp_path, hub.url) | {"TERM": "xterm"}
     master, slave = os.openpty()
     termios.tcsetwinsize(slave, (24, 100))
     process = subprocess.Popen(

@@ -143,6 +143,15 @@ def test_truncated_file(tiny: rgmlx.Model, saved: Path, keep: float) -> None:
         State.load(saved, tiny)
 
 
+@pytest.mark.parametrize("where", [0.02, 0.5, 0.999])
+def test_one_changed_byte(tiny: rgmlx.Model, saved: Path, where: float) -> None:
+    data = bytearray(saved.read_bytes())
+    data[int(len(data) * where)] ^= 0x10
+    saved.write_bytes(data)
+    with pytest.raises(StateError, match=r"damaged|other|not a saved|truncated|newer|can't be read"):
+        State.load(saved, tiny)
+
+
 def test_not_a_state(tiny: rgmlx.Model, tmp_path: Path) -> None:
     with pytest.raises(StateError, match="can't be read"):
         State.load(tmp_path / "none", tiny)

@@ -95,6 +95,18 @@ async def test_escape_stops_and_keeps_the_partial_reply(tmp_path: Path) -> None:
     assert again.turns == (app.session.turns[0], partial)
 
 
+async def test_a_long_message_shows_how_far_it_was_read(tmp_path: Path) -> None:
+    app = ChatApp(Session("demo", tmp_path))
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app))
+        await type_and_send(app, pilot, "one two three four five six seven " * 100)
+        await wait_until(lambda: "reading your message" in str(app.query_one("#status", Static).content))
+        app.simulate_key("escape")
+        await wait_until(lambda: idle(app))
+        assert [t.role for t in app.session.turns] == [USER]
+        assert len(app.query(ReplyMessage)) == 0  # no empty box
+
+
 async def test_a_message_sent_while_loading_is_sent_then(tmp_path: Path) -> None:
     class Slow(Session):
         def load(self) -> None:
@@ -213,6 +225,29 @@ async def test_an_unreadable_conversation_is_set_aside(tmp_path: Path) -> None:
         await wait_until(lambda: idle(app))
         await wait_until(lambda: any("could not be opened" in str(n.content) for n in app.query(Notice)))
     assert [p.read_bytes() for p in tmp_path.glob("demo.unreadable-*")] == [b"rubbish"]
+
+
+async def test_two_chats_at_once_do_not_touch_each_other(tmp_path: Path) -> None:
+    first, second = Session("demo", tmp_path), Session("demo", tmp_path)
+    first.load()
+    second.load()
+    assert second.path.name == "demo-2.rgstate"
+    assert "Another rgchat" in second.notice
+    "".join(first.send("Hello!"))
+    "".join(second.send("My name is Bob."))
+    first.close()
+    second.close()
+    again = Session("demo", tmp_path)
+    again.load()
+    assert again.turns == first.turns
+    other = Session("demo", tmp_path, file=second.path)
+    other.load()
+    assert other.turns == second.turns
+
+
+def test_a_place_where_nothing_can_be_kept() -> None:
+    with pytest.raises(RgmlxError, match="name another directory with --data"):
+        Session("demo", Path("/dev/null/x")).claim()
 
 
 async def test_few_widgets_stay_mounted(tmp_path: Path) -> None:

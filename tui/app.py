@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +20,17 @@ from textual.widgets.markdown import MarkdownStream
 
 from rgmlx.chat import USER
 from rgmlx.errors import RgmlxError
+from rgmlx.hub import DEMO
 from rgmlx.text import printable
 
 from .messages import Ended, Failed, Loaded, Written
 from .session import Session
 from .widgets import Notice, Prompt, ReplyMessage, UserMessage
 
+GREETING = (
+    "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
+    "an easy fact, or tell it your name. For real work use a larger one: rgchat --help says how."
+)
 WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
 MOUNTED = 50  # messages on the screen; older ones stay in the conversation
 
@@ -48,6 +55,7 @@ class ChatApp(App[None]):
         self._waiting: str | None = None  # sent while the model was still loading
         self._stream: MarkdownStream | None = None
         self._speed = ""
+        self._exit_code = 0
 
     def compose(self) -> ComposeResult:
         yield VerticalScroll(id="transcript")
@@ -61,6 +69,9 @@ class ChatApp(App[None]):
         self._show_status(f"loading {self.session.name} ...")
         # A daemon, not a worker: leaving must not wait for a download to end.
         threading.Thread(target=self._load, daemon=True).start()
+
+    def on_unmount(self) -> None:
+        self.session.close()
 
     # --- worker threads: they touch no widget ---------------------------------------------
 
@@ -103,10 +114,12 @@ class ChatApp(App[None]):
             await self._add(Notice(f"{len(turns) - MOUNTED} earlier messages are part of this conversation."))
         for turn in turns[-MOUNTED:]:
             await self._add(UserMessage(turn.text) if turn.role == USER else ReplyMessage(turn.text))
+        if not turns:
+            if self.session.name == DEMO:
+                await self._add(Notice(GREETING))
+            await self._add(Notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves."))
         if self.session.notice:
             await self._add(Notice(self.session.notice))
-        if not turns:
-            await self._add(Notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves."))
         self._show_status()
         if self._waiting is not None:
             text, self._waiting = self._waiting, None
@@ -115,9 +128,9 @@ class ChatApp(App[None]):
     @on(Prompt.Submitted)
     async def _submitted(self, event: Prompt.Submitted) -> None:
         if self._waiting is not None or (self._busy and self.session.ready):
-            self.notify("A reply is being written: Esc stops it.")
+            self._refuse()
             return
-        self.query_one(Prompt).clear()
+        self.query_one(Prompt).load_text("")  # and nothing for undo to bring back
         if not self.session.ready:
             self._waiting = event.text
             self._show_status(f"loading {self.session.name}, your message is sent then ...")
@@ -135,6 +148,16 @@ class ChatApp(App[None]):
         self._stream = Markdown.get_stream(reply)
         self._show_status("thinking ...")
         self._write(start)
+        self._watch_reading()
+
+    @work(exclusive=True, group="reading")
+    async def _watch_reading(self) -> None:
+        """Shows how far a long message has been read."""
+        while self._busy:
+            if self.session.reading:
+                done, total = self.session.reading
+                self._show_status(f"reading your message, {done:,} of {total:,} tokens ...")
+            await asyncio.sleep(0.2)
 
     @on(Written)
     async def _written(self, event: Written) -> None:
@@ -148,6 +171,9 @@ class ChatApp(App[None]):
         if self._stream is not None:
             await self._stream.stop()
             self._stream = None
+        reply = self.query(ReplyMessage)
+        if reply and not reply.last().source:  # stopped before the first word
+            await reply.last().remove()
         if event.seconds:
             self._speed = f"{event.tokens / event.seconds:.0f} pieces/s"
         self._show_status()
@@ -158,6 +184,7 @@ class ChatApp(App[None]):
         if event.fatal:
             self.query_one(Prompt).disabled = True
             self._show_status("no model: Ctrl+Q leaves")
+            self._exit_code = 1
 
     # --- keys -----------------------------------------------------------------------------
 
@@ -174,21 +201,26 @@ class ChatApp(App[None]):
 
     async def action_start_over(self) -> None:
         if self._busy:
-            self.notify("A reply is being written: Esc stops it.")
+            self._refuse()
             return
         try:
-            self.session.start_over()
+            kept = self.session.start_over()
         except RgmlxError as e:
             await self._failed(Failed(str(e)))
             return
         await self.query_one("#transcript").remove_children()
-        await self._add(Notice("A new conversation. The one before is kept on disk."))
+        where = f" The one before is kept: rgchat --open {shlex.quote(str(kept))}" if kept else ""
+        await self._add(Notice(f"A new conversation.{where}"))
         self._show_status()
 
     async def action_quit(self) -> None:
         self.session.stop()
+        self._show_status("saving ...")
         await self.workers.wait_for_complete()
-        self.exit()
+        self.exit(return_code=self._exit_code)
+
+    def _refuse(self) -> None:
+        self.notify("A reply is being written: Esc stops it.", timeout=2)
 
     # --- the screen -----------------------------------------------------------------------
 

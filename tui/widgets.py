@@ -42,6 +42,7 @@ class Prompt(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "send"),
         Binding("ctrl+j,shift+enter", "newline", "new line", key_display="^j"),
+        Binding("ctrl+c", "copy_or_stop", "copy or stop", show=False),
     ]
 
     class Submitted(Message):
@@ -55,6 +56,13 @@ class Prompt(TextArea):
         text = self.text
         if text.strip():
             self.post_message(self.Submitted(text))
+
+    async def action_copy_or_stop(self) -> None:
+        """Copies a selection, as everywhere; without one it stops the reply, as people expect of Ctrl+C."""
+        if self.selected_text:
+            self.action_copy()
+        else:
+            await self.app.run_action("stop")
 
     def action_newline(self) -> None:
         self.insert("\n")

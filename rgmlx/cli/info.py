@@ -32,19 +32,16 @@ def run(options: argparse.Namespace) -> None:
     """Prints the table, and the module tree."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from ..info import describe
     from ..text import printable
 
     info = describe(options.model)
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for label, value in info.rows():
-        table.add_row(label, escape(printable(value)))
-    console.print(table, soft_wrap=False)
+    rows = info.rows()
+    width = max(len(label) for label, _ in rows) + 2
+    for label, value in rows:
+        console.print(f"[bold]{label:{width}}[/bold]{escape(printable(value))}")
     if options.layers:
         console.print()
         for path, kind, shapes in info.layers():
