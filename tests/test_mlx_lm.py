@@ -97,11 +97,19 @@ def test_cache_size_is_the_state(tiny: rgmlx.Model) -> None:
     assert sizes == {tiny.config.state_nbytes(4) - hidden + positions}
 
 
-def test_batches_of_unequal_prompts_give_each_row_what_it_gets_alone(tiny: rgmlx.Model) -> None:
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},
+        {"completion_batch_size": 3, "prefill_batch_size": 2, "prefill_step_size": 16},
+        {"completion_batch_size": 5, "prefill_batch_size": 5, "prefill_step_size": 7},
+    ],
+)
+def test_batches_of_unequal_prompts_give_each_row_what_it_gets_alone(tiny: rgmlx.Model, sizes: dict[str, int]) -> None:
     """mlx-lm's continuous batching: rows of any length join, finish and leave."""
     prompts = [PROMPT, [3], PROMPT[:17], [9, 9], list(range(100, 40, -1))]
     budgets = [20, 30, 5, 12, 25]
-    batches = BatchGenerator(tiny, completion_batch_size=3, prefill_batch_size=2, prefill_step_size=16)
+    batches = BatchGenerator(tiny, **sizes)
     uids = batches.insert(prompts, max_tokens=budgets)
     got: dict[int, list[int]] = {u: [] for u in uids}
     for _ in range(500):
