@@ -8,7 +8,7 @@ budget of bytes; a return to an older turn reads the text up to it again, and th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,10 +70,10 @@ class Reply:
         finish_reason: None while it runs, then "stop", "length" or "cancelled".
     """
 
-    def __init__(self, run: Generation) -> None:
+    def __init__(self, run: Generation, write: Callable[[Reply], Generator[str]]) -> None:
         self._run = run
-        self._pieces: Generator[str] = iter(())  # type: ignore[assignment]
         self.text = ""
+        self._pieces = write(self)
 
     @property
     def finish_reason(self) -> str | None:
@@ -336,8 +336,7 @@ class Chat:
             stop_ids=self._model.stop_ids,
             progress=progress,
         )
-        self._reply = Reply(run)
-        self._reply._pieces = self._write(self._reply, run)
+        self._reply = Reply(run, lambda reply: self._write(reply, run))
         return self._reply
 
     def _write(self, reply: Reply, run: Generation) -> Generator[str]:
