@@ -130,6 +130,7 @@ class ChatApp(App[None]):
         if self._waiting is not None or (self._busy and self.session.ready):
             self._refuse()
             return
+        self._busy = True
         self.query_one(Prompt).load_text("")  # and nothing for undo to bring back
         if not self.session.ready:
             self._waiting = event.text
