@@ -1,6 +1,6 @@
 """What the host works out once for a chunk of tokens, shared by all layers.
 
-    shapes   B batch   T time   R ring slots (window + 1)   W window   K conv width
+    shapes   B batch   T time   R ring slots (window + 1)   W window
 
 Rotary angles, who sees whom, where keys go in the ring buffer, and which steps are padding. All of
 it depends on positions only, which are Python integers and exact for ever; what reaches the device
@@ -28,9 +28,9 @@ class Chunk:
 
     cos: mx.array  # float32 [B, 1, T, rotary_dim / 2]
     sin: mx.array
-    first: mx.array | None = None  # bool [B, T, 1]: the first step of a sequence
-    valid: mx.array | None = None  # bool [B, T, 1]: not padding
-    conv_take: mx.array | None = None  # int32 [B, K-1, 1]: the next conv tail, of a ragged batch
+    is_step: bool = False  # one token a row in a decode loop, never differentiated
+    first: mx.array | None = None  # int32 [B]: 1 where the chunk begins a sequence
+    lengths: mx.array | None = None  # int32 [B]: steps that count, of a ragged batch
     ring_take: mx.array | None = None  # int32 [B, 1, R, 1]: the next ring, out of ring + new keys
     slot: mx.array | None = None  # one step: int32 [1] when all rows share it, else [B, 1, 1, 1]
     mask: mx.array | str | None = None  # what mx.fast.scaled_dot_product_attention takes
@@ -71,6 +71,10 @@ def _angles(rotary: Rotary, positions: Sequence[int], time: int) -> dict[str, mx
     return {"cos": mx.array(cos[:, None]), "sin": mx.array(sin[:, None])}
 
 
+def _first(positions: Sequence[int]) -> mx.array:
+    return mx.array([int(p == 0) for p in positions], mx.int32)
+
+
 def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int], fixed_shapes: bool) -> Chunk:
     """The plan of one token a row: write its key into the ring, attend to the ring.
 
@@ -80,7 +84,7 @@ def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int], fix
     ring = config.ring_size
     fields: dict[str, Any] = _angles(rotary, positions, 1)
     if 0 in positions:
-        fields["first"] = mx.array([[[p == 0]] for p in positions])
+        fields["first"] = _first(positions)
     if ATTENTION in config.layer_types:
         slots = [p % ring for p in positions]
         shared = len(set(slots)) == 1
@@ -91,7 +95,7 @@ def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int], fix
         elif min(filled) < ring:
             fields["mask"] = mx.array(np.arange(ring) < np.array(filled)[:, None, None, None])
         fields["reads_ring_after_write"] = True
-    return Chunk(**fields)
+    return Chunk(is_step=True, **fields)
 
 
 def plan_chunk(
@@ -100,14 +104,10 @@ def plan_chunk(
     """The plan of `time` tokens a row, of which `lengths` count (None: all of them)."""
     fields: dict[str, Any] = _angles(rotary, positions, time)
     if 0 in positions:
-        first = np.zeros((len(positions), time, 1), dtype=bool)
-        first[[i for i, p in enumerate(positions) if p == 0], 0] = True
-        fields["first"] = mx.array(first)
+        fields["first"] = _first(positions)
     counts = np.full(len(positions), time) if lengths is None else np.array(lengths)
     if lengths is not None:
-        fields["valid"] = mx.array(np.arange(time)[None, :, None] < counts[:, None, None])
-        tail = np.arange(config.conv1d_width - 1)
-        fields["conv_take"] = mx.array((counts[:, None] + tail)[..., None].astype(np.int32))
+        fields["lengths"] = mx.array(counts.astype(np.int32))
     if ATTENTION in config.layer_types:
         fields |= _plan_attention(config, positions, time, counts)
     return Chunk(**fields)

@@ -226,6 +226,8 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     weights = checkpoint.read_weights(directory)
     checkpoint.build(config, weights, model, getattr(mx, wanted))
     model._weights_fingerprint = checkpoint.fingerprint(weights)
+    del weights  # so that joining frees each matrix that it replaces
+    model.join_projections()
     model.sampling = sampling
     model._stop_ids |= stop_ids
     model.directory = directory

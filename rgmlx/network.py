@@ -1,4 +1,4 @@
-"""RecurrentGemma, top to bottom, in plain MLX operations.
+"""RecurrentGemma, top to bottom.
 
     shapes   B batch   T time   D hidden_size   L lru_width   H heads   G kv heads   E head_dim
              R ring slots (window + 1)   K conv width   V vocabulary
@@ -15,6 +15,7 @@ attends to itself and `window` tokens before it; eps 1e-6; the embedding scale r
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -23,13 +24,16 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from . import kernels
 from .chunk import Chunk, plan_chunk, plan_step
 from .config import ATTENTION, ModelConfig
-from .recurrence import rg_lru
+from .projections import Joined, product
 from .rope import Rotary
 from .state import State, empty_layer
 
 Pair = tuple[mx.array, mx.array]
+Added = tuple[mx.array | None, mx.array | None]
+"""What a block adds to the residual stream: a product, and the bias still to be added to it."""
 
 # Parameters that stay float32 in every model: what follows the sigmoids, and the norms.
 FLOAT32_PARAMETERS = ("norm.weight", "recurrent_param", "gate_bias", "conv_1d.weight", "conv_1d.bias")
@@ -41,38 +45,28 @@ def stays_float32(name: str) -> bool:
 
 
 class RMSNorm(nn.Module):
-    """x * rsqrt(mean(x^2) + eps) * (1 + weight), in float32, then cast to `dtype`."""
+    """x * rsqrt(mean(x^2) + eps) * (1 + weight); `kernels.add_norm` computes it."""
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
         self.weight = mx.zeros((width,))
         self.eps = eps
 
-    def __call__(self, x: mx.array, dtype: mx.Dtype) -> mx.array:
-        return (mx.fast.rms_norm(x, None, self.eps) * (1.0 + self.weight.astype(mx.float32))).astype(dtype)
+    def __call__(
+        self, x: mx.array, added: Added, dtype: mx.Dtype, chunk: Chunk | None = None
+    ) -> tuple[mx.array, mx.array]:
+        """The residual stream with what the last block adds, and the norm of that in `dtype`."""
+        raw = chunk is not None and chunk.is_step
+        return kernels.add_norm(x, *added, self.weight.astype(mx.float32), self.eps, dtype, raw)
 
 
 class Conv1d(nn.Module):
-    """Depthwise causal convolution; weight [L, K, 1], bias [L]."""
+    """The parameters of the convolution: weight [L, K, 1], bias [L]."""
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
         self.weight = mx.zeros((width, kernel, 1))
         self.bias = mx.zeros((width,))
-
-    def __call__(self, x: mx.array, tail: mx.array, chunk: Chunk) -> Pair:
-        """x [B, T, L] and the K-1 inputs before it -> float32 [B, T, L] and the next tail."""
-        kernel, time = self.weight.shape[1], x.shape[1]
-        x = mx.concatenate([tail, x], axis=1)
-        weight, y = self.weight.astype(mx.float32), self.bias.astype(mx.float32)
-        if time == 1 and mx.default_device() == mx.cpu:  # fewest operations, each of which counts there
-            y = (x * weight[:, :, 0].T).sum(axis=1, keepdims=True) + y
-        else:  # shifted products: no im2col, and one fused kernel when compiled
-            for k in range(kernel):
-                y = y + x[:, k : k + time] * weight[:, k, 0]
-        tail = x[:, time:] if chunk.conv_take is None else mx.take_along_axis(x, chunk.conv_take, axis=1)
-        # A slice would keep a whole chunk alive.
-        return y, tail if time == 1 else mx.contiguous(tail)
 
 
 class RGLRU(nn.Module):
@@ -87,26 +81,27 @@ class RGLRU(nn.Module):
         self.recurrent_gate_weight = mx.zeros((heads, block, block))
         self.recurrent_gate_bias = mx.zeros((heads, block))
 
-    def __call__(self, x: mx.array, h: mx.array, chunk: Chunk, dtype: mx.Dtype) -> Pair:
-        """x float32 [B, T, L], h float32 [B, L] -> all states [B, T, L] and the last one."""
-        blocks = x.astype(dtype).reshape(*x.shape[:2], *self.input_gate_bias.shape).swapaxes(1, 2)
 
-        def gate(weight: mx.array, bias: mx.array) -> mx.array:
-            return ((blocks @ weight).astype(mx.float32).swapaxes(1, 2) + bias).reshape(x.shape)
+class Joining(nn.Module):
+    """A module whose first projections read the same input and are multiplied as one."""
 
-        return rg_lru(
-            x,
-            gate(self.input_gate_weight, self.input_gate_bias),
-            gate(self.recurrent_gate_weight, self.recurrent_gate_bias),
-            self.recurrent_param.astype(mx.float32),
-            h,
-            chunk.first,
-            chunk.valid,
-        )
+    _joined: Joined | None = None
+    joins: tuple[str, ...] = ()
+
+    def join(self) -> None:
+        """Joins the projections' weights where they are of one kind; see `projections`."""
+        with contextlib.suppress(ValueError):
+            self._joined = Joined([self[name] for name in self.joins])
+
+    def project(self, x: mx.array) -> Pair | tuple[mx.array, None]:
+        """All the products side by side [..., sum of widths], and the bias still to be added."""
+        return product(x, [self[name] for name in self.joins], self._joined)
 
 
-class RecurrentBlock(nn.Module):
+class RecurrentBlock(Joining):
     """out( gelu(y) * RG-LRU(conv(x)) )."""
+
+    joins = ("linear_x", "linear_y")
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -117,23 +112,24 @@ class RecurrentBlock(nn.Module):
         self.conv_1d = Conv1d(w, config.conv1d_width)
         self.rg_lru = RGLRU(config)
 
-    def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[mx.array, Pair]:
-        conv, h = state
-        dtype = x.dtype
-        y = nn.gelu_approx(self.linear_y(x).astype(mx.float32))
-        z, conv = self.conv_1d(self.linear_x(x), conv, chunk)
-        z, h = self.rg_lru(z, h, chunk, dtype)
-        return self.linear_out((y * z).astype(dtype)), (conv, h)
-
-
-def rotate(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
-    """Rotary embedding of the first 2 * cos.shape[-1] dimensions of x [B, heads, T, E], half-split."""
-    half = cos.shape[-1]
-    a, b = x[..., :half].astype(mx.float32), x[..., half : 2 * half].astype(mx.float32)
-    parts = [(a * cos - b * sin).astype(x.dtype), (b * cos + a * sin).astype(x.dtype)]
-    if 2 * half < x.shape[-1]:
-        parts.append(x[..., 2 * half :])
-    return mx.concatenate(parts, axis=-1)
+    def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[Added, Pair]:
+        tail, h = state
+        inner, bias = self.project(x)
+        if bias is None:
+            bias = mx.zeros((inner.shape[-1],), inner.dtype)
+        p = self.rg_lru
+        weights = (p.input_gate_weight, p.recurrent_gate_weight)
+        rest = [
+            v.astype(mx.float32).reshape(-1) for v in (p.input_gate_bias, p.recurrent_gate_bias, p.recurrent_param)
+        ]
+        conv = (self.conv_1d.weight.astype(mx.float32), self.conv_1d.bias.astype(mx.float32))
+        if chunk.is_step:
+            y, tail, h = kernels.recurrent_step(inner, bias, tail, *conv, *weights, *rest, h, chunk.first)
+        else:
+            z, tail = kernels.conv(inner, bias, tail, *conv, chunk.lengths)
+            gates = [kernels.gate_products(z, w) for w in weights]
+            y, h = kernels.gated(z, *gates, *rest, h, chunk.first, chunk.lengths, inner, bias)
+        return product(y, [self.linear_out], None), (tail, h)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:
@@ -147,8 +143,10 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -
     return y.reshape(batch, heads, time, size)
 
 
-class LocalAttention(nn.Module):
+class LocalAttention(Joining):
     """Sliding-window multi-query attention over a ring buffer of window + 1 keys."""
+
+    joins = ("q_proj", "k_proj", "v_proj")
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -159,26 +157,24 @@ class LocalAttention(nn.Module):
         self.v_proj = nn.Linear(d, self.kv_heads * e, bias=bias)
         self.o_proj = nn.Linear(self.heads * e, d, bias=True)
 
-    def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[mx.array, Pair]:
+    def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[Added, Pair]:
         batch, time, _ = x.shape
-
-        def split(y: mx.array, heads: int) -> mx.array:
-            return y.reshape(batch, time, heads, self.head_dim).swapaxes(1, 2)
-
-        q = rotate(split(self.q_proj(x), self.heads), chunk.cos, chunk.sin)
-        k = rotate(split(self.k_proj(x), self.kv_heads), chunk.cos, chunk.sin)
-        v = split(self.v_proj(x), self.kv_heads)
+        q, k, v = kernels.rotary(
+            *self.project(x), chunk.cos, chunk.sin, self.heads, self.kv_heads, raw=chunk.is_step
+        )
         keys, values = (chunk.write_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
         if chunk.reads_ring_after_write:
             k, v = keys[:, :, : chunk.filled], values[:, :, : chunk.filled]
         elif chunk.reads_ring:
             k, v = mx.concatenate([state[0], k], axis=2), mx.concatenate([state[1], v], axis=2)
-        y = attend(q, k, v, chunk.mask)
-        return self.o_proj(y.swapaxes(1, 2).reshape(batch, time, -1)), (keys, values)
+        y = attend(q, k, v, chunk.mask).swapaxes(1, 2).reshape(batch, time, -1)
+        return product(y, [self.o_proj], None), (keys, values)
 
 
-class MLP(nn.Module):
+class MLP(Joining):
     """down( gelu(gate(x)) * up(x) )."""
+
+    joins = ("gate_proj", "up_proj")
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -186,13 +182,16 @@ class MLP(nn.Module):
         self.up_proj = nn.Linear(config.hidden_size, config.mlp_width)
         self.down_proj = nn.Linear(config.mlp_width, config.hidden_size)
 
-    def __call__(self, x: mx.array) -> mx.array:
-        gate = nn.gelu_approx(self.gate_proj(x).astype(mx.float32))
-        return self.down_proj((gate * self.up_proj(x)).astype(x.dtype))
+    def __call__(self, x: mx.array, chunk: Chunk) -> Added:
+        inner = kernels.gelu_product(*self.project(x), raw=chunk.is_step)
+        return product(inner, [self.down_proj], None)
 
 
 class Block(nn.Module):
-    """One residual block: temporal mixing, then the MLP. The residual stream is float32."""
+    """One residual block: temporal mixing, then the MLP. The residual stream is float32.
+
+    What a half of it adds to the stream is handed on as product and bias: the next norm adds them.
+    """
 
     def __init__(self, config: ModelConfig, kind: str) -> None:
         super().__init__()
@@ -201,10 +200,13 @@ class Block(nn.Module):
         self.channel_pre_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp_block = MLP(config)
 
-    def __call__(self, x: mx.array, state: Pair, chunk: Chunk, dtype: mx.Dtype) -> tuple[mx.array, Pair]:
-        y, state = self.temporal_block(self.temporal_pre_norm(x, dtype), state, chunk)
-        x = x + y
-        return x + self.mlp_block(self.channel_pre_norm(x, dtype)), state
+    def __call__(
+        self, x: mx.array, added: Added, state: Pair, chunk: Chunk, dtype: mx.Dtype
+    ) -> tuple[mx.array, Added, Pair]:
+        x, y = self.temporal_pre_norm(x, added, dtype, chunk)
+        added, state = self.temporal_block(y, state, chunk)
+        x, y = self.channel_pre_norm(x, added, dtype, chunk)
+        return x, self.mlp_block(y, chunk), state
 
 
 class Griffin(nn.Module):
@@ -223,11 +225,12 @@ class Griffin(nn.Module):
         self, tokens: mx.array, states: Sequence[Pair], chunk: Chunk, dtype: mx.Dtype
     ) -> tuple[mx.array, list[Pair]]:
         x = self.embed_tokens(tokens).astype(mx.float32) * self.embed_scale
+        added: Added = (None, None)
         new = []
         for block, state in zip(self.layers, states, strict=True):
-            x, state = block(x, state, chunk, dtype)
+            x, added, state = block(x, added, state, chunk, dtype)
             new.append(state)
-        return self.final_norm(x, dtype), new
+        return self.final_norm(x, added, dtype, chunk)[1], new
 
 
 class RecurrentGemma(nn.Module):
@@ -292,6 +295,13 @@ class RecurrentGemma(nn.Module):
         logits = logits.astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
+
+    def join_projections(self) -> None:
+        """Stores projections that read the same input as one matrix (`projections`); parameters stay what they are."""
+        for module in self.modules():
+            if isinstance(module, Joining):
+                module.join()
+        self._compiled.clear()
 
     def _compiled_step(
         self, tokens: mx.array, states: list[Pair], chunk: Chunk, dtype: mx.Dtype

@@ -33,7 +33,7 @@ from rgmlx.config import PRESETS, ModelConfig
 from rgmlx.hub import resolve
 from rgmlx.model import Model
 from rgmlx.network import RecurrentGemma
-from rgmlx.recurrence import scan
+from rgmlx.kernels.rg_lru import scan
 from rgmlx.sampling import Sampling
 
 QUANTIZATION = {"group_size": 64, "bits": 4, "mode": "affine"}

@@ -1,0 +1,30 @@
+// Depthwise causal convolution of a chunk, its new tail, and the bias of the projection before it.
+// The input is the first half of a joined product [batch, time, 2 * width]. One thread an output.
+int width = tail_shape[2];
+int taps = weight_shape[1];
+int time = product_shape[1];
+int d = int(thread_position_in_grid.x);
+int t = int(thread_position_in_grid.y);
+uint b = thread_position_in_grid.z;
+if (d < width && t < time) {
+    size_t row = size_t(b) * time;
+    size_t tail_row = size_t(b) * (taps - 1);
+    float bias = float(product_bias[d]);
+    float sum = float(conv_bias[d]);
+    for (int k = 0; k < taps; k++) {
+        int source = t + k - (taps - 1);
+        // Rounded as the tail keeps it, so that a cut in the text changes nothing.
+        float value = (source < 0) ? float(tail[(tail_row + source + taps - 1) * width + d])
+                                   : float(T(float(product[(row + source) * 2 * width + d]) + bias));
+        sum += value * float(weight[d * taps + k]);
+    }
+    z[(row + t) * width + d] = T(sum);
+    if (t == 0) {
+        for (int k = 0; k < taps - 1; k++) {
+            int source = lengths[b] + k - (taps - 1);
+            new_tail[(tail_row + k) * width + d] =
+                (source < 0) ? T(float(tail[(tail_row + source + taps - 1) * width + d]))
+                             : T(float(product[(row + source) * 2 * width + d]) + bias);
+        }
+    }
+}
