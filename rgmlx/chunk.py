@@ -17,6 +17,7 @@ import mlx.core as mx
 import numpy as np
 
 from .config import ATTENTION, ModelConfig
+from .pace import Pace
 from .rope import Rotary
 
 _NEVER = -(2**30)  # relative position of a ring slot that holds nothing yet
@@ -26,8 +27,8 @@ _NEVER = -(2**30)  # relative position of a ring slot that holds nothing yet
 class Chunk:
     """The plan of one forward pass. Arrays are on the device; None means "not needed"."""
 
-    cos: mx.array  # float32 [B, 1, T, rotary_dim / 2]
-    sin: mx.array
+    cos: mx.array | None = None  # float32 [B, 1, T, rotary_dim / 2]
+    sin: mx.array | None = None
     is_step: bool = False  # one token a row in a decode loop, never differentiated
     first: mx.array | None = None  # int32 [B]: 1 where the chunk begins a sequence
     lengths: mx.array | None = None  # int32 [B]: steps that count, of a ragged batch
@@ -35,8 +36,13 @@ class Chunk:
     slot: mx.array | None = None  # one step: int32 [1] when all rows share it, else [B, 1, 1, 1]
     mask: mx.array | str | None = None  # what mx.fast.scaled_dot_product_attention takes
     reads_ring: bool = False  # keys are ring + new ones (else the new ones alone)
+    padding: int = 0  # masked keys behind those, to a multiple of 8: products of an odd width are slow on CUDA
     reads_ring_after_write: bool = False  # one step: keys are the ring, the new one included
     filled: int | None = None  # one step: only this many slots hold keys; None: see the mask
+    # One step on CUDA: cosines, sines, slot and keys held, float32 [B, rotary_dim + 2], in place of cos, sin,
+    # slot, mask and filled. What the host writes, the GPU fetches page by page: one array, one fetch.
+    place: mx.array | None = None
+    pace: Pace | None = None  # inference: how far the host may run ahead of the device
 
     def write_ring(self, ring: mx.array, new: mx.array) -> mx.array:
         """The ring [B, G, R, E] with the chunk's keys or values [B, G, T, E] in their slots."""
@@ -75,17 +81,25 @@ def _first(positions: Sequence[int]) -> mx.array:
     return mx.array([int(p == 0) for p in positions], mx.int32)
 
 
-def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int], fixed_shapes: bool) -> Chunk:
+def plan_step(
+    config: ModelConfig, rotary: Rotary, positions: Sequence[int], fixed_shapes: bool, placed: bool = False
+) -> Chunk:
     """The plan of one token a row: write its key into the ring, attend to the ring.
 
-    `fixed_shapes`: while the ring fills, mask its empty part instead of leaving it out, so that a
-    compiled step need not be compiled again for every token.
+    Args:
+        fixed_shapes: while the ring fills, mask its empty part instead of leaving it out, so that a
+            compiled step need not be compiled again for every token.
+        placed: for the kernels that take `Chunk.place`.
     """
     ring = config.ring_size
-    fields: dict[str, Any] = _angles(rotary, positions, 1)
+    fields: dict[str, Any] = {} if placed else _angles(rotary, positions, 1)
     if 0 in positions:
         fields["first"] = _first(positions)
-    if ATTENTION in config.layer_types:
+    if placed:
+        cos, sin = rotary.cos_sin(positions, 1)
+        where = np.array([[p % ring, min(p + 1, ring)] for p in positions], np.float32)
+        fields["place"] = mx.array(np.concatenate([cos[:, 0], sin[:, 0], where], axis=1))
+    elif ATTENTION in config.layer_types:
         slots = [p % ring for p in positions]
         shared = len(set(slots)) == 1
         fields["slot"] = mx.array(slots[:1] if shared else [[[[s]]] for s in slots], mx.int32)
@@ -99,10 +113,15 @@ def plan_step(config: ModelConfig, rotary: Rotary, positions: Sequence[int], fix
 
 
 def plan_chunk(
-    config: ModelConfig, rotary: Rotary, positions: Sequence[int], time: int, lengths: Sequence[int] | None
+    config: ModelConfig,
+    rotary: Rotary,
+    positions: Sequence[int],
+    time: int,
+    lengths: Sequence[int] | None,
+    pace: Pace | None = None,
 ) -> Chunk:
     """The plan of `time` tokens a row, of which `lengths` count (None: all of them)."""
-    fields: dict[str, Any] = _angles(rotary, positions, time)
+    fields: dict[str, Any] = _angles(rotary, positions, time) | {"pace": pace}
     if 0 in positions:
         fields["first"] = _first(positions)
     counts = np.full(len(positions), time) if lengths is None else np.array(lengths)
@@ -132,6 +151,8 @@ def _plan_attention(config: ModelConfig, positions: Sequence[int], time: int, co
     behind = (starts[:, None] - slots) % ring  # slot s holds position p-1-behind, if that is >= 0
     held = behind < np.array([min(p, ring) for p in positions])[:, None]
     relative = mx.array(np.where(held, -1 - behind, _NEVER).astype(np.int32))
-    relative = mx.concatenate([relative, mx.broadcast_to(steps, (len(positions), time))], axis=1)
+    padding = -(ring + time) % 8 if mx.default_device() == mx.gpu else 0
+    never = mx.full((len(positions), padding), _NEVER)
+    relative = mx.concatenate([relative, mx.broadcast_to(steps, (len(positions), time)), never], axis=1)
     ages = steps[None, :, None] - relative[:, None, :]
-    return fields | {"mask": ((ages >= 0) & (ages <= window))[:, None], "reads_ring": True}
+    return fields | {"mask": ((ages >= 0) & (ages <= window))[:, None], "reads_ring": True, "padding": padding}

@@ -79,10 +79,10 @@ def prefill(
         network.advance(tokens, state, counts if ragged else None)
         state.remember(parts)
         mx.eval(state.arrays())
-        mx.clear_cache()
         read += sum(counts)
         if progress:
             progress(min(start + chunk, total), total)
+    mx.clear_cache()
     return read
 
 

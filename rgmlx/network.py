@@ -24,13 +24,16 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from . import kernels
+from . import kernels, projections
 from .chunk import Chunk, plan_chunk, plan_step
 from .config import ATTENTION, ModelConfig
+from .kernels import launch
+from .pace import Pace
 from .projections import Joined, product
 from .rope import Rotary
 from .state import State, empty_layer
 
+_QUERIES = 128  # of a chunk that attend at once while memory is to stay small
 Pair = tuple[mx.array, mx.array]
 Added = tuple[mx.array | None, mx.array | None]
 """What a block adds to the residual stream: a product, and the bias still to be added to it."""
@@ -93,9 +96,9 @@ class Joining(nn.Module):
         with contextlib.suppress(ValueError):
             self._joined = Joined([self[name] for name in self.joins])
 
-    def project(self, x: mx.array) -> Pair | tuple[mx.array, None]:
+    def project(self, x: mx.array, chunk: Chunk) -> tuple[mx.array, mx.array | None]:
         """All the products side by side [..., sum of widths], and the bias still to be added."""
-        return product(x, [self[name] for name in self.joins], self._joined)
+        return product(x, [self[name] for name in self.joins], self._joined, chunk)
 
 
 class RecurrentBlock(Joining):
@@ -114,22 +117,23 @@ class RecurrentBlock(Joining):
 
     def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[Added, Pair]:
         tail, h = state
-        inner, bias = self.project(x)
+        inner, bias = self.project(x, chunk)
         if bias is None:
             bias = mx.zeros((inner.shape[-1],), inner.dtype)
         p = self.rg_lru
-        weights = (p.input_gate_weight, p.recurrent_gate_weight)
-        rest = [
-            v.astype(mx.float32).reshape(-1) for v in (p.input_gate_bias, p.recurrent_gate_bias, p.recurrent_param)
-        ]
-        conv = (self.conv_1d.weight.astype(mx.float32), self.conv_1d.bias.astype(mx.float32))
+        weights = p.input_gate_weight, p.recurrent_gate_weight
+        biases = p.input_gate_bias.astype(mx.float32), p.recurrent_gate_bias.astype(mx.float32)
+        decay = p.recurrent_param.astype(mx.float32)
+        conv_weight, conv_bias = self.conv_1d.weight.astype(mx.float32), self.conv_1d.bias.astype(mx.float32)
         if chunk.is_step:
-            y, tail, h = kernels.recurrent_step(inner, bias, tail, *conv, *weights, *rest, h, chunk.first)
+            inputs = kernels.StepInputs(inner, bias, tail, conv_weight, conv_bias, *weights, *biases, decay, h)
+            y, tail, h = kernels.recurrent_step(inputs, chunk.first, raw=True)
         else:
-            z, tail = kernels.conv(inner, bias, tail, *conv, chunk.lengths)
-            gates = [kernels.gate_products(z, w) for w in weights]
-            y, h = kernels.gated(z, *gates, *rest, h, chunk.first, chunk.lengths, inner, bias)
-        return product(y, [self.linear_out], None), (tail, h)
+            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, chunk.lengths)
+            gates = kernels.gate_products(z, weights[0]), kernels.gate_products(z, weights[1])
+            recurrence = kernels.Recurrence(z, *gates, *biases, decay, h)
+            y, h = kernels.gated(recurrence, chunk.first, chunk.lengths, inner, bias)
+        return product(y, [self.linear_out], None, chunk), (tail, h)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:
@@ -141,6 +145,23 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -
         q = q.reshape(batch, k.shape[1], -1, size)
     y = mx.fast.scaled_dot_product_attention(q, k, v, scale=size**-0.5, mask=mask)
     return y.reshape(batch, heads, time, size)
+
+
+def attend_paced(q: mx.array, k: mx.array, v: mx.array, chunk: Chunk) -> mx.array:
+    """`attend`, some queries at a time where the scores of all of them would be the largest arrays of all."""
+    time = q.shape[2]
+    if chunk.pace is None or time <= _QUERIES or mx.metal.is_available():  # Metal's kernel keeps no scores
+        return attend(q, k, v, chunk.mask)
+    parts = []
+    for start in range(0, time, _QUERIES):
+        end = min(start + _QUERIES, time)
+        if isinstance(chunk.mask, mx.array):
+            part = attend(q[:, :, start:end], k, v, chunk.mask[..., start:end, :])
+        else:  # causal, from the first key on: the last query sees all
+            part = attend(q[:, :, start:end], k[:, :, :end], v[:, :, :end], "causal")
+        parts.append(part)
+        chunk.pace(part, 3 * part.nbytes // part.shape[-1] * k.shape[2])
+    return mx.concatenate(parts, axis=2)
 
 
 class LocalAttention(Joining):
@@ -159,16 +180,21 @@ class LocalAttention(Joining):
 
     def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[Added, Pair]:
         batch, time, _ = x.shape
-        q, k, v = kernels.rotary(
-            *self.project(x), chunk.cos, chunk.sin, self.heads, self.kv_heads, raw=chunk.is_step
-        )
+        inner, bias = self.project(x, chunk)
+        if chunk.place is not None:
+            q, keys, values = kernels.rotary_step(inner, bias, chunk.place, *state)
+            y = kernels.attend_step(q, keys, values, chunk.place)
+            return product(y, [self.o_proj], None, chunk), (keys, values)
+        assert chunk.cos is not None and chunk.sin is not None
+        q, k, v = kernels.rotary(inner, bias, chunk.cos, chunk.sin, self.heads, self.kv_heads, raw=chunk.is_step)
         keys, values = (chunk.write_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
         if chunk.reads_ring_after_write:
             k, v = keys[:, :, : chunk.filled], values[:, :, : chunk.filled]
         elif chunk.reads_ring:
-            k, v = mx.concatenate([state[0], k], axis=2), mx.concatenate([state[1], v], axis=2)
-        y = attend(q, k, v, chunk.mask).swapaxes(1, 2).reshape(batch, time, -1)
-        return product(y, [self.o_proj], None), (keys, values)
+            pad = [mx.zeros((*k.shape[:2], chunk.padding, self.head_dim), k.dtype)] if chunk.padding else []
+            k, v = (mx.concatenate([ring, new, *pad], axis=2) for ring, new in zip(state, (k, v), strict=True))
+        y = attend_paced(q, k, v, chunk).swapaxes(1, 2).reshape(batch, time, -1)
+        return product(y, [self.o_proj], None, chunk), (keys, values)
 
 
 class MLP(Joining):
@@ -183,8 +209,11 @@ class MLP(Joining):
         self.down_proj = nn.Linear(config.mlp_width, config.hidden_size)
 
     def __call__(self, x: mx.array, chunk: Chunk) -> Added:
-        inner = kernels.gelu_product(*self.project(x), raw=chunk.is_step)
-        return product(inner, [self.down_proj], None)
+        if self._joined is not None and self._joined.fits([self.gate_proj, self.up_proj]):
+            inner = self._joined.gelu(x, chunk)
+        else:
+            inner = kernels.gelu_product(*self.project(x, chunk), raw=chunk.is_step)
+        return product(inner, [self.down_proj], None, chunk)
 
 
 class Block(nn.Module):
@@ -206,6 +235,8 @@ class Block(nn.Module):
         x, y = self.temporal_pre_norm(x, added, dtype, chunk)
         added, state = self.temporal_block(y, state, chunk)
         x, y = self.channel_pre_norm(x, added, dtype, chunk)
+        if chunk.pace:
+            chunk.pace(x, 6 * x.nbytes)
         return x, self.mlp_block(y, chunk), state
 
 
@@ -272,12 +303,14 @@ class RecurrentGemma(nn.Module):
         dtype = self.compute_dtype
         if time == 1 and lengths is None:
             compiled = not self.training and mx.default_device() == mx.gpu
-            chunk = plan_step(self.config, self._rotary, state.positions, fixed_shapes=compiled)
+            placed = launch.backend() == "cuda"
+            chunk = plan_step(self.config, self._rotary, state.positions, compiled, placed)
             step = self._compiled_step if compiled else self.model
             hidden, state.layers = step(tokens, state.layers, chunk, dtype)
             state.hidden = hidden[:, 0]
         else:
-            chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths)
+            pace = Pace() if mx.default_device() == mx.gpu else None
+            chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths, pace)
             hidden, state.layers = self.model(tokens, state.layers, chunk, dtype)
             if lengths is None:
                 state.hidden = mx.contiguous(hidden[:, -1])
@@ -291,8 +324,8 @@ class RecurrentGemma(nn.Module):
 
     def head(self, hidden: mx.array) -> mx.array:
         """Normed outputs [..., D] -> logits, float32 [..., V], soft-capped."""
-        logits = self.lm_head(hidden) if "lm_head" in self else self.model.embed_tokens.as_linear(hidden)
-        logits = logits.astype(mx.float32)
+        layer = self.lm_head if "lm_head" in self else self.model.embed_tokens
+        logits = projections.head(hidden, layer).astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
 

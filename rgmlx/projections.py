@@ -15,21 +15,47 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from .kernels import launch
+from .chunk import Chunk
+from .kernels import gelu_product, launch
+from .kernels.quantized_step import quantized_step, suits
 
-_DEQUANTIZE_FROM = 64  # rows, on CUDA
+_DENSE_FROM = 192  # rows of x, on CUDA
+_DENSE_NUMBERS = 20 * 2**20  # of a matrix made dense at a time
 _PARTS = ("weight", "scales", "biases", "bias")
 
 
-def multiply(x: mx.array, weight: mx.array, scales: mx.array | None, biases: mx.array | None, settings: Any) -> mx.array:
+def multiply(
+    x: mx.array,
+    weight: mx.array,
+    scales: mx.array | None,
+    biases: mx.array | None,
+    settings: dict[str, Any],
+    chunk: Chunk | None = None,
+) -> mx.array:
     """x [..., in] times a weight [out, in], quantized when there are scales."""
     if scales is None:
         return x @ weight.T
-    if x.size // x.shape[-1] >= _DEQUANTIZE_FROM and launch.backend() == "cuda":
-        # MLX's quantized product for many rows is written for Metal first; on CUDA, dense matrices
-        # that live for one product are several times faster.
-        return x @ mx.dequantize(weight, scales, biases, **settings, dtype=x.dtype).T
-    return mx.quantized_matmul(x, weight, scales, biases, transpose=True, **settings)
+    if biases is not None and suits(x, scales, settings):
+        return quantized_step(x, weight, scales, biases, raw=chunk is not None and chunk.is_step)
+    if x.size // x.shape[-1] < _DENSE_FROM or launch.backend() != "cuda":
+        return mx.quantized_matmul(x, weight, scales, biases, transpose=True, **settings)
+    # On CUDA, MLX's quantized product of many rows is several times slower than a dense one with a matrix
+    # that lives for it alone. A piece at a time, so that this matrix stays small.
+    rows = max(128, _DENSE_NUMBERS // x.shape[-1] // 128 * 128)
+    pieces = []
+    for start in range(0, weight.shape[0], rows):
+        end = start + rows
+        dense = mx.dequantize(
+            weight[start:end],
+            scales[start:end],
+            None if biases is None else biases[start:end],
+            **settings,
+            dtype=x.dtype,
+        )
+        pieces.append(x @ dense.T)
+        if chunk and chunk.pace:
+            chunk.pace(pieces[-1], pieces[-1].nbytes + dense.nbytes)
+    return _beside(pieces)
 
 
 class Joined:
@@ -62,23 +88,40 @@ class Joined:
         now = [layer.get(name) for layer in layers for name in self._whole]
         return all(a is b for a, b in zip(now, self._sources, strict=True))
 
-    def __call__(self, x: mx.array) -> tuple[mx.array, mx.array | None]:
+    def __call__(self, x: mx.array, chunk: Chunk) -> tuple[mx.array, mx.array | None]:
         """The product [..., sum of outs] without bias, and the joined bias."""
         w = self._whole
-        y = multiply(x, w["weight"], w.get("scales"), w.get("biases"), self._settings)
+        y = multiply(x, w["weight"], w.get("scales"), w.get("biases"), self._settings, chunk)
         return y, w.get("bias")
 
+    def gelu(self, x: mx.array, chunk: Chunk) -> mx.array:
+        """gelu(first half + bias) * (second half + bias) of the product."""
+        w = self._whole
+        if "biases" in w and suits(x, w.get("scales"), self._settings):
+            return quantized_step(x, w["weight"], w["scales"], w["biases"], w.get("bias"), gelu=True, raw=chunk.is_step)
+        return gelu_product(*self(x, chunk), raw=chunk.is_step)
 
-def product(x: mx.array, layers: Sequence[nn.Module], joined: Joined | None) -> tuple[mx.array, mx.array | None]:
+
+def product(
+    x: mx.array, layers: Sequence[nn.Module], joined: Joined | None, chunk: Chunk
+) -> tuple[mx.array, mx.array | None]:
     """The outputs of several layers side by side, without bias, and the bias to be added (None: none)."""
     if joined is not None and joined.fits(layers):
-        return joined(x)
+        return joined(x, chunk)
     if any(_kind(layer) is None for layer in layers):  # adapters, and whatever else replaces a Linear
         return _beside([layer(x) for layer in layers]), None
     parts = [
-        multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer)) for layer in layers
+        multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer), chunk)
+        for layer in layers
     ]
     return _beside(parts), _beside([layer["bias"] for layer in layers]) if "bias" in layers[0] else None
+
+
+def head(x: mx.array, layer: nn.Module) -> mx.array:
+    """x [..., in] times the weight of a head, or of the embedding that serves as one."""
+    if type(layer) not in (nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding):
+        return layer.as_linear(x) if hasattr(layer, "as_linear") else layer(x)
+    return multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer))
 
 
 def _beside(parts: list[mx.array]) -> mx.array:

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import platform
+import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -31,10 +34,17 @@ from mlx_lm.models.cache import make_prompt_cache
 from rgmlx import checkpoint, engine
 from rgmlx.config import PRESETS, ModelConfig
 from rgmlx.hub import resolve
+from rgmlx.kernels import launch
+from rgmlx.kernels.rg_lru import Inputs, plain, scan_kernel
 from rgmlx.model import Model
 from rgmlx.network import RecurrentGemma
-from rgmlx.kernels.rg_lru import scan
 from rgmlx.sampling import Sampling
+
+VIEWS = {
+    *("Reshape", "Transpose", "Slice", "Split", "Broadcast", "ExpandDims", "Squeeze", "Unflatten", "Flatten"),
+    *("AsStrided", "StopGradient", "CustomTransforms", "View", "Depends"),
+}
+"""Operations that launch nothing, for the arrays met here."""
 
 QUANTIZATION = {"group_size": 64, "bits": 4, "mode": "affine"}
 
@@ -86,6 +96,7 @@ def build(
     ours = Model(config)
     checkpoint.build(config, weights, ours, dtype)
     ours.eval()
+    ours.join_projections()
     peer = peer_module.Model(peer_module.ModelArgs.from_dict(config.to_dict()))
     floats = {k: v.astype(dtype) if mx.issubdtype(v.dtype, mx.floating) else v for k, v in weights.items()}
     floats = peer.sanitize(floats)  # drops a tied head
@@ -169,16 +180,111 @@ def decode_row(ours: Model, peer: nn.Module, count: int, repeats: int) -> Row:
     return Row(f"decode, {count} tokens", "tok/s", 1 / a, 1 / b)
 
 
-def scan_row(width: int, length: int, repeats: int) -> Row:
-    a = mx.random.uniform(0.9, 0.999, (1, length, width))
-    u, h = mx.random.normal(a.shape), mx.zeros((1, width))
+def step_rows(model: Model, bandwidth: float, seconds: float) -> list[str]:
+    """What a decode step is made of: launches, and bytes against the memory's speed."""
+    state = model.new_state()
+    engine.prefill(model, state, [random_ids(model, 8)])
+    network_arrays = [p for _, p in tree_flatten(model.parameters())]
+    for _ in range(2):  # the second is the compiled step's usual form
+        model.advance(mx.array([[5]]), state)
+        logits = model.head(state.hidden)
+        with tempfile.NamedTemporaryFile("r", suffix=".dot") as f:
+            mx.export_to_dot(f.name, logits, *state.arrays())
+            names = re.findall(r'label ?= ?"(\w+)", shape ?= ?rectangle', f.read())
+        mx.eval(logits, state.arrays())
+    launches = sum(name not in VIEWS for name in names)
+    nbytes = sum(p.nbytes for p in network_arrays) + 2 * state.nbytes
+    limit = nbytes / bandwidth
+    return [
+        f"launches a token: {launches} (of {len(names)} operations in the graph)",
+        f"bytes a token: {nbytes / 1e6:,.0f} MB; at the copy bandwidth of {bandwidth / 1e9:,.0f} GB/s that is "
+        f"{limit * 1e3:.2f} ms, and a token takes {seconds * 1e3:.2f} ms ({limit / seconds:.0%} of the limit)",
+    ]
+
+
+def copy_bandwidth() -> float:
+    """Bytes read and written a second by the best copy at hand: MLX's, or PyTorch's where it is installed."""
+    big = mx.zeros((2**29 if mx.default_device() == mx.gpu else 2**24,), mx.bfloat16)
+    mx.eval(big)
+    best = 2 * big.nbytes / queued(lambda: mx.abs(big), 8)
+    try:
+        import torch
+
+        if torch.cuda.is_available() and mx.default_device() == mx.gpu:
+            source = torch.zeros(2**29, dtype=torch.bfloat16, device="cuda")
+            target = torch.empty_like(source)
+            for _ in range(3):
+                torch.cuda.synchronize()
+                start = time.perf_counter()
+                for _ in range(8):
+                    target.copy_(source)
+                torch.cuda.synchronize()
+                best = max(best, 8 * 2 * big.nbytes / (time.perf_counter() - start))
+    except ImportError:
+        pass
+    return best
+
+
+def queued(action: Callable[[], mx.array | tuple[mx.array, ...]], count: int) -> float:
+    """Seconds of one evaluation, of several queued together, so that launching hides behind running."""
+    mx.eval(action())
+    times = []
+    for _ in range(5):
+        outs = [action() for _ in range(count)]
+        times.append(timed(lambda outs=outs: mx.eval(outs)) / count)  # type: ignore[misc]
+        del outs
+    return min(times)
+
+
+def peer_loop(length: int, width: int) -> float:
+    """Seconds of mlx-lm's loop over time."""
+    a, h = mx.random.uniform(0.9, 0.999, (1, length, width)), mx.zeros((1, width))
+    u = mx.random.normal(a.shape)
     mx.eval(a, u, h)
-    ours, peer = alternate(
-        lambda: timed(lambda: mx.eval(scan(a, u, h))),
-        lambda: timed(lambda: mx.eval(peer_module.rnn_scan(u, a, h))),
-        repeats,
+    return timed(lambda: mx.eval(peer_module.rnn_scan(u, a, h)))
+
+
+def scan_rows(config: ModelConfig, length: int, dtype: mx.Dtype, bandwidth: float, repeats: int) -> list[str]:
+    """The RG-LRU alone: gates to states, against the copy bandwidth and mlx-lm's loop over time."""
+    heads, width = config.num_attention_heads, config.lru_width
+    lines = []
+    for batch in (1, 8):
+        x = mx.random.normal((batch, length, width)).astype(dtype)
+        gates = [mx.random.normal((batch, heads, length, width // heads)).astype(dtype) for _ in range(2)]
+        bias, h = mx.zeros((width,)), mx.zeros((batch, width))
+        mx.eval(x, gates, bias, h)
+        inputs = Inputs(x, gates[0], gates[1], bias, bias, bias - 5.0, h)
+        if launch.backend() is None:
+            seconds = queued(lambda inputs=inputs: plain(inputs, None, None), 2)  # type: ignore[misc]
+        else:
+            seconds = queued(lambda inputs=inputs: scan_kernel(inputs, None, None, dtype=dtype), 30)  # type: ignore[misc]
+        rate = 4 * x.nbytes / seconds
+        line = f"RG-LRU, {batch} x {length:,} x {width:,}: {seconds * 1e3:.3f} ms, {rate / 1e9:,.0f} GB/s, "
+        line += f"{rate / bandwidth:.0%} of the copy bandwidth"
+        if batch == 1:
+            loop = statistics.median(peer_loop(length, width) for _ in range(repeats))
+            line += f"; mlx-lm's loop, without the gates: {loop * 1e3:.1f} ms, {loop / seconds:.0f}x"
+        lines.append(line)
+    return lines
+
+
+def endurance_lines(model: Model, count: int) -> list[str]:
+    """Milliseconds a token along one endless reply."""
+    run = engine.Generation(
+        model, model.new_state(), random_ids(model, 16), sampling=Sampling(temperature=0), max_tokens=count + 8
     )
-    return Row(f"the recurrence alone, {length:,} x {width:,}", "ms", ours * 1e3, peer * 1e3, False)
+    window = max(1, count // 20)
+    marks = []
+    for i, _ in enumerate(run):
+        if i >= 8 and (i - 8) % window == 0:
+            marks.append(time.perf_counter())
+    each = [(b - a) / window * 1e3 for a, b in itertools.pairwise(marks)]
+    middle = statistics.median(each)
+    return [
+        f"{count:,} tokens on end, ms a token in twentieths: " + " ".join(f"{e:.2f}" for e in each),
+        f"  first {each[0]:.3f}, last {each[-1]:.3f}, median {middle:.3f}; "
+        f"the last half against the first: {statistics.median(each[10:]) / statistics.median(each[:10]) - 1:+.1%}",
+    ]
 
 
 def main() -> None:
@@ -190,6 +296,7 @@ def main() -> None:
     p.add_argument("--chunk", type=int, metavar="T", help="our prefill chunk (default: as suits the device)")
     p.add_argument("--peer-dtype", choices=["float32", "bfloat16"], help="mlx-lm's precision, if not the same as ours")
     p.add_argument("--repeats", type=int, default=5)
+    p.add_argument("--endurance", type=int, metavar="N", help="also: is token N as fast as token 1?")
     options = p.parse_args()
     mx.random.seed(0)
     gpu = mx.default_device() == mx.gpu
@@ -215,11 +322,17 @@ def main() -> None:
     rows = []
     for length in options.prefill if options.prefill is not None else ([512, 2048] if gpu else [128]):
         rows += prefill_rows(ours, peer, length, options.chunk, options.repeats)
-    rows.append(decode_row(ours, peer, options.decode, options.repeats))
-    rows.append(scan_row(config.lru_width, 2048, options.repeats))
+    decode = decode_row(ours, peer, options.decode, options.repeats)
+    rows.append(decode)
     print("\n| what | rgmlx | mlx-lm | ratio |\n| --- | ---: | ---: | ---: |")
     for row in rows:
-        print("| " + " | ".join(row.cells()) + " |")
+        print("| " + " | ".join(row.cells()) + " |", flush=True)
+    bandwidth = copy_bandwidth()
+    lines = step_rows(ours, bandwidth, 1 / decode.ours)
+    lines += scan_rows(config, 2048, dtype, bandwidth, options.repeats)
+    print("\n" + "\n".join(lines), flush=True)
+    if options.endurance:
+        print("\n".join(endurance_lines(ours, options.endurance)))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 import rgmlx
 from rgmlx.config import ModelConfig
+from rgmlx.kernels.rg_lru import Inputs, bounded_sqrt, rg_lru, scan
 from rgmlx.network import RecurrentGemma
-from rgmlx.kernels.rg_lru import bounded_sqrt, rg_lru, scan
 
 
 def network(**changes: object) -> RecurrentGemma:
@@ -98,8 +98,8 @@ def test_padding_leaves_the_state_alone() -> None:
     x = mx.array(rng.standard_normal((1, 70, 4)).astype(np.float32))
     i, r = (mx.array(rng.standard_normal((1, 2, 70, 2)).astype(np.float32)) for _ in range(2))
     h, zero = mx.array(rng.standard_normal((1, 4)).astype(np.float32)), mx.zeros((4,))
-    _, padded = rg_lru(x, i, r, zero, zero, zero, h, None, mx.array([20], mx.int32))
-    _, short = rg_lru(x[:, :20], i[:, :, :20], r[:, :, :20], zero, zero, zero, h, None, None)
+    _, padded = rg_lru(Inputs(x, i, r, zero, zero, zero, h), None, mx.array([20], mx.int32))
+    _, short = rg_lru(Inputs(x[:, :20], i[:, :, :20], r[:, :, :20], zero, zero, zero, h), None, None)
     assert np.abs(np.array(padded) - np.array(short)).max() < 1e-6
 
 

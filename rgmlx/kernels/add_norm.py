@@ -41,18 +41,23 @@ def add_norm(
 
     def kernel(x: mx.array, y: mx.array, weight: mx.array, bias: mx.array | None = None) -> tuple[mx.array, mx.array]:
         width = x.shape[-1]
-        rows = x.size // width
         groups = min(16, -(-width // 128))
         total, normed = _KERNEL(
             [
-                *(x.reshape(rows, width), y.reshape(rows, width)),
-                *(weight if bias is None else bias, weight, mx.array([eps], mx.float32)),
+                *(x, y, weight if bias is None else bias, weight),
+                mx.array([eps], mx.float32),
             ],
             shapes=[x.shape, x.shape],
             dtypes=[mx.float32, dtype],
-            grid=(32 * groups, rows, 1),
+            grid=(32 * groups, x.size // width, 1),
             threadgroup=(32 * groups, 1, 1),
-            template={"T": dtype, "BIAS": bias is not None, "GROUPS": groups, "EACH": -(-width // (32 * groups))},
+            template={
+                "T": dtype,
+                "BIAS": bias is not None,
+                "WIDTH": width,
+                "GROUPS": groups,
+                "EACH": -(-width // (32 * groups)),
+            },
         )
         return total, normed
 

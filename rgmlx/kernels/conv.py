@@ -35,8 +35,10 @@ def conv(
     """
     arrays = (product, product_bias, tail, weight, conv_bias)
 
-    def twin(*arrays: mx.array) -> tuple[mx.array, mx.array]:
-        return plain(*arrays, lengths)
+    def twin(
+        product: mx.array, product_bias: mx.array, tail: mx.array, weight: mx.array, conv_bias: mx.array
+    ) -> tuple[mx.array, mx.array]:
+        return plain(product, product_bias, tail, weight, conv_bias, lengths)
 
     def kernel(*arrays: mx.array) -> tuple[mx.array, mx.array]:
         batch, time, _ = product.shape

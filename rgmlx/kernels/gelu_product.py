@@ -26,12 +26,12 @@ def gelu_product(product: mx.array, bias: mx.array | None, raw: bool = False) ->
         width = product.shape[-1] // 2
         rows = product.size // (2 * width)
         (y,) = _KERNEL(
-            [product.reshape(rows, 2 * width), product if bias is None else bias],
+            [product, product if bias is None else bias],
             shapes=[(*product.shape[:-1], width)],
             dtypes=[product.dtype],
             grid=(launch.blocks(width, 256), rows, 1),
             threadgroup=(256, 1, 1),
-            template={"T": product.dtype, "BIAS": bias is not None},
+            template={"T": product.dtype, "BIAS": bias is not None, "WIDTH": width},
         )
         return y
 

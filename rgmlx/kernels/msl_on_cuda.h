@@ -13,6 +13,7 @@ namespace metal {
 METAL_FUNC float abs(float x) { return fabsf(x); }
 METAL_FUNC float max(float a, float b) { return fmaxf(a, b); }
 METAL_FUNC float min(float a, float b) { return fminf(a, b); }
+METAL_FUNC float fma(float a, float b, float c) { return fmaf(a, b, c); }
 METAL_FUNC int max(int a, int b) { return a > b ? a : b; }
 METAL_FUNC int min(int a, int b) { return a < b ? a : b; }
 METAL_FUNC uint max(uint a, uint b) { return a > b ? a : b; }
@@ -25,6 +26,12 @@ METAL_FUNC float rsqrt(float x) { return rsqrtf(x); }
 METAL_FUNC float tanh(float x) { return tanhf(x); }
 }  // namespace precise
 namespace fast {
+METAL_FUNC float exp(float x) { return __expf(x); }
+METAL_FUNC float sqrt(float x) {
+    float y;
+    asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 METAL_FUNC float divide(float a, float b) { return __fdividef(a, b); }
 }  // namespace fast
 METAL_FUNC float simd_sum(float v) {
@@ -35,7 +42,10 @@ METAL_FUNC float simd_max(float v) {
     for (int m = 16; m; m >>= 1) v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, m));
     return v;
 }
+METAL_FUNC float simd_shuffle(float v, ushort lane) { return __shfl_sync(0xffffffffu, v, lane); }
 }  // namespace metal
+template <class To>
+METAL_FUNC To as_type(uint v) { return __uint_as_float(v); }
 struct mem_flags { enum kind { mem_none, mem_device, mem_threadgroup }; };
 METAL_FUNC void threadgroup_barrier(mem_flags::kind) { __syncthreads(); }
 METAL_FUNC void simdgroup_barrier(mem_flags::kind) { __syncwarp(); }

@@ -5,12 +5,17 @@ shapes   B batch   L lru_width   H gate blocks   E channels of a block   K taps
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import mlx.core as mx
 import mlx.nn as nn
 
 from . import launch
 from .conv import plain as plain_conv
+from .rg_lru import Inputs as Recurrence
 from .rg_lru import plain as plain_rg_lru
+
+Triple = tuple[mx.array, mx.array, mx.array]
 
 _INPUTS = [
     *("product", "product_bias", "tail", "conv_weight", "conv_bias", "input_weight", "recurrent_weight"),
@@ -20,62 +25,68 @@ _KERNEL = launch.Kernel("recurrent_step", [*_INPUTS, "first"], ["y", "new_tail",
 _ROWS = 16  # simdgroups that share the rows of a gate block
 
 
-def recurrent_step(
-    product: mx.array,
-    product_bias: mx.array,
-    tail: mx.array,
-    conv_weight: mx.array,
-    conv_bias: mx.array,
-    input_weight: mx.array,
-    recurrent_weight: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
-    first: mx.array | None,
-    *,
-    raw: bool = True,
-) -> tuple[mx.array, mx.array, mx.array]:
+class Inputs(NamedTuple):
+    """What a step is a function of.
+
+    product: the joined product of `linear_x` and `linear_y` [B, 1, 2L], without bias.
+    product_bias: [2L].
+    tail: the K-1 inputs before [B, K-1, L], in the product's dtype.
+    conv_weight: float32 [L, K, 1];  conv_bias: float32 [L].
+    input_weight, recurrent_weight: gate blocks [H, E, E], in the product's dtype.
+    input_bias, recurrent_bias, recurrent_param: float32, L numbers in any shape.
+    h: float32 [B, L].
+    """
+
+    product: mx.array
+    product_bias: mx.array
+    tail: mx.array
+    conv_weight: mx.array
+    conv_bias: mx.array
+    input_weight: mx.array
+    recurrent_weight: mx.array
+    input_bias: mx.array
+    recurrent_bias: mx.array
+    recurrent_param: mx.array
+    h: mx.array
+
+
+def recurrent_step(inputs: Inputs, first: mx.array | None, raw: bool = False) -> Triple:
     """Convolution, gates, RG-LRU and the product with gelu(y), for one token a row.
 
     Args:
-        product: the joined product of `linear_x` and `linear_y` [B, 1, 2L], without bias.
-        product_bias: [2L].
-        tail: the K-1 inputs before [B, K-1, L], in the product's dtype.
-        conv_weight: float32 [L, K, 1];  conv_bias: float32 [L].
-        input_weight, recurrent_weight: gate blocks [H, E, E], in the product's dtype.
-        input_bias, recurrent_bias, recurrent_param: float32 [L].
-        h: float32 [B, L].
+        inputs: see there.
         first: int32 [B], 1 where the token begins a sequence; None: nowhere.
         raw: leave out the derivative, as in a decode step.
 
     Returns:
         The block's inner output [B, 1, L], the next tail and the next state.
     """
-    arrays = (
-        *(product, product_bias, tail, conv_weight, conv_bias, input_weight, recurrent_weight),
-        *(input_bias, recurrent_bias, recurrent_param, h),
-    )
 
-    def twin(*arrays: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-        return plain(*arrays, first)
+    def twin(*arrays: mx.array) -> Triple:
+        return plain(Inputs(*arrays), first)
 
-    def kernel(*arrays: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-        batch, (heads, block, _) = product.shape[0], input_weight.shape
-        groups = -(-block // 32)
+    def kernel(*arrays: mx.array) -> Triple:
+        product, tail, h = arrays[0], inputs.tail, inputs.h
+        batch, (heads, block, _) = product.shape[0], inputs.input_weight.shape
         y, new_tail, new_h = _KERNEL(
             [*arrays, launch.rows(first, batch, 0)],
             shapes=[(batch, 1, h.shape[1]), tail.shape, h.shape],
             dtypes=[product.dtype, product.dtype, mx.float32],
-            grid=(32 * groups, _ROWS * heads, batch),
+            grid=(launch.blocks(block, 32), _ROWS * heads, batch),
             threadgroup=(32, _ROWS, 1),
-            template={"T": product.dtype, "BLOCK": block, "TAPS": conv_weight.shape[1], "ROWS": _ROWS},
+            template={
+                "T": product.dtype,
+                "BLOCK": block,
+                "TAPS": inputs.conv_weight.shape[1],
+                "ROWS": _ROWS,
+                "EACH": -(-block // _ROWS),
+            },
         )
         return y, new_tail, new_h
 
-    if launch.backend() is None or conv_weight.shape[1] == 1:
-        return twin(*arrays)
-    y, new_tail, new_h = launch.with_gradient(kernel, twin, arrays, raw)
+    if launch.backend() is None or inputs.conv_weight.shape[1] == 1:
+        return twin(*inputs)
+    y, new_tail, new_h = launch.with_gradient(kernel, twin, inputs, raw)
     return y, new_tail, new_h
 
 
@@ -85,24 +96,12 @@ def gate_products(z: mx.array, weight: mx.array) -> mx.array:
     return z.reshape(*z.shape[:2], heads, block).swapaxes(1, 2) @ weight
 
 
-def plain(
-    product: mx.array,
-    product_bias: mx.array,
-    tail: mx.array,
-    conv_weight: mx.array,
-    conv_bias: mx.array,
-    input_weight: mx.array,
-    recurrent_weight: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
-    first: mx.array | None,
-) -> tuple[mx.array, mx.array, mx.array]:
+def plain(inputs: Inputs, first: mx.array | None) -> Triple:
     """`recurrent_step` in plain MLX operations."""
-    z, tail = plain_conv(product, product_bias, tail, conv_weight, conv_bias, None)
-    gates = (gate_products(z, w) for w in (input_weight, recurrent_weight))
-    states, h = plain_rg_lru(z, *gates, input_bias, recurrent_bias, recurrent_param, h, first, None)
-    width = h.shape[1]
-    branch = product[..., width:].astype(mx.float32) + product_bias[width:].astype(mx.float32)
-    return (states * nn.gelu_approx(branch)).astype(product.dtype), tail, h
+    i, width = inputs, inputs.h.shape[1]
+    z, tail = plain_conv(i.product, i.product_bias, i.tail, i.conv_weight, i.conv_bias, None)
+    gates = [gate_products(z, w) for w in (i.input_weight, i.recurrent_weight)]
+    recurrence = Recurrence(z, gates[0], gates[1], i.input_bias, i.recurrent_bias, i.recurrent_param, i.h)
+    states, h = plain_rg_lru(recurrence, first, None)
+    branch = i.product[..., width:].astype(mx.float32) + i.product_bias[width:].astype(mx.float32)
+    return (states * nn.gelu_approx(branch)).astype(i.product.dtype), tail, h

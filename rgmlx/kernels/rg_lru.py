@@ -11,7 +11,7 @@ bfloat16 that is eleven times closer to exact than rounding gates or state.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -21,6 +21,8 @@ from . import launch
 C = 8.0  # the paper's constant c
 _SEGMENT = 32  # plain operations: steps run one after another; segments run side by side
 _MAX_SQRT_GRADIENT = 1000.0
+
+Pair = tuple[mx.array, mx.array]
 
 _INPUTS = ["x", "input_gate", "recurrent_gate", "input_bias", "recurrent_bias", "recurrent_param", "h"]
 _SCAN = launch.Kernel("rg_lru_scan", [*_INPUTS, "first", "lengths", "branch", "branch_bias"], ["y", "last"])
@@ -32,147 +34,138 @@ _SCAN_VJP = launch.Kernel(
 _STEPS = 8  # of one thread in a row, in the kernel
 
 
-def rg_lru(
-    x: mx.array,
-    input_gate: mx.array,
-    recurrent_gate: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
-    first: mx.array | None,
-    lengths: mx.array | None,
-) -> tuple[mx.array, mx.array]:
+class Inputs(NamedTuple):
+    """What the recurrence is a function of.
+
+    x: the convolution's output [B, T, D], in any float dtype.
+    input_gate, recurrent_gate: gate pre-activations without bias [B, H, T, E], in x's dtype.
+    input_bias, recurrent_bias: float32, D numbers in any shape.
+    recurrent_param: Lambda, float32 [D].
+    h: the state before the chunk, float32 [B, D].
+    """
+
+    x: mx.array
+    input_gate: mx.array
+    recurrent_gate: mx.array
+    input_bias: mx.array
+    recurrent_bias: mx.array
+    recurrent_param: mx.array
+    h: mx.array
+
+
+def rg_lru(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> Pair:
     """Runs the recurrence over a chunk; differentiable.
 
     Args:
-        x: the convolution's output [B, T, D], in any float dtype.
-        input_gate, recurrent_gate: gate pre-activations without bias [B, H, T, E], in x's dtype.
-        input_bias, recurrent_bias: float32 [D].
-        recurrent_param: Lambda, float32 [D].
-        h: the state before the chunk, float32 [B, D].
+        inputs: see there.
         first: int32 [B], 1 where the chunk begins a sequence; None: nowhere.
         lengths: int32 [B], the steps of each row that count, the rest is padding; None: all count.
 
     Returns:
         All states, float32 [B, T, D] (padding repeats the last one), and the last one, float32 [B, D].
     """
-    arrays = (x, input_gate, recurrent_gate, input_bias, recurrent_bias, recurrent_param, h)
     if launch.backend() is None:
-        return plain(*arrays, first, lengths)
+        return plain(inputs, first, lengths)
 
-    def run(*arrays: mx.array) -> tuple[mx.array, mx.array]:
-        return _launch(*arrays, first, lengths, None, None, mx.float32)
+    def run(*arrays: mx.array) -> Pair:
+        return scan_kernel(Inputs(*arrays), first, lengths)
 
-    function = mx.custom_function(run)
+    function: Any = mx.custom_function(run)
 
     @function.vjp
     def vjp(primals: Any, cotangents: Any, outputs: Any) -> Any:
-        return gradient(*primals, first, lengths, outputs[0], *cotangents)
+        return tuple(gradient(Inputs(*primals), first, lengths, outputs[0], *cotangents))
 
-    y, last = function(*arrays)
+    y, last = function(*inputs)
     return y, last
 
 
 def gated(
-    x: mx.array,
-    input_gate: mx.array,
-    recurrent_gate: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
+    inputs: Inputs,
     first: mx.array | None,
     lengths: mx.array | None,
     branch: mx.array,
     branch_bias: mx.array,
-) -> tuple[mx.array, mx.array]:
+) -> Pair:
     """As `rg_lru`, times gelu(branch + bias), in x's dtype: a recurrent block up to its output projection.
 
     Args:
         branch: the joined product of the block's input projections [B, T, 2D]; its second half is used.
         branch_bias: the joined bias [2D].
     """
-    arrays = (x, input_gate, recurrent_gate, input_bias, recurrent_bias, recurrent_param, h)
+    width, dtype = inputs.x.shape[2], inputs.x.dtype
 
-    def twin(*arrays: mx.array) -> tuple[mx.array, mx.array]:
-        *scan_arrays, branch, branch_bias = arrays
-        states, last = rg_lru(*scan_arrays, first, lengths)
-        half = x.shape[2]
-        gelu = nn.gelu_approx(branch[..., half:].astype(mx.float32) + branch_bias[half:].astype(mx.float32))
-        return (states * gelu).astype(x.dtype), last
+    def twin(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
+        states, last = rg_lru(Inputs(*arrays), first, lengths)
+        gelu = nn.gelu_approx(branch[..., width:].astype(mx.float32) + branch_bias[width:].astype(mx.float32))
+        return (states * gelu).astype(dtype), last
 
-    def kernel(*arrays: mx.array) -> tuple[mx.array, mx.array]:
-        *scan_arrays, branch, branch_bias = arrays
-        return _launch(*scan_arrays, first, lengths, branch, branch_bias, x.dtype)
+    def kernel(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
+        return scan_kernel(Inputs(*arrays), first, lengths, branch, branch_bias, dtype)
 
     if launch.backend() is None:
-        return twin(*arrays, branch, branch_bias)
-    y, last = launch.with_gradient(kernel, twin, (*arrays, branch, branch_bias))
+        return twin(branch, branch_bias, *inputs)
+    y, last = launch.with_gradient(kernel, twin, (branch, branch_bias, *inputs))
     return y, last
 
 
-def segments(time: int) -> int:
-    """How many segments of 8 steps run side by side: one (the plain loop) for a few steps."""
-    return 1 if time <= 2 * _STEPS else 4 if time <= 64 else 16
+def segments(time: int, threadgroups: int) -> int:
+    """How many segments of 8 steps run side by side: one (the plain loop over time) for a few steps, and
+    many where there are too few channels to fill a GPU."""
+    return 1 if time <= 2 * _STEPS else 4 if threadgroups > 256 or time <= 64 else 8
 
 
-def _launch(
-    x: mx.array,
-    input_gate: mx.array,
-    recurrent_gate: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
+def scan_kernel(
+    inputs: Inputs,
     first: mx.array | None,
     lengths: mx.array | None,
-    branch: mx.array | None,
-    branch_bias: mx.array | None,
-    dtype: mx.Dtype,
-) -> tuple[mx.array, mx.array]:
+    branch: mx.array | None = None,
+    branch_bias: mx.array | None = None,
+    dtype: mx.Dtype = mx.float32,
+) -> Pair:
+    """The kernel itself, without a derivative; the states, or their product with the branch, in `dtype`."""
+    x, input_gate, h = inputs.x, inputs.input_gate, inputs.h
     batch, time, width = x.shape
-    count = segments(time)
+    count = segments(time, batch * -(-width // 32))
     y, last = _SCAN(
         [
-            *(x, input_gate, recurrent_gate, input_bias, recurrent_bias, recurrent_param, h),
+            *inputs,
             *(launch.rows(first, batch, 0), launch.rows(lengths, batch, time)),
-            *(x if branch is None else branch, input_bias if branch_bias is None else branch_bias),
+            *(x if branch is None else branch, inputs.input_bias if branch_bias is None else branch_bias),
         ],
         shapes=[x.shape, h.shape],
         dtypes=[dtype, mx.float32],
         grid=(launch.blocks(width, 32), count, batch),
         threadgroup=(32, count, 1),
-        template={"U": dtype, "SEGMENTS": count, "STEPS": _STEPS, "GATED": branch is not None},
+        template={
+            "T": x.dtype,
+            "U": dtype,
+            "WIDTH": width,
+            "BLOCK": input_gate.shape[3],
+            "SEGMENTS": count,
+            "STEPS": _STEPS,
+            "GATED": branch is not None,
+            "FAST": x.dtype != mx.float32,
+        },
     )
     return y, last
 
 
 def gradient(
-    x: mx.array,
-    input_gate: mx.array,
-    recurrent_gate: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
-    first: mx.array | None,
-    lengths: mx.array | None,
-    y: mx.array,
-    d_y: mx.array,
-    d_last: mx.array,
-) -> tuple[mx.array, ...]:
-    """The gradients of `rg_lru`'s first seven arguments, by one reverse scan.
+    inputs: Inputs, first: mx.array | None, lengths: mx.array | None, y: mx.array, d_y: mx.array, d_last: mx.array
+) -> Inputs:
+    """The gradients by all inputs of `rg_lru`, by one reverse scan.
 
     Args:
         y: the states that it returned.
         d_y, d_last: the gradients of its two results.
     """
+    x, input_gate, h = inputs.x, inputs.input_gate, inputs.h
     batch, time, width = x.shape
-    count = segments(time)
-    *d_sequences, d_input_bias, d_recurrent_bias, d_param, d_h = _SCAN_VJP(
+    count = segments(time, batch * -(-width // 32))
+    d_x, d_input_gate, d_recurrent_gate, d_input_bias, d_recurrent_bias, d_param, d_h = _SCAN_VJP(
         [
-            *(x, input_gate, recurrent_gate, input_bias, recurrent_bias, recurrent_param, h),
+            *inputs,
             *(launch.rows(first, batch, 0), launch.rows(lengths, batch, time), y, d_y, d_last),
         ],
         shapes=[x.shape, input_gate.shape, input_gate.shape, *[h.shape] * 4],
@@ -182,7 +175,15 @@ def gradient(
         template={"U": x.dtype, "SEGMENTS": count, "STEPS": _STEPS},
     )
 
-    return *d_sequences, *(g.sum(axis=0) for g in (d_input_bias, d_recurrent_bias, d_param)), d_h
+    return Inputs(
+        x=d_x,
+        input_gate=d_input_gate,
+        recurrent_gate=d_recurrent_gate,
+        input_bias=d_input_bias.sum(axis=0).reshape(inputs.input_bias.shape),
+        recurrent_bias=d_recurrent_bias.sum(axis=0).reshape(inputs.recurrent_bias.shape),
+        recurrent_param=d_param.sum(axis=0),
+        h=d_h,
+    )
 
 
 # --- the same in plain MLX operations -----------------------------------------------------------
@@ -207,24 +208,15 @@ def bounded_sqrt(x: mx.array) -> mx.array:
     return y
 
 
-def plain(
-    x: mx.array,
-    input_gate: mx.array,
-    recurrent_gate: mx.array,
-    input_bias: mx.array,
-    recurrent_bias: mx.array,
-    recurrent_param: mx.array,
-    h: mx.array,
-    first: mx.array | None,
-    lengths: mx.array | None,
-) -> tuple[mx.array, mx.array]:
+def plain(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> Pair:
     """`rg_lru` in plain MLX operations."""
+    x = inputs.x
     time = x.shape[1]
 
     def sigmoid(gate: mx.array, bias: mx.array) -> mx.array:
-        return mx.sigmoid(gate.astype(mx.float32).swapaxes(1, 2).reshape(x.shape) + bias)
+        return mx.sigmoid(gate.astype(mx.float32).swapaxes(1, 2).reshape(x.shape) + bias.reshape(-1))
 
-    log_a = -C * sigmoid(recurrent_gate, recurrent_bias) * nn.softplus(recurrent_param)
+    log_a = -C * sigmoid(inputs.recurrent_gate, inputs.recurrent_bias) * nn.softplus(inputs.recurrent_param)
     a = mx.exp(log_a)
     # 1 - a^2 as -expm1(2 log a): near a = 1 the plain difference loses the digits that matter.
     # A single step is inference: the plain root, which a compiler can fuse.
@@ -234,11 +226,11 @@ def plain(
     if first is not None:
         opens = first[:, None, None] != 0
         multiplier = mx.where(opens if time == 1 else opens & (steps == 0), 1.0, multiplier)
-    u = multiplier * sigmoid(input_gate, input_bias) * x
+    u = multiplier * sigmoid(inputs.input_gate, inputs.input_bias) * x
     if lengths is not None:  # a padded step leaves the state as it is
         valid = steps < lengths[:, None, None]
         a, u = mx.where(valid, a, 1.0), mx.where(valid, u, 0.0)
-    return scan(a, u, h)
+    return scan(a, u, inputs.h)
 
 
 def scan(a: mx.array, u: mx.array, h: mx.array) -> tuple[mx.array, mx.array]:

@@ -5,13 +5,11 @@
 uint lane = thread_position_in_threadgroup.x;
 uint segment = thread_position_in_threadgroup.y;
 uint b = thread_position_in_grid.z;
-int width = x_shape[2];
 int time = x_shape[1];
-int block = input_gate_shape[3];
 int channel = int(thread_position_in_grid.x);
-bool real = channel < width;
-int d = metal::min(channel, width - 1);
-int head = d / block;
+bool real = channel < WIDTH;
+int d = metal::min(channel, WIDTH - 1);
+int head = d / BLOCK;
 int length = lengths[b];
 
 // Two halves, used in turn: one barrier a round is then enough.
@@ -21,34 +19,60 @@ threadgroup float end_state[2 * SEGMENTS * 32];
 float input_b = float(input_bias[d]);
 float recurrent_b = float(recurrent_bias[d]);
 float rate = -8.0f * rg_softplus(float(recurrent_param[d]));
-float branch_b = GATED ? float(branch_bias[width + d]) : 0.0f;
-bool starts = first[b] != 0;
-float carry = float(h[b * width + d]);
-size_t row = size_t(b) * time;
-size_t gate_row = (size_t(b) * input_gate_shape[1] + head) * time;
-int gate_column = d - head * block;
+float branch_b = GATED ? float(branch_bias[WIDTH + d]) : 0.0f;
+bool starts = first[b] != 0 && length > 0;
+float carry = float(h[b * WIDTH + d]);
+size_t at = size_t(b) * time * WIDTH + d;
+size_t gate_at = (size_t(b) * (WIDTH / BLOCK) + head) * time * BLOCK + (d - head * BLOCK);
+size_t branch_at = size_t(b) * time * 2 * WIDTH + WIDTH + d;
 int half_index = 0;
+
+// The next round's numbers are asked for before this round's are used.
+T recurrent[STEPS];
+T input[STEPS];
+T value[STEPS];
+#define RG_ASK(START)                                                       \
+    if ((START) + STEPS <= time) {                                          \
+        size_t gate = gate_at + size_t(START) * BLOCK;                      \
+        size_t here = at + size_t(START) * WIDTH;                           \
+        _Pragma("unroll") for (int k = 0; k < STEPS; k++) {                 \
+            recurrent[k] = recurrent_gate[gate + k * BLOCK];                \
+            input[k] = input_gate[gate + k * BLOCK];                        \
+            value[k] = x[here + k * WIDTH];                                 \
+        }                                                                   \
+    } else {                                                                \
+        /* A step beyond the end reads the last one again, unused. */       \
+        _Pragma("unroll") for (int k = 0; k < STEPS; k++) {                 \
+            size_t t = size_t(metal::min((START) + k, time - 1));           \
+            recurrent[k] = recurrent_gate[gate_at + t * BLOCK];             \
+            input[k] = input_gate[gate_at + t * BLOCK];                     \
+            value[k] = x[at + t * WIDTH];                                   \
+        }                                                                   \
+    }
+RG_ASK(int(segment) * STEPS)
 
 for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
     int start = t0 + int(segment) * STEPS;
     float state[STEPS];
     float decay[STEPS];
+#pragma unroll
+    for (int k = 0; k < STEPS; k++) {
+        decay[k] = rg_sigmoid<FAST>(float(recurrent[k]) + recurrent_b);
+        state[k] = rg_sigmoid<FAST>(float(input[k]) + input_b) * float(value[k]);
+    }
+    RG_ASK(start + SEGMENTS * STEPS)
     float running = 0.0f;
     float product = 1.0f;
 #pragma unroll
     for (int k = 0; k < STEPS; k++) {
-        int t = start + k;
-        int seen = metal::min(t, time - 1);
-        size_t gate = (gate_row + seen) * block + gate_column;
-        float log_a = rate * rg_sigmoid(float(recurrent_gate[gate]) + recurrent_b);
+        // A padded step has rate 0, thus a = 1 and a scale of 0: it leaves the state as it is.
+        float log_a = ((start + k < length) ? rate : 0.0f) * decay[k];
         float a = metal::precise::exp(log_a);
-        float square = rg_one_minus_square(a, log_a);
-        float scale = (starts && t == 0) ? 1.0f : metal::precise::sqrt(square);
-        float u = scale * rg_sigmoid(float(input_gate[gate]) + input_b) * float(x[(row + seen) * width + d]);
-        // A padded step leaves the state as it is.
-        a = (t < length) ? a : 1.0f;
-        u = (t < length) ? u : 0.0f;
-        running = a * running + u;
+        float scale = rg_root<FAST>(rg_one_minus_square(a, log_a));
+        if (k == 0) {
+            scale = (starts && start == 0) ? 1.0f : scale;
+        }
+        running = metal::fma(a, running, scale * state[k]);
         product = a * product;
         state[k] = running;
         decay[k] = product;
@@ -61,21 +85,23 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
 #pragma unroll
     for (int s = 0; s < SEGMENTS; s++) {
         before = (s == int(segment)) ? carry : before;
-        carry = end_decay[base + s * 32] * carry + end_state[base + s * 32];
+        carry = metal::fma(end_decay[base + s * 32], carry, end_state[base + s * 32]);
     }
     half_index = 1 - half_index;
+    size_t here = at + size_t(start) * WIDTH;
+    size_t branch_here = branch_at + size_t(start) * 2 * WIDTH;
+    bool whole = start + STEPS <= time;
 #pragma unroll
     for (int k = 0; k < STEPS; k++) {
-        int t = start + k;
-        if (real && t < time) {
-            float value = decay[k] * before + state[k];
+        if (real && (whole || start + k < time)) {
+            float out = metal::fma(decay[k], before, state[k]);
             if (GATED) {
-                value = value * rg_gelu(float(branch[(row + t) * 2 * width + width + d]) + branch_b);
+                out *= rg_gelu(float(branch[branch_here + k * 2 * WIDTH]) + branch_b);
             }
-            y[(row + t) * width + d] = U(value);
+            y[here + k * WIDTH] = U(out);
         }
     }
 }
 if (real && segment == 0) {
-    last[b * width + d] = carry;
+    last[b * WIDTH + d] = carry;
 }

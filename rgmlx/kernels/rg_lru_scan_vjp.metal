@@ -41,7 +41,7 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         int t = time - 1 - (start + k);
         int seen = metal::max(t, 0);
         size_t gate = (gate_row + seen) * block + gate_column;
-        float a = metal::precise::exp(rate * rg_sigmoid(float(recurrent_gate[gate]) + recurrent_b));
+        float a = metal::precise::exp(rate * rg_sigmoid<false>(float(recurrent_gate[gate]) + recurrent_b));
         a = (t < length && t >= 0) ? a : 1.0f;
         float dy = (t >= 0) ? float(d_y[(row + seen) * width + d]) : 0.0f;
         // What reaches step t from later ones, before it is added to dy.
@@ -71,8 +71,8 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
             float dr = 0.0f;
             if (t < length) {
                 float g = float(d_y[here]) + decay[k] * before + state[k];
-                float r = rg_sigmoid(float(recurrent_gate[gate]) + recurrent_b);
-                float i = rg_sigmoid(float(input_gate[gate]) + input_b);
+                float r = rg_sigmoid<false>(float(recurrent_gate[gate]) + recurrent_b);
+                float i = rg_sigmoid<false>(float(input_gate[gate]) + input_b);
                 float value = float(x[here]);
                 float log_a = rate * r;
                 float a = metal::precise::exp(log_a);
@@ -112,7 +112,7 @@ if (real && segment == 0) {
         d_input += end_decay[(SEGMENTS + s) * 32 + int(lane)];
         d_recurrent += end_state[s * 32 + int(lane)];
     }
-    d_recurrent_param[b * width + d] = -8.0f * rg_sigmoid(parameter) * d_rate;
+    d_recurrent_param[b * width + d] = -8.0f * rg_sigmoid<false>(parameter) * d_rate;
     d_input_bias[b * width + d] = d_input;
     d_recurrent_bias[b * width + d] = d_recurrent;
     d_h[b * width + d] = carry;

@@ -1,0 +1,75 @@
+// A 4-bit matrix (groups of 64 along a row, bfloat16 scales) times one vector, and, where GELU, the product
+// gelu(gate + bias) * (up + bias) of its two halves. A simdgroup takes ROWS rows, a lane 16 numbers of each at
+// a time. Launch: threads (32, GROUPS), grid (32, simdgroups).
+uint lane = thread_position_in_threadgroup.x;
+int wanted = int(thread_position_in_grid.y) * (GELU ? ROWS / 2 : ROWS);
+const device uint2* numbers = (const device uint2*)x;
+const device uint2* codes = (const device uint2*)weight;
+float sums[ROWS];
+int rows[ROWS];
+#pragma unroll
+for (int r = 0; r < ROWS; r++) {
+    sums[r] = 0.0f;
+    int row = metal::min(wanted + (GELU ? r / 2 : r), OUT - 1);
+    rows[r] = (GELU && r % 2 == 1) ? row + OUT : row;
+}
+#pragma unroll 4
+for (int start = 0; start < SIZE / 16; start += 32) {
+    int piece = start + int(lane);
+    bool inside = piece < SIZE / 16;
+    piece = inside ? piece : 0;
+    uint2 code[ROWS];
+    float scale[ROWS];
+    float offset[ROWS];
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        code[r] = codes[uint(rows[r]) * (SIZE / 16) + piece];
+        scale[r] = float(scales[uint(rows[r]) * (SIZE / 64) + piece / 4]);
+        offset[r] = float(biases[uint(rows[r]) * (SIZE / 64) + piece / 4]);
+    }
+    float v[16];
+    float total = 0.0f;
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        uint2 pair = numbers[piece * 4 + k];
+        // bfloat16 is the upper half of a float.
+        v[4 * k] = as_type<float>(pair.x << 16);
+        v[4 * k + 1] = as_type<float>(pair.x & 0xffff0000u);
+        v[4 * k + 2] = as_type<float>(pair.y << 16);
+        v[4 * k + 3] = as_type<float>(pair.y & 0xffff0000u);
+        total += v[4 * k] + v[4 * k + 1] + v[4 * k + 2] + v[4 * k + 3];
+    }
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        float dot = 0.0f;
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            // 2^23 + code as a float, by its bits: cheaper than a conversion, and exact.
+            float low = as_type<float>(((code[r].x >> (4 * k)) & 15u) | 0x4b000000u) - 8388608.0f;
+            float high = as_type<float>(((code[r].y >> (4 * k)) & 15u) | 0x4b000000u) - 8388608.0f;
+            dot = metal::fma(low, v[k], dot);
+            dot = metal::fma(high, v[8 + k], dot);
+        }
+        sums[r] += inside ? metal::fma(scale[r], dot, offset[r] * total) : 0.0f;
+    }
+}
+#pragma unroll
+for (int r = 0; r < ROWS; r++) {
+    sums[r] = metal::simd_sum(sums[r]);
+}
+if (lane == 0) {
+#pragma unroll
+    for (int r = 0; r < ROWS; r += (GELU ? 2 : 1)) {
+        int row = wanted + (GELU ? r / 2 : r);
+        if (row < OUT) {
+            float value = float(T(sums[r]));
+            if (GELU) {
+                float up = float(T(sums[r + (GELU ? 1 : 0)]));
+                value += BIAS ? float(bias[row]) : 0.0f;
+                up += BIAS ? float(bias[OUT + row]) : 0.0f;
+                value = rg_gelu(value) * up;
+            }
+            y[row] = T(value);
+        }
+    }
+}
