@@ -11,8 +11,9 @@ a guard where the grid may be rounded up.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,17 @@ def switch(on: bool) -> None:
     """Switches the kernels on or off in this process."""
     global _off
     _off = not on
+
+
+@contextlib.contextmanager
+def plain_operations() -> Iterator[None]:
+    """Within it, all operations run as their twins."""
+    global _off
+    before, _off = _off, True
+    try:
+        yield
+    finally:
+        _off = before
 
 
 def source(name: str) -> str:

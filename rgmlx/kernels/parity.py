@@ -1,0 +1,162 @@
+"""Every kernel beside its twin in plain MLX operations, on whatever device there is.
+
+The same cases serve the tests (in an emulator), `rgmlx doctor` (on the machine's own GPU) and the
+self-check at the first load. An error is relative: the largest difference, as a fraction of the largest
+number expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import mlx.core as mx
+import numpy as np
+
+from ..config import ATTENTION, ModelConfig
+from . import launch
+from .add_norm import add_norm
+from .attend_step import attend_step
+from .conv import conv
+from .gelu_product import gelu_product
+from .quantized_step import quantized_step
+from .recurrent_step import Inputs as StepInputs
+from .recurrent_step import recurrent_step
+from .rg_lru import Inputs, gated, rg_lru
+from .rotary import rotary
+from .rotary_step import rotary_step
+
+TOLERANCE = {mx.float32: 1e-4, mx.bfloat16: 2.0**-7, mx.float16: 2.0**-10}
+"""Accepted errors: other exp and tanh bits than the CPU's in float32, one unit in the last place in 16 bits."""
+
+Arrays = Sequence[mx.array]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a case: batch, time, gate blocks, channels of a block, taps, heads, kv heads, head size, ring."""
+
+    batch: int = 1
+    time: int = 33
+    blocks: int = 2
+    block: int = 24
+    taps: int = 4
+    heads: int = 4
+    kv_heads: int = 1
+    size: int = 16
+    ring: int = 40
+
+    def __str__(self) -> str:
+        return f"{self.batch} x {self.time} x {self.blocks * self.block}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kernel on one set of numbers. `run` computes it by the kernel or by its twin, as `launch` says."""
+
+    kernel: str
+    dtype: mx.Dtype
+    shape: Shape
+    run: Callable[[], Arrays]
+
+    def __str__(self) -> str:
+        return f"{self.kernel} {str(self.dtype).removeprefix('mlx.core.')} {self.shape}"
+
+    @property
+    def tolerance(self) -> float:
+        return TOLERANCE[self.dtype]
+
+    def error(self) -> float:
+        """Runs both and compares: the relative error; infinite where a number is not finite.
+
+        Raises:
+            RuntimeError: the kernel can't be compiled or launched (MLX's message).
+        """
+        got = [np.array(a.astype(mx.float32)) for a in self.run()]
+        with launch.plain_operations():
+            want = [np.array(a.astype(mx.float32)) for a in self.run()]
+        return max(_error(g, w) for g, w in zip(got, want, strict=True))
+
+
+def _error(got: np.ndarray, want: np.ndarray) -> float:
+    if got.shape != want.shape or not np.isfinite(got).all():
+        return float("inf")
+    difference = float(np.abs(got - want).max(initial=0.0))
+    return difference / max(float(np.abs(want).max(initial=0.0)), 1e-6)
+
+
+def cases(shape: Shape, dtype: mx.Dtype, seed: int = 0) -> Iterator[Case]:
+    """All kernels on random numbers of one shape and dtype."""
+    rng = np.random.default_rng(seed)
+    s, width = shape, shape.blocks * shape.block
+
+    def numbers(*sizes: int, dtype: mx.Dtype = mx.float32, scale: float = 1.0) -> mx.array:
+        return mx.array((scale * rng.standard_normal(sizes)).astype(np.float32)).astype(dtype)
+
+    def own(*sizes: int, scale: float = 1.0) -> mx.array:
+        return numbers(*sizes, dtype=dtype, scale=scale)
+
+    first = mx.array([i % 2 == 0 for i in range(s.batch)]).astype(mx.int32)
+    lengths = mx.array([max(1, s.time - 3 * i) for i in range(s.batch)], mx.int32)
+    gates = (s.batch, s.blocks, s.time, s.block)
+    bias, h = numbers(width), numbers(s.batch, width)
+    inputs = Inputs(own(s.batch, s.time, width), own(*gates), own(*gates), bias, -bias, bias - 5.0, h)
+    branch, branch_bias = own(s.batch, s.time, 2 * width), own(2 * width)
+    d_y, d_last = numbers(s.batch, s.time, width), numbers(s.batch, width)
+
+    def gradient() -> Arrays:
+        def f(*arrays: mx.array) -> list[mx.array]:
+            return list(rg_lru(Inputs(*arrays), first, lengths))
+
+        return mx.vjp(f, list(inputs), [d_y, d_last])[1]
+
+    yield Case("rg_lru_scan", dtype, s, lambda: rg_lru(inputs, first, lengths))
+    yield Case("rg_lru_scan, gated", dtype, s, lambda: gated(inputs, first, lengths, branch, branch_bias))
+    yield Case("rg_lru_scan_vjp", dtype, s, gradient)
+
+    tail, taps, conv_bias = own(s.batch, s.taps - 1, width), numbers(width, s.taps, 1), numbers(width)
+    if s.taps > 1:
+        yield Case("conv", dtype, s, lambda: conv(branch, branch_bias, tail, taps, conv_bias, lengths))
+        blocks = [own(s.blocks, s.block, s.block, scale=s.block**-0.5) for _ in range(2)]
+        step = StepInputs(
+            *(branch[:, :1], branch_bias, tail, taps, conv_bias, blocks[0], blocks[1]), bias, -bias, bias - 5.0, h
+        )
+        yield Case("recurrent_step", dtype, s, lambda: recurrent_step(step, first, raw=True))
+
+    stream, weight = numbers(s.batch, s.time, width), numbers(width)
+    yield Case("add_norm", dtype, s, lambda: add_norm(stream, inputs.x, branch_bias[:width], weight, 1e-6, dtype))
+    yield Case("add_norm, no bias", dtype, s, lambda: add_norm(stream, inputs.x, None, weight, 1e-6, dtype))
+    yield Case("gelu_product", dtype, s, lambda: [gelu_product(branch, branch_bias)])
+
+    all_heads, half = s.heads + 2 * s.kv_heads, max(1, s.size // 4)
+    joined, joined_bias = own(s.batch, s.time, all_heads * s.size), own(all_heads * s.size)
+    angles = rng.uniform(0, 6, (s.batch, 1, s.time, half)).astype(np.float32)
+    cosine, sine = mx.array(np.cos(angles)), mx.array(np.sin(angles))
+    yield Case("rotary", dtype, s, lambda: rotary(joined, joined_bias, cosine, sine, s.heads, s.kv_heads))
+    ring = [own(s.batch, s.kv_heads, s.ring, s.size) for _ in range(2)]
+    where = mx.array([[(7 * i + 5) % s.ring, max(1, s.ring - 3 * i)] for i in range(s.batch)], mx.float32)
+    place = mx.concatenate([cosine[:, 0, 0], sine[:, 0, 0], where], axis=1)
+    token, query = joined[:, :1], own(s.batch, s.heads, 1, s.size)
+    yield Case("rotary_step", dtype, s, lambda: rotary_step(token, joined_bias, place, ring[0], ring[1]))
+    yield Case("attend_step", dtype, s, lambda: [attend_step(query, ring[0], ring[1], place)])
+
+    if dtype == mx.bfloat16:  # the dtype that this kernel is for
+        size = -(-width // 64) * 64
+        matrix = mx.quantize(own(2 * s.block, size, scale=size**-0.5), 64, 4)
+        row, row_bias = own(1, 1, size), own(2 * s.block)
+        yield Case("quantized_step", dtype, s, lambda: [quantized_step(row, *matrix)])
+        yield Case("quantized_step, gelu", dtype, s, lambda: [quantized_step(row, *matrix, row_bias, gelu=True)])
+
+
+def shape_of(config: ModelConfig, time: int = 33) -> Shape:
+    """A case in a model's own sizes, so that what the check compiles is what the model needs."""
+    return Shape(
+        time=time,
+        blocks=config.num_attention_heads,
+        block=config.gate_block,
+        taps=config.conv1d_width,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        size=config.head_dim,
+        ring=config.ring_size if ATTENTION in config.layer_types else 1,
+    )
