@@ -44,15 +44,31 @@ class Chunk:
     place: mx.array | None = None
     pace: Pace | None = None  # inference: how far the host may run ahead of the device
 
-    def write_ring(self, ring: mx.array, new: mx.array) -> mx.array:
-        """The ring [B, G, R, E] with the chunk's keys or values [B, G, T, E] in their slots."""
-        if self.slot is not None and self.slot.ndim == 1:
-            return mx.slice_update(ring, new, self.slot, axes=(2,))
-        if self.slot is not None:
-            index = mx.broadcast_to(self.slot, new.shape)
-            return mx.put_along_axis(ring, index, new, axis=2)
+    @property
+    def is_inference(self) -> bool:
+        """Whether nobody will ask for a derivative."""
+        return self.is_step or self.pace is not None
+
+    def with_ring(self, ring: mx.array, new: mx.array) -> tuple[mx.array, mx.array]:
+        """What the chunk's queries see, and the next ring.
+
+        Args:
+            ring: keys or values before the chunk [B, G, R, E].
+            new: those of the chunk itself [B, G, T, E].
+        """
+        if self.reads_ring_after_write:
+            assert self.slot is not None
+            if self.slot.ndim == 1:
+                written = mx.slice_update(ring, new, self.slot, axes=(2,))
+            else:
+                written = mx.put_along_axis(ring, mx.broadcast_to(self.slot, new.shape), new, axis=2)
+            return written[:, :, : self.filled], written
         assert self.ring_take is not None
-        return mx.take_along_axis(mx.concatenate([ring, new], axis=2), self.ring_take, axis=2)
+        parts = [ring, new]
+        if self.padding:
+            parts.append(mx.zeros((*new.shape[:2], self.padding, new.shape[3]), new.dtype))
+        whole = mx.concatenate(parts, axis=2)
+        return whole if self.reads_ring else new, mx.take_along_axis(whole, self.ring_take, axis=2)
 
     def split(self) -> tuple[ChunkForm, list[mx.array]]:
         """A hashable form and the arrays, so that a compiled step can take the arrays as inputs."""

@@ -33,7 +33,7 @@ from .projections import Joined, product
 from .rope import Rotary
 from .state import State, empty_layer
 
-_QUERIES = 128  # of a chunk that attend at once while memory is to stay small
+_QUERIES = 256  # of a chunk that attend at once while memory is to stay small
 Pair = tuple[mx.array, mx.array]
 Added = tuple[mx.array | None, mx.array | None]
 """What a block adds to the residual stream: a product, and the bias still to be added to it."""
@@ -55,12 +55,9 @@ class RMSNorm(nn.Module):
         self.weight = mx.zeros((width,))
         self.eps = eps
 
-    def __call__(
-        self, x: mx.array, added: Added, dtype: mx.Dtype, chunk: Chunk | None = None
-    ) -> tuple[mx.array, mx.array]:
+    def __call__(self, x: mx.array, added: Added, dtype: mx.Dtype, chunk: Chunk) -> tuple[mx.array, mx.array]:
         """The residual stream with what the last block adds, and the norm of that in `dtype`."""
-        raw = chunk is not None and chunk.is_step
-        return kernels.add_norm(x, *added, self.weight.astype(mx.float32), self.eps, dtype, raw)
+        return kernels.add_norm(x, *added, self.weight.astype(mx.float32), self.eps, dtype, chunk.is_inference)
 
 
 class Conv1d(nn.Module):
@@ -129,10 +126,10 @@ class RecurrentBlock(Joining):
             inputs = kernels.StepInputs(inner, bias, tail, conv_weight, conv_bias, *weights, *biases, decay, h)
             y, tail, h = kernels.recurrent_step(inputs, chunk.first, raw=True)
         else:
-            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, chunk.lengths)
-            gates = kernels.gate_products(z, weights[0]), kernels.gate_products(z, weights[1])
-            recurrence = kernels.Recurrence(z, *gates, *biases, decay, h)
-            y, h = kernels.gated(recurrence, chunk.first, chunk.lengths, inner, bias)
+            blocks, raw = weights[0].shape[0], chunk.is_inference
+            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, chunk.lengths, blocks, raw)
+            recurrence = kernels.Recurrence(z, z @ weights[0], z @ weights[1], *biases, decay, h)
+            y, h = kernels.gated(recurrence, chunk.first, chunk.lengths, inner, bias, raw)
         return product(y, [self.linear_out], None, chunk), (tail, h)
 
 
@@ -186,13 +183,8 @@ class LocalAttention(Joining):
             y = kernels.attend_step(q, keys, values, chunk.place)
             return product(y, [self.o_proj], None, chunk), (keys, values)
         assert chunk.cos is not None and chunk.sin is not None
-        q, k, v = kernels.rotary(inner, bias, chunk.cos, chunk.sin, self.heads, self.kv_heads, raw=chunk.is_step)
-        keys, values = (chunk.write_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
-        if chunk.reads_ring_after_write:
-            k, v = keys[:, :, : chunk.filled], values[:, :, : chunk.filled]
-        elif chunk.reads_ring:
-            pad = [mx.zeros((*k.shape[:2], chunk.padding, self.head_dim), k.dtype)] if chunk.padding else []
-            k, v = (mx.concatenate([ring, new, *pad], axis=2) for ring, new in zip(state, (k, v), strict=True))
+        q, k, v = kernels.rotary(inner, bias, chunk.cos, chunk.sin, self.heads, self.kv_heads, raw=chunk.is_inference)
+        (k, keys), (v, values) = (chunk.with_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
         y = attend_paced(q, k, v, chunk).swapaxes(1, 2).reshape(batch, time, -1)
         return product(y, [self.o_proj], None, chunk), (keys, values)
 
@@ -212,7 +204,7 @@ class MLP(Joining):
         if self._joined is not None and self._joined.fits([self.gate_proj, self.up_proj]):
             inner = self._joined.gelu(x, chunk)
         else:
-            inner = kernels.gelu_product(*self.project(x, chunk), raw=chunk.is_step)
+            inner = kernels.gelu_product(*self.project(x, chunk), raw=chunk.is_inference)
         return product(inner, [self.down_proj], None, chunk)
 
 
@@ -233,6 +225,8 @@ class Block(nn.Module):
         self, x: mx.array, added: Added, state: Pair, chunk: Chunk, dtype: mx.Dtype
     ) -> tuple[mx.array, Added, Pair]:
         x, y = self.temporal_pre_norm(x, added, dtype, chunk)
+        if chunk.pace:
+            chunk.pace(x, 6 * x.nbytes)
         added, state = self.temporal_block(y, state, chunk)
         x, y = self.channel_pre_norm(x, added, dtype, chunk)
         if chunk.pace:
@@ -309,7 +303,7 @@ class RecurrentGemma(nn.Module):
             hidden, state.layers = step(tokens, state.layers, chunk, dtype)
             state.hidden = hidden[:, 0]
         else:
-            pace = Pace() if mx.default_device() == mx.gpu else None
+            pace = Pace() if mx.default_device() == mx.gpu and not self.training else None
             chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths, pace)
             hidden, state.layers = self.model(tokens, state.layers, chunk, dtype)
             if lengths is None:

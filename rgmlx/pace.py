@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-_BYTES = 40 * 2**20
+_BYTES = 24 * 2**20
 
 
 class Pace:
-    """Evaluates a computation as it is built, with at most twice 40 MiB of temporaries under way."""
+    """Evaluates a computation as it is built, with some 50 MiB of temporaries under way."""
 
     def __init__(self) -> None:
         self._bytes = 0

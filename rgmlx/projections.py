@@ -19,7 +19,7 @@ from .chunk import Chunk
 from .kernels import gelu_product, launch
 from .kernels.quantized_step import quantized_step, suits
 
-_DENSE_FROM = 192  # rows of x, on CUDA
+_DENSE_FROM = 1024  # rows of x, on CUDA: below, the memory is worth more than the speed
 _DENSE_NUMBERS = 20 * 2**20  # of a matrix made dense at a time
 _PARTS = ("weight", "scales", "biases", "bias")
 
@@ -36,7 +36,7 @@ def multiply(
     if scales is None:
         return x @ weight.T
     if biases is not None and suits(x, scales, settings):
-        return quantized_step(x, weight, scales, biases, raw=chunk is not None and chunk.is_step)
+        return quantized_step(x, weight, scales, biases, raw=chunk is not None and chunk.is_inference)
     if x.size // x.shape[-1] < _DENSE_FROM or launch.backend() != "cuda":
         return mx.quantized_matmul(x, weight, scales, biases, transpose=True, **settings)
     # On CUDA, MLX's quantized product of many rows is several times slower than a dense one with a matrix
@@ -98,8 +98,10 @@ class Joined:
         """gelu(first half + bias) * (second half + bias) of the product."""
         w = self._whole
         if "biases" in w and suits(x, w.get("scales"), self._settings):
-            return quantized_step(x, w["weight"], w["scales"], w["biases"], w.get("bias"), gelu=True, raw=chunk.is_step)
-        return gelu_product(*self(x, chunk), raw=chunk.is_step)
+            return quantized_step(
+                x, w["weight"], w["scales"], w["biases"], w.get("bias"), gelu=True, raw=chunk.is_inference
+            )
+        return gelu_product(*self(x, chunk), raw=chunk.is_inference)
 
 
 def product(

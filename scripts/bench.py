@@ -96,13 +96,15 @@ def build(
     ours = Model(config)
     checkpoint.build(config, weights, ours, dtype)
     ours.eval()
+    weights.clear()  # the joined matrices replace these
     ours.join_projections()
     peer = peer_module.Model(peer_module.ModelArgs.from_dict(config.to_dict()))
-    floats = {k: v.astype(dtype) if mx.issubdtype(v.dtype, mx.floating) else v for k, v in weights.items()}
+    shared = dict(tree_flatten(ours.parameters()))
+    floats = {k: v.astype(dtype) if mx.issubdtype(v.dtype, mx.floating) else v for k, v in shared.items()}
     floats = peer.sanitize(floats)  # drops a tied head
     if config.quantization:
         q = config.quantization
-        nn.quantize(peer, q["group_size"], q["bits"], class_predicate=lambda p, _: f"{p}.scales" in weights)
+        nn.quantize(peer, q["group_size"], q["bits"], class_predicate=lambda p, _: f"{p}.scales" in shared)
     peer.load_weights(list(floats.items()))
     peer.set_dtype(peer_dtype)
     mx.eval(peer.parameters())
@@ -249,11 +251,11 @@ def scan_rows(config: ModelConfig, length: int, dtype: mx.Dtype, bandwidth: floa
     heads, width = config.num_attention_heads, config.lru_width
     lines = []
     for batch in (1, 8):
-        x = mx.random.normal((batch, length, width)).astype(dtype)
-        gates = [mx.random.normal((batch, heads, length, width // heads)).astype(dtype) for _ in range(2)]
+        shape = (batch, heads, length, width // heads)
+        x, i, r = (mx.random.normal(shape).astype(dtype) for _ in range(3))
         bias, h = mx.zeros((width,)), mx.zeros((batch, width))
-        mx.eval(x, gates, bias, h)
-        inputs = Inputs(x, gates[0], gates[1], bias, bias, bias - 5.0, h)
+        mx.eval(x, i, r, bias, h)
+        inputs = Inputs(x, i, r, bias, bias, bias - 5.0, h)
         if launch.backend() is None:
             seconds = queued(lambda inputs=inputs: plain(inputs, None, None), 2)  # type: ignore[misc]
         else:

@@ -95,11 +95,10 @@ def test_scan_survives_vanishing_a(length: int) -> None:
 
 def test_padding_leaves_the_state_alone() -> None:
     rng = np.random.default_rng(1)
-    x = mx.array(rng.standard_normal((1, 70, 4)).astype(np.float32))
-    i, r = (mx.array(rng.standard_normal((1, 2, 70, 2)).astype(np.float32)) for _ in range(2))
+    x, i, r = (mx.array(rng.standard_normal((1, 2, 70, 2)).astype(np.float32)) for _ in range(3))
     h, zero = mx.array(rng.standard_normal((1, 4)).astype(np.float32)), mx.zeros((4,))
     _, padded = rg_lru(Inputs(x, i, r, zero, zero, zero, h), None, mx.array([20], mx.int32))
-    _, short = rg_lru(Inputs(x[:, :20], i[:, :, :20], r[:, :, :20], zero, zero, zero, h), None, None)
+    _, short = rg_lru(Inputs(x[:, :, :20], i[:, :, :20], r[:, :, :20], zero, zero, zero, h), None, None)
     assert np.abs(np.array(padded) - np.array(short)).max() < 1e-6
 
 

@@ -10,7 +10,7 @@ from .conv import conv
 from .gelu_product import gelu_product
 from .quantized_step import quantized_step
 from .recurrent_step import Inputs as StepInputs
-from .recurrent_step import gate_products, recurrent_step
+from .recurrent_step import recurrent_step
 from .rg_lru import Inputs as Recurrence
 from .rg_lru import gated, rg_lru
 from .rotary import rotary
@@ -22,7 +22,6 @@ __all__ = [
     "add_norm",
     "attend_step",
     "conv",
-    "gate_products",
     "gated",
     "gelu_product",
     "quantized_step",

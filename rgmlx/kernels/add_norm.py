@@ -41,7 +41,8 @@ def add_norm(
 
     def kernel(x: mx.array, y: mx.array, weight: mx.array, bias: mx.array | None = None) -> tuple[mx.array, mx.array]:
         width = x.shape[-1]
-        groups = min(16, -(-width // 128))
+        # One row waits for memory, so many threads ask at once; many rows hide each other's waiting.
+        groups = min(16 if x.size // width <= 64 else 4, -(-width // 128))
         total, normed = _KERNEL(
             [
                 *(x, y, weight if bias is None else bias, weight),

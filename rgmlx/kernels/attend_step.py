@@ -1,4 +1,4 @@
-"""Attention of one token over the ring: 32 keys a simdgroup, then the parts joined.
+"""Attention of one token over the ring: 16 keys a simdgroup, then the parts joined.
 
     shapes   B batch   H heads   G kv heads   E head_dim   R ring slots
 
@@ -29,7 +29,7 @@ def attend_step(query: mx.array, keys: mx.array, values: mx.array, place: mx.arr
         return plain(query, keys, values, place)
     batch, heads, _, size = query.shape
     _, kv_heads, held, _ = keys.shape
-    share, parts = heads // kv_heads, -(-held // 32)
+    share, parts = heads // kv_heads, -(-held // 16)
     sums, stats = _PARTS(
         [query, keys, values, place, mx.array([size**-0.5], mx.float32)],
         shapes=[(batch, heads, parts, size), (batch, heads, parts, 2)],

@@ -1,5 +1,6 @@
 // Depthwise causal convolution of a chunk, its new tail, and the bias of the projection before it.
-// The input is the first half of a joined product [batch, time, 2 * width]. One thread an output.
+// The input is the first half of a joined product [batch, time, 2 * width]; the output is cut into the
+// blocks that the gates multiply, [batch, blocks, time, BLOCK]. One thread an output.
 int width = tail_shape[2];
 int taps = weight_shape[1];
 int time = product_shape[1];
@@ -18,7 +19,8 @@ if (d < width && t < time) {
                                    : float(T(float(product[(row + source) * 2 * width + d]) + bias));
         sum += value * float(weight[d * taps + k]);
     }
-    z[(row + t) * width + d] = T(sum);
+    int block = d / BLOCK;
+    z[((size_t(b) * (width / BLOCK) + block) * time + t) * BLOCK + (d - block * BLOCK)] = T(sum);
     if (t == 0) {
         for (int k = 0; k < taps - 1; k++) {
             int source = lengths[b] + k - (taps - 1);

@@ -100,7 +100,7 @@ def cases(shape: Shape, dtype: mx.Dtype, seed: int = 0) -> Iterator[Case]:
     lengths = mx.array([max(1, s.time - 3 * i) for i in range(s.batch)], mx.int32)
     gates = (s.batch, s.blocks, s.time, s.block)
     bias, h = numbers(width), numbers(s.batch, width)
-    inputs = Inputs(own(s.batch, s.time, width), own(*gates), own(*gates), bias, -bias, bias - 5.0, h)
+    inputs = Inputs(own(*gates), own(*gates), own(*gates), bias, -bias, bias - 5.0, h)
     branch, branch_bias = own(s.batch, s.time, 2 * width), own(2 * width)
     d_y, d_last = numbers(s.batch, s.time, width), numbers(s.batch, width)
 
@@ -116,16 +116,16 @@ def cases(shape: Shape, dtype: mx.Dtype, seed: int = 0) -> Iterator[Case]:
 
     tail, taps, conv_bias = own(s.batch, s.taps - 1, width), numbers(width, s.taps, 1), numbers(width)
     if s.taps > 1:
-        yield Case("conv", dtype, s, lambda: conv(branch, branch_bias, tail, taps, conv_bias, lengths))
+        yield Case("conv", dtype, s, lambda: conv(branch, branch_bias, tail, taps, conv_bias, lengths, s.blocks))
         blocks = [own(s.blocks, s.block, s.block, scale=s.block**-0.5) for _ in range(2)]
         step = StepInputs(
             *(branch[:, :1], branch_bias, tail, taps, conv_bias, blocks[0], blocks[1]), bias, -bias, bias - 5.0, h
         )
         yield Case("recurrent_step", dtype, s, lambda: recurrent_step(step, first, raw=True))
 
-    stream, weight = numbers(s.batch, s.time, width), numbers(width)
-    yield Case("add_norm", dtype, s, lambda: add_norm(stream, inputs.x, branch_bias[:width], weight, 1e-6, dtype))
-    yield Case("add_norm, no bias", dtype, s, lambda: add_norm(stream, inputs.x, None, weight, 1e-6, dtype))
+    stream, added, weight = numbers(s.batch, s.time, width), own(s.batch, s.time, width), numbers(width)
+    yield Case("add_norm", dtype, s, lambda: add_norm(stream, added, branch_bias[:width], weight, 1e-6, dtype))
+    yield Case("add_norm, no bias", dtype, s, lambda: add_norm(stream, added, None, weight, 1e-6, dtype))
     yield Case("gelu_product", dtype, s, lambda: [gelu_product(branch, branch_bias)])
 
     all_heads, half = s.heads + 2 * s.kv_heads, max(1, s.size // 4)

@@ -20,16 +20,17 @@ METAL_FUNC float rg_softplus(float z) {
     return metal::max(z, 0.0f) + tail;
 }
 
-// 1 - a*a for a = exp(log_a). Near a = 1 the plain difference loses the digits that matter, so there
-// it is the Taylor series of -expm1(2 log_a), whose first term left out is below 5e-8.
-METAL_FUNC float rg_one_minus_square(float a, float log_a) {
-    float x = 2.0f * log_a;
-    float s = metal::fma(x, 1.0f / 720.0f, 1.0f / 120.0f);
-    s = metal::fma(x, s, 1.0f / 24.0f);
-    s = metal::fma(x, s, 1.0f / 6.0f);
-    s = metal::fma(x, s, 0.5f);
-    s = metal::fma(x, s, 1.0f);
-    return (x > -0.25f) ? -x * s : 1.0f - a * a;
+// p = 1 - exp(log_a), for log_a <= 0. Near a = 1 a difference loses the digits that matter, so there it is the
+// Taylor series, whose first term left out is below 5e-8. From p follow a = 1 - p and 1 - a*a = p (2 - p).
+template <bool FAST>
+METAL_FUNC float rg_forget(float log_a) {
+    float s = metal::fma(log_a, 1.0f / 720.0f, 1.0f / 120.0f);
+    s = metal::fma(log_a, s, 1.0f / 24.0f);
+    s = metal::fma(log_a, s, 1.0f / 6.0f);
+    s = metal::fma(log_a, s, 0.5f);
+    s = metal::fma(log_a, s, 1.0f);
+    float a = FAST ? metal::fast::exp(log_a) : metal::precise::exp(log_a);
+    return (log_a > -0.25f) ? -log_a * s : 1.0f - a;
 }
 
 // gelu with tanh: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), and 0.5 (1 + tanh z) is sigmoid(2z).

@@ -54,8 +54,7 @@ def quantized_step(
     if launch.backend() is None:
         return plain(x, weight, scales, biases, bias, gelu)
     size, out = x.shape[-1], weight.shape[0] // (2 if gelu else 1)
-    # Rows a simdgroup: few where there are few, so that enough of them ask the memory at once.
-    rows, groups = (4 if weight.shape[0] > 8192 else 2), 4
+    rows, groups = 2, 4
     simdgroups = -(-out // (rows // 2 if gelu else rows))
 
     def twin(x: mx.array) -> mx.array:
@@ -68,7 +67,15 @@ def quantized_step(
             dtypes=[x.dtype],
             grid=(32, launch.blocks(simdgroups, groups), 1),
             threadgroup=(32, groups, 1),
-            template={"T": x.dtype, "SIZE": size, "OUT": out, "ROWS": rows, "GELU": gelu, "BIAS": bias is not None},
+            template={
+                "T": x.dtype,
+                "SIZE": size,
+                "OUT": out,
+                "ROWS": rows,
+                "BATCH": min(5, -(-size // 512)),
+                "GELU": gelu,
+                "BIAS": bias is not None,
+            },
         )
         return y
 

@@ -68,10 +68,9 @@ if (real && part == 0) {
     // Rounded as the product of a longer chunk is.
     float input_gate = float(T(input_sum)) + input_b;
     float recurrent_gate = float(T(recurrent_sum)) + recurrent_b;
-    float log_a = -8.0f * rg_softplus(parameter) * rg_sigmoid<false>(recurrent_gate);
-    float a = metal::precise::exp(log_a);
-    float scale = (first[b] != 0) ? 1.0f : metal::precise::sqrt(rg_one_minus_square(a, log_a));
-    float state = a * before + scale * rg_sigmoid<false>(input_gate) * z[o];
+    float p = rg_forget<false>(-8.0f * rg_softplus(parameter) * rg_sigmoid<false>(recurrent_gate));
+    float scale = (first[b] != 0) ? 1.0f : metal::precise::sqrt(p * (2.0f - p));
+    float state = (1.0f - p) * before + scale * rg_sigmoid<false>(input_gate) * z[o];
     new_h[b * width + own] = state;
     y[b * width + own] = T(state * rg_gelu(branch));
     for (int k = 0; k < TAPS - 2; k++) {

@@ -90,18 +90,13 @@ def recurrent_step(inputs: Inputs, first: mx.array | None, raw: bool = False) ->
     return y, new_tail, new_h
 
 
-def gate_products(z: mx.array, weight: mx.array) -> mx.array:
-    """The block-diagonal product of a gate: z [B, T, L] with [H, E, E] -> [B, H, T, E]."""
-    heads, block, _ = weight.shape
-    return z.reshape(*z.shape[:2], heads, block).swapaxes(1, 2) @ weight
-
-
 def plain(inputs: Inputs, first: mx.array | None) -> Triple:
     """`recurrent_step` in plain MLX operations."""
     i, width = inputs, inputs.h.shape[1]
-    z, tail = plain_conv(i.product, i.product_bias, i.tail, i.conv_weight, i.conv_bias, None)
-    gates = [gate_products(z, w) for w in (i.input_weight, i.recurrent_weight)]
-    recurrence = Recurrence(z, gates[0], gates[1], i.input_bias, i.recurrent_bias, i.recurrent_param, i.h)
+    blocks = i.input_weight.shape[0]
+    z, tail = plain_conv(i.product, i.product_bias, i.tail, i.conv_weight, i.conv_bias, None, blocks)
+    gates = z @ i.input_weight, z @ i.recurrent_weight
+    recurrence = Recurrence(z, *gates, i.input_bias, i.recurrent_bias, i.recurrent_param, i.h)
     states, h = plain_rg_lru(recurrence, first, None)
     branch = i.product[..., width:].astype(mx.float32) + i.product_bias[width:].astype(mx.float32)
     return (states * nn.gelu_approx(branch)).astype(i.product.dtype), tail, h

@@ -37,7 +37,7 @@ _STEPS = 8  # of one thread in a row, in the kernel
 class Inputs(NamedTuple):
     """What the recurrence is a function of.
 
-    x: the convolution's output [B, T, D], in any float dtype.
+    x: the convolution's output in gate blocks [B, H, T, E], in any float dtype.
     input_gate, recurrent_gate: gate pre-activations without bias [B, H, T, E], in x's dtype.
     input_bias, recurrent_bias: float32, D numbers in any shape.
     recurrent_param: Lambda, float32 [D].
@@ -86,14 +86,16 @@ def gated(
     lengths: mx.array | None,
     branch: mx.array,
     branch_bias: mx.array,
+    raw: bool = False,
 ) -> Pair:
     """As `rg_lru`, times gelu(branch + bias), in x's dtype: a recurrent block up to its output projection.
 
     Args:
         branch: the joined product of the block's input projections [B, T, 2D]; its second half is used.
         branch_bias: the joined bias [2D].
+        raw: leave out the derivative, as in inference.
     """
-    width, dtype = inputs.x.shape[2], inputs.x.dtype
+    width, dtype = inputs.h.shape[1], inputs.x.dtype
 
     def twin(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
         states, last = rg_lru(Inputs(*arrays), first, lengths)
@@ -105,14 +107,13 @@ def gated(
 
     if launch.backend() is None:
         return twin(branch, branch_bias, *inputs)
-    y, last = launch.with_gradient(kernel, twin, (branch, branch_bias, *inputs))
+    y, last = launch.with_gradient(kernel, twin, (branch, branch_bias, *inputs), raw)
     return y, last
 
 
-def segments(time: int, threadgroups: int) -> int:
-    """How many segments of 8 steps run side by side: one (the plain loop over time) for a few steps, and
-    many where there are too few channels to fill a GPU."""
-    return 1 if time <= 2 * _STEPS else 4 if threadgroups > 256 or time <= 64 else 8
+def segments(time: int) -> int:
+    """How many segments of 8 steps run side by side: one (the plain loop over time) for a few steps."""
+    return 1 if time <= 2 * _STEPS else 4 if time <= 64 else 8
 
 
 def scan_kernel(
@@ -124,16 +125,17 @@ def scan_kernel(
     dtype: mx.Dtype = mx.float32,
 ) -> Pair:
     """The kernel itself, without a derivative; the states, or their product with the branch, in `dtype`."""
-    x, input_gate, h = inputs.x, inputs.input_gate, inputs.h
-    batch, time, width = x.shape
-    count = segments(time, batch * -(-width // 32))
+    x, h = inputs.x, inputs.h
+    batch, blocks, time, block = x.shape
+    width = blocks * block
+    count = segments(time)
     y, last = _SCAN(
         [
             *inputs,
             *(launch.rows(first, batch, 0), launch.rows(lengths, batch, time)),
             *(x if branch is None else branch, inputs.input_bias if branch_bias is None else branch_bias),
         ],
-        shapes=[x.shape, h.shape],
+        shapes=[(batch, time, width), h.shape],
         dtypes=[dtype, mx.float32],
         grid=(launch.blocks(width, 32), count, batch),
         threadgroup=(32, count, 1),
@@ -141,7 +143,7 @@ def scan_kernel(
             "T": x.dtype,
             "U": dtype,
             "WIDTH": width,
-            "BLOCK": input_gate.shape[3],
+            "BLOCK": block,
             "SEGMENTS": count,
             "STEPS": _STEPS,
             "GATED": branch is not None,
@@ -160,15 +162,15 @@ def gradient(
         y: the states that it returned.
         d_y, d_last: the gradients of its two results.
     """
-    x, input_gate, h = inputs.x, inputs.input_gate, inputs.h
-    batch, time, width = x.shape
-    count = segments(time, batch * -(-width // 32))
+    x, h = inputs.x, inputs.h
+    batch, blocks, time, block = x.shape
+    width, count = blocks * block, segments(time)
     d_x, d_input_gate, d_recurrent_gate, d_input_bias, d_recurrent_bias, d_param, d_h = _SCAN_VJP(
         [
             *inputs,
             *(launch.rows(first, batch, 0), launch.rows(lengths, batch, time), y, d_y, d_last),
         ],
-        shapes=[x.shape, input_gate.shape, input_gate.shape, *[h.shape] * 4],
+        shapes=[*[x.shape] * 3, *[h.shape] * 4],
         dtypes=[*[x.dtype] * 3, *[mx.float32] * 4],
         grid=(launch.blocks(width, 32), count, batch),
         threadgroup=(32, count, 1),
@@ -210,11 +212,13 @@ def bounded_sqrt(x: mx.array) -> mx.array:
 
 def plain(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> Pair:
     """`rg_lru` in plain MLX operations."""
-    x = inputs.x
-    time = x.shape[1]
+    batch, _, time, _ = inputs.x.shape
+
+    def joined(blocks: mx.array) -> mx.array:
+        return blocks.astype(mx.float32).swapaxes(1, 2).reshape(batch, time, -1)
 
     def sigmoid(gate: mx.array, bias: mx.array) -> mx.array:
-        return mx.sigmoid(gate.astype(mx.float32).swapaxes(1, 2).reshape(x.shape) + bias.reshape(-1))
+        return mx.sigmoid(joined(gate) + bias.reshape(-1))
 
     log_a = -C * sigmoid(inputs.recurrent_gate, inputs.recurrent_bias) * nn.softplus(inputs.recurrent_param)
     a = mx.exp(log_a)
@@ -226,7 +230,7 @@ def plain(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> P
     if first is not None:
         opens = first[:, None, None] != 0
         multiplier = mx.where(opens if time == 1 else opens & (steps == 0), 1.0, multiplier)
-    u = multiplier * sigmoid(inputs.input_gate, inputs.input_bias) * x
+    u = multiplier * sigmoid(inputs.input_gate, inputs.input_bias) * joined(inputs.x)
     if lengths is not None:  # a padded step leaves the state as it is
         valid = steps < lengths[:, None, None]
         a, u = mx.where(valid, a, 1.0), mx.where(valid, u, 0.0)

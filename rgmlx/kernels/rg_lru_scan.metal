@@ -5,7 +5,7 @@
 uint lane = thread_position_in_threadgroup.x;
 uint segment = thread_position_in_threadgroup.y;
 uint b = thread_position_in_grid.z;
-int time = x_shape[1];
+int time = x_shape[2];
 int channel = int(thread_position_in_grid.x);
 bool real = channel < WIDTH;
 int d = metal::min(channel, WIDTH - 1);
@@ -13,8 +13,7 @@ int head = d / BLOCK;
 int length = lengths[b];
 
 // Two halves, used in turn: one barrier a round is then enough.
-threadgroup float end_decay[2 * SEGMENTS * 32];
-threadgroup float end_state[2 * SEGMENTS * 32];
+threadgroup float ends[2 * SEGMENTS * 32 * 2];
 
 float input_b = float(input_bias[d]);
 float recurrent_b = float(recurrent_bias[d]);
@@ -34,11 +33,10 @@ T value[STEPS];
 #define RG_ASK(START)                                                       \
     if ((START) + STEPS <= time) {                                          \
         size_t gate = gate_at + size_t(START) * BLOCK;                      \
-        size_t here = at + size_t(START) * WIDTH;                           \
         _Pragma("unroll") for (int k = 0; k < STEPS; k++) {                 \
             recurrent[k] = recurrent_gate[gate + k * BLOCK];                \
             input[k] = input_gate[gate + k * BLOCK];                        \
-            value[k] = x[here + k * WIDTH];                                 \
+            value[k] = x[gate + k * BLOCK];                                 \
         }                                                                   \
     } else {                                                                \
         /* A step beyond the end reads the last one again, unused. */       \
@@ -46,7 +44,7 @@ T value[STEPS];
             size_t t = size_t(metal::min((START) + k, time - 1));           \
             recurrent[k] = recurrent_gate[gate_at + t * BLOCK];             \
             input[k] = input_gate[gate_at + t * BLOCK];                     \
-            value[k] = x[at + t * WIDTH];                                   \
+            value[k] = x[gate_at + t * BLOCK];                              \
         }                                                                   \
     }
 RG_ASK(int(segment) * STEPS)
@@ -67,8 +65,9 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
     for (int k = 0; k < STEPS; k++) {
         // A padded step has rate 0, thus a = 1 and a scale of 0: it leaves the state as it is.
         float log_a = ((start + k < length) ? rate : 0.0f) * decay[k];
-        float a = metal::precise::exp(log_a);
-        float scale = rg_root<FAST>(rg_one_minus_square(a, log_a));
+        float p = rg_forget<FAST>(log_a);
+        float a = 1.0f - p;
+        float scale = rg_root<FAST>(p * (2.0f - p));
         if (k == 0) {
             scale = (starts && start == 0) ? 1.0f : scale;
         }
@@ -77,15 +76,15 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         state[k] = running;
         decay[k] = product;
     }
-    int base = half_index * SEGMENTS * 32 + int(lane);
-    end_decay[base + int(segment) * 32] = product;
-    end_state[base + int(segment) * 32] = running;
+    int base = (half_index * SEGMENTS * 32 + int(lane)) * 2;
+    ends[base + int(segment) * 64] = product;
+    ends[base + int(segment) * 64 + 1] = running;
     threadgroup_barrier(mem_flags::mem_threadgroup);
     float before = carry;
 #pragma unroll
     for (int s = 0; s < SEGMENTS; s++) {
         before = (s == int(segment)) ? carry : before;
-        carry = metal::fma(end_decay[base + s * 32], carry, end_state[base + s * 32]);
+        carry = metal::fma(ends[base + s * 64], carry, ends[base + s * 64 + 1]);
     }
     half_index = 1 - half_index;
     size_t here = at + size_t(start) * WIDTH;

@@ -4,9 +4,9 @@
 uint lane = thread_position_in_threadgroup.x;
 uint segment = thread_position_in_threadgroup.y;
 uint b = thread_position_in_grid.z;
-int width = x_shape[2];
-int time = x_shape[1];
-int block = input_gate_shape[3];
+int block = x_shape[3];
+int time = x_shape[2];
+int width = x_shape[1] * block;
 int channel = int(thread_position_in_grid.x);
 bool real = channel < width;
 int d = metal::min(channel, width - 1);
@@ -23,7 +23,7 @@ float rate = -8.0f * rg_softplus(parameter);
 bool starts = first[b] != 0;
 float carry = float(d_last[b * width + d]);
 size_t row = size_t(b) * time;
-size_t gate_row = (size_t(b) * input_gate_shape[1] + head) * time;
+size_t gate_row = (size_t(b) * x_shape[1] + head) * time;
 int gate_column = d - head * block;
 float d_rate = 0.0f;
 float d_input = 0.0f;
@@ -41,7 +41,7 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         int t = time - 1 - (start + k);
         int seen = metal::max(t, 0);
         size_t gate = (gate_row + seen) * block + gate_column;
-        float a = metal::precise::exp(rate * rg_sigmoid<false>(float(recurrent_gate[gate]) + recurrent_b));
+        float a = 1.0f - rg_forget<false>(rate * rg_sigmoid<false>(float(recurrent_gate[gate]) + recurrent_b));
         a = (t < length && t >= 0) ? a : 1.0f;
         float dy = (t >= 0) ? float(d_y[(row + seen) * width + d]) : 0.0f;
         // What reaches step t from later ones, before it is added to dy.
@@ -73,10 +73,10 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
                 float g = float(d_y[here]) + decay[k] * before + state[k];
                 float r = rg_sigmoid<false>(float(recurrent_gate[gate]) + recurrent_b);
                 float i = rg_sigmoid<false>(float(input_gate[gate]) + input_b);
-                float value = float(x[here]);
-                float log_a = rate * r;
-                float a = metal::precise::exp(log_a);
-                float square = rg_one_minus_square(a, log_a);
+                float value = float(x[gate]);
+                float p = rg_forget<false>(rate * r);
+                float a = 1.0f - p;
+                float square = p * (2.0f - p);
                 bool opens = starts && t == 0;
                 float scale = opens ? 1.0f : metal::precise::sqrt(square);
                 float previous = (t > 0) ? float(y[here - width]) : float(h[b * width + d]);
@@ -91,7 +91,7 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
                 d_input += di;
                 d_recurrent += dr;
             }
-            d_x[here] = U(dx);
+            d_x[gate] = U(dx);
             d_input_gate[gate] = U(di);
             d_recurrent_gate[gate] = U(dr);
         }
