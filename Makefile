@@ -1,6 +1,7 @@
 # make chat   start talking (sets itself up in .venv first)
 # make test   everything that is checked: lint, types, import rules, tests
-# Needs Python 3.11 or newer and make; uses uv where it is installed.
+# Needs Python 3.11 or newer and make; uses uv where it is installed. The tests of the Metal kernels need clang 19 too,
+# which is installed on Debian and Ubuntu where that is allowed.
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,6 +16,7 @@ chat: $(VENV)/ready
 	@$(VENV)/bin/rgchat
 
 test: $(VENV)/ready-test lint
+	@scripts/get_clang.sh
 	$(PY) -m pytest
 
 lint: $(VENV)/ready-test

@@ -118,10 +118,15 @@ def with_gradient(
 
     @function.vjp
     def vjp(primals: Any, cotangents: Any, _: Any) -> Any:
-        cotangents = list(cotangents) if isinstance(cotangents, (list, tuple)) else [cotangents]
-        return tuple(mx.vjp(twin, list(primals), cotangents)[1])
+        gradients = mx.vjp(twin, _listed(primals), _listed(cotangents))[1]
+        return tuple(gradients) if len(gradients) > 1 else gradients[0]
 
     return function(*arrays)
+
+
+def _listed(arrays: Any) -> list[mx.array]:
+    # MLX passes a single array as it is.
+    return list(arrays) if isinstance(arrays, (list, tuple)) else [arrays]
 
 
 def rows(given: mx.array | None, batch: int, otherwise: int) -> mx.array:

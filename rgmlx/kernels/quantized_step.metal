@@ -3,8 +3,8 @@
 // a time. Launch: threads (32, GROUPS), grid (32, simdgroups).
 uint lane = thread_position_in_threadgroup.x;
 int wanted = int(thread_position_in_grid.y) * (GELU ? ROWS / 2 : ROWS);
-const device uint2* numbers = (const device uint2*)x;
-const device uint2* codes = (const device uint2*)weight;
+const device uint2* numbers = reinterpret_cast<const device uint2*>(x);
+const device uint2* codes = reinterpret_cast<const device uint2*>(weight);
 float sums[ROWS];
 int rows[ROWS];
 #pragma unroll

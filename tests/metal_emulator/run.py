@@ -1,0 +1,221 @@
+"""Builds a launch with clang, runs it under a schedule, and compares."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from .source import (
+    STRICT_FLAGS,
+    MetalError,
+    Record,
+    line_findings,
+    parameters,
+    record,
+    strict_unit,
+    typed_findings,
+    unit,
+)
+
+_HERE = Path(__file__).parent
+_CACHE = Path(tempfile.gettempdir()) / f"rgmlx-metal-emulator-{os.getuid()}"
+_EXACT = [f for x in ("-fbfloat16-excess-precision=none", "-ffloat16-excess-precision=none") for f in ("-Xclang", x)]
+_BASE = ["-std=c++14", "-nostdinc++", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", "-g1", "-I", str(_HERE)]
+_QUIET = ["-Wno-unknown-attributes", "-Wno-c++17-extensions", "-Wno-unused-value"]
+_MODES = {
+    "plain": ["-O2"],
+    "asan": ["-O1", "-DMSL_ASAN", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"],
+    "tsan": ["-O1", "-DMSL_TSAN", "-fsanitize=thread"],
+}
+_ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+    "TSAN_OPTIONS": "report_thread_leaks=0:exitcode=66",
+}
+
+
+@functools.cache
+def _compiler() -> list[str] | str:
+    """The clang to call, or why there is none."""
+    for name in filter(None, (os.environ.get("MSL_CXX"), "clang++-21", "clang++-20", "clang++-19", "clang++")):
+        if shutil.which(name.split()[0]):
+            version = subprocess.run([*name.split(), "-dumpversion"], capture_output=True, text=True, check=False)
+            if int("0" + version.stdout.split(".")[0]) >= 19:
+                return name.split()
+    return "clang 19 or newer is not installed (Debian: apt-get install clang-19 libclang-rt-19-dev)"
+
+
+@functools.cache
+def available() -> str | None:
+    """None where kernels can be emulated, else the reason why not."""
+    if isinstance(_compiler(), str):
+        return str(_compiler())
+    with tempfile.TemporaryDirectory() as d:
+        for flag in ("-fsanitize=address,undefined", "-fsanitize=thread"):
+            if _clang([flag, "-x", "c++", "-", "-o", f"{d}/a"], "int main() {}").returncode:
+                return f"clang cannot link {flag} (Debian: apt-get install libclang-rt-19-dev)"
+    return None
+
+
+def require() -> pytest.MarkDecorator:
+    """A module's mark: skipped with the reason where clang is missing; an error if RGMLX_REQUIRE_EMULATOR is set."""
+    reason = available()
+    if reason and os.environ.get("RGMLX_REQUIRE_EMULATOR"):
+        raise RuntimeError(f"the Metal emulator is required here: {reason}")
+    return pytest.mark.skipif(reason is not None, reason=reason or "")
+
+
+class Launch(NamedTuple):
+    """A kernel launch with its inputs, ready to be run on the CPU."""
+
+    record: Record
+    inputs: Sequence[mx.array]
+
+    def mutated(self, old: str, new: str) -> Launch:
+        """The launch with a part of its text replaced once. Raises ValueError if it is not there."""
+        if old not in self.record.source:
+            raise ValueError(f"{old!r} is not in the kernel")
+        return Launch(self.record._replace(source=self.record.source.replace(old, new, 1)), self.inputs)
+
+    def check(self) -> None:
+        """Metal's rules. Raises MetalError with all findings."""
+        found = line_findings(self.record.source)
+        done = _clang([*STRICT_FLAGS, "-x", "c++", "-"], strict_unit(self.record.source))
+        if done.returncode:
+            found += [line for line in done.stderr.splitlines() if "error:" in line]
+        else:
+            found += typed_findings(done.stdout)
+        if found:
+            raise MetalError("\n".join(dict.fromkeys(found)))
+
+    def run(self, mode: str = "plain", order: int = 0, seed: int = 1, fill: int = 0xFF) -> list[mx.array]:
+        """The outputs. Raises MetalError for what does not compile, diverges, or a sanitizer reports.
+
+        Args:
+            mode: "plain", "asan" (with UBSan) or "tsan".
+            order: 0 forward, 1 backward and depth first, then random: even breadth first, odd depth first.
+            fill: the byte that outputs and threadgroup memory hold before.
+        """
+        r = self.record
+        sizes = [math.prod(shape) * dtype.size for shape, dtype in r.outputs]
+        buffers = [*_buffers(self.inputs, r.source), *(bytes([fill]) * n for n in sizes)]
+        head = struct.pack("10q", *r.grid, *r.threadgroup, order, seed, fill, len(buffers))
+        with tempfile.TemporaryDirectory() as d:
+            (Path(d) / "in").write_bytes(head + b"".join(struct.pack("q", len(b)) + b for b in buffers))
+            command, environment = [_build(r.source, mode), f"{d}/in", f"{d}/out"], os.environ | _ENVIRONMENT
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            if done.returncode:
+                raise MetalError(f"{mode}: {done.stderr.strip()[:3000] or f'exit {done.returncode}'}")
+            data = (Path(d) / "out").read_bytes()
+        ends = np.cumsum([len(data) - sum(sizes), *sizes])
+        raw = (mx.array(np.frombuffer(data, np.uint8)[a:b]) for a, b in itertools.pairwise(ends))
+        return [a.view(dtype).reshape(shape) for a, (shape, dtype) in zip(raw, r.outputs, strict=True)]
+
+    def verify(self, schedules: int = 6) -> list[mx.array]:
+        """Rules, schedules x two fill patterns bit for bit, ASan, UBSan and TSan. Raises MetalError."""
+        self.check()
+        reference = self.run()
+        want = [_bytes(a) for a in reference]
+        for order in range(schedules):
+            for fill in (0xFF, 0x3F):
+                if [_bytes(a) for a in self.run(order=order, seed=order + 7, fill=fill)] != want:
+                    raise MetalError(
+                        f"the result depends on the schedule or on memory never written (order {order}, fill {fill:#x})"
+                    )
+        self.run("asan", order=2)
+        for order in (2, 3):
+            self.run("tsan", order=order, seed=order)
+        return reference
+
+
+def capture(function: Callable[..., Any], *arrays: mx.array) -> list[Launch]:
+    """All launches of `function(*arrays)`, with the inputs that each gets when it is really run."""
+    launches: list[Launch] = []
+    with emulated(see=launches.append):
+        function(*arrays)
+    return launches
+
+
+@contextmanager
+def emulated(
+    mode: str = "plain", order: int = 0, seed: int = 1, fill: int = 0xFF, see: Callable[[Launch], None] | None = None
+) -> Iterator[None]:
+    """Within it, `mx.fast.metal_kernel` makes kernels that run here; `see` is told each launch."""
+    real = mx.fast.metal_kernel
+
+    def metal_kernel(*args: Any, **kwargs: Any) -> Callable[..., list[mx.array]]:
+        kernel = real(*args, **kwargs)
+
+        def call(*, inputs: Sequence[Any], **settings: Any) -> list[mx.array]:
+            arrays = [x if isinstance(x, mx.array) else mx.array(x) for x in inputs]
+            mx.eval(arrays)
+            (found,) = record(lambda *a: kernel(inputs=list(a), **settings), *arrays)
+            launch = Launch(found, arrays)
+            if see:
+                see(launch)
+            return launch.run(mode, order, seed, fill)
+
+        return call
+
+    mx.fast.metal_kernel = metal_kernel
+    try:
+        yield
+    finally:
+        mx.fast.metal_kernel = real
+
+
+def _bytes(a: mx.array) -> bytes:
+    return np.array(a.reshape(-1).view(mx.uint8)).tobytes() if a.size else b""
+
+
+def _buffers(inputs: Sequence[mx.array], source: str) -> Iterator[bytes]:
+    """The bytes of each input and, where the kernel asks for it, of its shape behind it."""
+    names = [name for name, _ in parameters(source)]
+    for array in inputs:
+        yield _bytes(array)
+        if names[:2] == [names[0], f"{names.pop(0)}_shape"]:
+            names.pop(0)
+            yield np.array(array.shape, np.int32).tobytes()
+
+
+def _clang(arguments: Sequence[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
+    compiler = _compiler()
+    if isinstance(compiler, str):
+        raise MetalError(compiler)
+    return subprocess.run(
+        [*compiler, *_BASE, *_QUIET, *_EXACT, *arguments], input=text, capture_output=True, text=True, check=False
+    )
+
+
+def _build(source: str, mode: str) -> Path:
+    """The program that runs this kernel; kept by the hash of all that goes into it."""
+    own = [(_HERE / name).read_text() for name in ("metal.h", "runtime.cpp", "run.py", "source.py")]
+    program = _CACHE / hashlib.sha256("\0".join([source, mode, str(_compiler()), *own]).encode()).hexdigest()[:24]
+    if program.exists():
+        return program
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    flags, sanitize = _MODES[mode], [f for f in _MODES[mode] if f.startswith("-fsanitize=")]
+    defines = [f for f in flags if f.startswith("-D")]
+    with tempfile.TemporaryDirectory(dir=_CACHE) as d:
+        runtime = ["-O1", *defines, "-c", str(_HERE / "runtime.cpp"), "-o", f"{d}/runtime.o"]
+        kernel = [*flags, "-c", "-x", "c++", "-", "-o", f"{d}/kernel.o"]
+        for arguments in (runtime, kernel, [*sanitize, f"{d}/kernel.o", f"{d}/runtime.o", "-lm", "-o", f"{d}/out"]):
+            done = _clang(arguments, unit(source))
+            if done.returncode:
+                raise MetalError("it does not compile:\n" + done.stderr[-3000:])
+        os.replace(f"{d}/out", program)
+    return program
