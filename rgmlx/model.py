@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten
 
-from . import checkpoint, hub
+from . import checkpoint, hub, selfcheck
 from .config import DTYPES, ModelConfig, describe_quantization
 from .engine import Generation, Progress, check_ids, generate_batch
 from .errors import RgmlxError, TokenizerError
@@ -232,4 +232,5 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     model._stop_ids |= stop_ids
     model.directory = directory
     model.eval()
+    selfcheck.ensure(config, model.compute_dtype)
     return model

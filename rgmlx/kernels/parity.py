@@ -64,6 +64,9 @@ class Case:
 
     @property
     def tolerance(self) -> float:
+        """The largest error accepted."""
+        if self.dtype == mx.float32 and launch.backend() == "cuda":
+            return 2e-3  # there the twin's products run in TF32, unless MLX_ENABLE_TF32=0
         return TOLERANCE[self.dtype]
 
     def error(self) -> float:

@@ -1,0 +1,198 @@
+"""Is everything right on this machine? The report of `rgmlx doctor`, section by section.
+
+A section that fails never hides the others. Nothing in a report names the user: the home directory is `~`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+
+from . import hub, selfcheck
+from .checkpoint import disk_bytes
+from .config import ModelConfig, describe_quantization
+from .errors import RgmlxError
+from .kernels import launch, parity
+from .text import first_line
+
+SHAPES = (
+    parity.Shape(1, 1, 1, 5, size=6, heads=1, ring=1),
+    parity.Shape(2, 2, 1, 7, taps=2, heads=2, size=8, ring=9),
+    parity.Shape(3, 31, 2, 24, kv_heads=2),
+    parity.Shape(2, 33, 10, 256, heads=10, size=256, ring=2049),
+    parity.Shape(1, 300, 3, 20, heads=3, ring=33),
+)
+"""One step and many, channels below 8, not a multiple of 32, and 2B's; more than one row."""
+
+_DTYPES = (mx.float32, mx.bfloat16, mx.float16)
+_BESIDE_CPU = 5e-3  # float32 logits; TF32 products, CUDA's default, take a thousandth
+_IN_PIECES = 2e-5
+
+
+@dataclass
+class Section:
+    """A part of the report: its lines, and a sentence for each thing that is wrong."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def row(self, label: str, value: object) -> None:
+        """Adds a line of a label and a value."""
+        self.lines.append(f"{label:<22} {value}")
+
+
+def examine(model: str = hub.DEMO) -> Iterator[Section]:
+    """All sections, each as soon as it is known.
+
+    Args:
+        model: what `rgmlx.load` takes; its files are examined. The embedded model is run.
+    """
+    parts: list[tuple[str, Callable[[Section], None]]] = [
+        ("Versions", _versions),
+        ("Device", _device),
+        ("Kernels", _kernels),
+        ("Model", lambda s: _model(s, model)),
+        ("Network", _network),
+        ("Memory", lambda s: _memory(s, model)),
+        ("Terminal", _terminal),
+    ]
+    for title, fill in parts:
+        section = Section(title)
+        try:
+            fill(section)
+        except RgmlxError as e:
+            section.problems.append(str(e))
+        except Exception as e:  # a report is worth most where something unforeseen happens
+            section.problems.append(f"{type(e).__name__}: {first_line(e)}")
+        section.lines = [_anonymous(line) for line in section.lines]
+        section.problems = [_anonymous(p) for p in section.problems]
+        yield section
+
+
+def _anonymous(text: str) -> str:
+    home = str(Path.home())
+    return text.replace(home, "~") if len(home) > 1 else text
+
+
+def _versions(s: Section) -> None:
+    for name in ("rgmlx", "mlx", "mlx-lm", "textual"):
+        s.row(name, importlib.metadata.version(name))
+    s.row("Python", platform.python_version())
+    system = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else platform.platform()
+    s.row("system", f"{system}, {platform.machine()}")
+
+
+def _device(s: Section) -> None:
+    s.row("MLX runs on", mx.default_device())
+    if mx.default_device() == mx.gpu:
+        for key, value in sorted(mx.device_info().items()):
+            s.row(key, f"{value / 1e9:.1f} GB" if isinstance(value, int) and value > 10**8 else value)
+
+
+def _kernels(s: Section) -> None:
+    setting = os.environ.get("RGMLX_KERNELS")
+    if setting is not None:
+        s.row("RGMLX_KERNELS", setting)
+    if launch.backend() is None:
+        why = "they are switched off" if mx.default_device() == mx.gpu else "there is no GPU"
+        s.lines.append(f"Not checked, because {why}: plain MLX operations do their work.")
+        return
+    s.row("backend", launch.backend())
+    s.lines.append(f"{'kernel':22} {'dtype':9} {'shape':14} {'error':>8} {'allowed':>8}")
+    wrong = 0
+    for dtype in _DTYPES:
+        for shape in SHAPES:
+            for case in selfcheck.cases_here(shape, dtype):
+                try:
+                    error = case.error()
+                except Exception as e:  # whatever MLX and the compiler raise
+                    s.problems.append(f"the kernel {case} failed: {first_line(e)}")
+                    continue
+                ok = error <= case.tolerance
+                wrong += not ok
+                name = str(dtype).removeprefix("mlx.core.")
+                s.lines.append(
+                    f"{case.kernel:22} {name:9} {shape!s:14} {error:8.1e} {case.tolerance:8.1e}  {'ok' if ok else 'WRONG'}"
+                )
+    if wrong:
+        s.problems.append(f"{wrong} kernels are wrong on this machine: set RGMLX_KERNELS=off and report this")
+    if not s.problems:
+        selfcheck.forget_problems()
+
+
+def _model(s: Section, name: str) -> None:
+    from .model import load
+
+    directory = hub.resolve(name)
+    config = ModelConfig.from_file(directory / "config.json")
+    s.row("model", f"{name}  ({directory})")
+    precision = describe_quantization(config.quantization) if config.quantization else config.dtype
+    s.row("weights", f"{disk_bytes(directory) / 1e6:,.1f} MB, {precision}")
+    s.row("window", f"{config.attention_window_size:,} tokens")
+    s.row("state", f"{config.state_nbytes(2) / 1e6:.2f} MB in 16 bits, for any length of text")
+    load(name)  # every tensor is compared with the configuration, and found finite
+    s.lines.append("All tensors are there, of the right shape, and finite.")
+
+
+def _network(s: Section) -> None:
+    """The embedded model in float32: on this device beside the CPU, or in pieces beside the whole."""
+    from .model import load
+
+    ids = [2, *range(5, 69)]
+    model = load(dtype="float32")
+    if mx.default_device() == mx.gpu:
+        what, allowed, got = "this device beside the CPU", _BESIDE_CPU, np.array(model.logits([ids]))
+        mx.set_default_device(mx.cpu)
+        try:
+            want = np.array(load(dtype="float32").logits([ids]))
+        finally:
+            mx.set_default_device(mx.gpu)
+    else:
+        what, allowed, want = "token by token beside all at once", _IN_PIECES, np.array(model.logits([ids]))
+        state = model.new_state()
+        got = np.concatenate([np.array(model.logits([[i]], state)) for i in ids], axis=1)
+    error = float(np.abs(got - want).max() / np.abs(want).max())
+    s.row("embedded model", f"{what}: relative error {error:.1e} (allowed {allowed:.0e})")
+    if not error <= allowed:
+        s.problems.append(f"the embedded model's logits are off by {error:.1e}: report this")
+
+
+def _memory(s: Section, name: str) -> None:
+    total, free = _system_memory()
+    needed = disk_bytes(hub.resolve(name)) * 1.1 + 0.3e9  # weights, a chunk's temporaries, the interpreter
+    s.row("memory", f"{total / 1e9:.1f} GB" + (f", {free / 1e9:.1f} GB free" if free else ""))
+    s.row("this model needs", f"about {needed / 1e9:.1f} GB")
+    if needed > total:
+        s.problems.append(f"this machine's memory is too small for the model {name}: take a smaller or 4-bit one")
+    elif free and needed > free:
+        s.lines.append("Less than that is free now: close other programs if it gets slow.")
+
+
+def _system_memory() -> tuple[float, float]:
+    """Bytes in all, and free (0 where the system does not say)."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = float(page * os.sysconf("SC_PHYS_PAGES"))
+    names = os.sysconf_names
+    return total, float(page * os.sysconf("SC_AVPHYS_PAGES")) if "SC_AVPHYS_PAGES" in names else 0.0
+
+
+def _terminal(s: Section) -> None:
+    size = shutil.get_terminal_size()
+    s.row("TERM", os.environ.get("TERM", "not set"))
+    s.row("COLORTERM", os.environ.get("COLORTERM", "not set"))
+    s.row("size", f"{size.columns} x {size.lines}")
+    s.row("encoding", sys.stdout.encoding)
+    where = [n for n, v in (("tmux", "TMUX"), ("SSH", "SSH_CONNECTION"), ("NO_COLOR", "NO_COLOR")) if os.environ.get(v)]
+    s.row("inside", ", ".join(where) or "neither tmux nor SSH")
+    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
+        s.problems.append(f"the terminal's encoding is {sys.stdout.encoding}: set LANG to a UTF-8 locale")
