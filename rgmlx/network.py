@@ -204,7 +204,8 @@ class MLP(Joining):
         if self._joined is not None and self._joined.fits([self.gate_proj, self.up_proj]):
             inner = self._joined.gelu(x, chunk)
         else:
-            inner = kernels.gelu_product(*self.project(x, chunk), raw=chunk.is_inference)
+            both, bias = self.project(x, chunk)
+            inner = kernels.gelu_product(both, None, bias, raw=chunk.is_inference)
         return product(inner, [self.down_proj], None, chunk)
 
 

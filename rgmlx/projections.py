@@ -15,9 +15,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from . import kernels
 from .chunk import Chunk
-from .kernels import gelu_product, launch
-from .kernels.quantized_step import quantized_step, suits
+from .kernels import launch
+from .kernels.dequantize import suits
+from .kernels.quantized_step import quantized_step
 
 _DENSE_FROM = 1024  # rows of x, on CUDA: below, the memory is worth more than the speed
 _DENSE_NUMBERS = 20 * 2**20  # of a matrix made dense at a time
@@ -35,23 +37,23 @@ def multiply(
     """x [..., in] times a weight [out, in], quantized when there are scales."""
     if scales is None:
         return x @ weight.T
-    if biases is not None and suits(x, scales, settings):
+    rows, numbers = x.size // x.shape[-1], x.shape[-1] * weight.shape[0]
+    native = suits(scales, biases, settings, x.dtype)
+    if rows == 1 and native and biases is not None:
         return quantized_step(x, weight, scales, biases, raw=chunk is not None and chunk.is_inference)
-    if x.size // x.shape[-1] < _DENSE_FROM or launch.backend() != "cuda":
+    if rows < _DENSE_FROM or launch.backend() != "cuda":
         return mx.quantized_matmul(x, weight, scales, biases, transpose=True, **settings)
     # On CUDA, MLX's quantized product of many rows is several times slower than a dense one with a matrix
     # that lives for it alone. A piece at a time, so that this matrix stays small.
-    rows = max(128, _DENSE_NUMBERS // x.shape[-1] // 128 * 128)
+    step = -(-weight.shape[0] // max(1, -(-numbers // _DENSE_NUMBERS)))
     pieces = []
-    for start in range(0, weight.shape[0], rows):
-        end = start + rows
-        dense = mx.dequantize(
-            weight[start:end],
-            scales[start:end],
-            None if biases is None else biases[start:end],
-            **settings,
-            dtype=x.dtype,
-        )
+    for start in range(0, weight.shape[0], step):
+        w, s = weight[start : start + step], scales[start : start + step]
+        b = None if biases is None else biases[start : start + step]
+        if native and b is not None:
+            dense = kernels.dequantize(w, s, b)
+        else:
+            dense = mx.dequantize(w, s, b, **settings, dtype=x.dtype)
         pieces.append(x @ dense.T)
         if chunk and chunk.pace:
             chunk.pace(pieces[-1], pieces[-1].nbytes + dense.nbytes)
@@ -96,12 +98,21 @@ class Joined:
 
     def gelu(self, x: mx.array, chunk: Chunk) -> mx.array:
         """gelu(first half + bias) * (second half + bias) of the product."""
-        w = self._whole
-        if "biases" in w and suits(x, w.get("scales"), self._settings):
-            return quantized_step(
-                x, w["weight"], w["scales"], w["biases"], w.get("bias"), gelu=True, raw=chunk.is_inference
+        w, bias, raw = self._whole, self._whole.get("bias"), chunk.is_inference
+        scales, biases = w.get("scales"), w.get("biases")
+        rows = x.size // x.shape[-1]
+        if rows == 1 and scales is not None and biases is not None:
+            if suits(scales, biases, self._settings, x.dtype):
+                return quantized_step(x, w["weight"], scales, biases, bias, gelu=True, raw=raw)
+        elif rows >= _DENSE_FROM and scales is not None and launch.backend() == "cuda":
+            # Each half by itself, as they are made dense by themselves.
+            half = w["weight"].shape[0] // 2
+            gate, up = (
+                multiply(x, w["weight"][p], scales[p], None if biases is None else biases[p], self._settings, chunk)
+                for p in (slice(None, half), slice(half, None))
             )
-        return gelu_product(*self(x, chunk), raw=chunk.is_inference)
+            return kernels.gelu_product(gate, up, bias, raw)
+        return kernels.gelu_product(self(x, chunk)[0], None, bias, raw)
 
 
 def product(

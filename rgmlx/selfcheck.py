@@ -27,7 +27,7 @@ from .kernels import launch, parity
 from .text import first_line
 
 _ENTRIES = 50  # remembered combinations; the oldest go first
-CUDA_ONLY = ("rotary_step", "attend_step", "quantized_step")
+CUDA_ONLY = ("rotary_step", "attend_step", "quantized_step", "dequantize")
 """Kernels that Metal has no use for: MLX has native operations for it there."""
 
 

@@ -86,7 +86,8 @@ def test_the_table_of_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     with metal_emulator.emulated():
         doctor._kernels(section)
     assert not section.problems
-    assert sum(line.endswith("ok") for line in section.lines) == 27
+    expected = sum(len(doctor.selfcheck.cases_here(doctor.SHAPES[0], dtype)) for dtype in doctor._DTYPES)
+    assert sum(line.endswith("ok") for line in section.lines) == expected > 20
 
     real = parity.Case.error
 

@@ -7,6 +7,7 @@ same numbers. Those of a whole chunk are differentiable; those of a decode step 
 from .add_norm import add_norm
 from .attend_step import attend_step
 from .conv import conv
+from .dequantize import dequantize
 from .gelu_product import gelu_product
 from .quantized_step import quantized_step
 from .recurrent_step import Inputs as StepInputs
@@ -22,6 +23,7 @@ __all__ = [
     "add_norm",
     "attend_step",
     "conv",
+    "dequantize",
     "gated",
     "gelu_product",
     "quantized_step",

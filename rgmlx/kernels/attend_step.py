@@ -54,7 +54,6 @@ def plain(query: mx.array, keys: mx.array, values: mx.array, place: mx.array) ->
     """`attend_step` in plain MLX operations."""
     batch, heads, _, size = query.shape
     filled = place[:, -1].astype(mx.int32)[:, None, None, None]
-    y = mx.fast.scaled_dot_product_attention(
-        query, keys, values, scale=size**-0.5, mask=mx.arange(keys.shape[2]) < filled
-    )
-    return y.reshape(batch, 1, heads * size)
+    q, k, v = (a.astype(mx.float32) for a in (query, keys, values))
+    y = mx.fast.scaled_dot_product_attention(q, k, v, scale=size**-0.5, mask=mx.arange(keys.shape[2]) < filled)
+    return y.astype(query.dtype).reshape(batch, 1, heads * size)

@@ -1,12 +1,13 @@
-// gelu(gate + bias) * (up + bias), of a joined product [..., 2 * WIDTH]. One thread an output.
+// gelu(gate + bias) * (up + bias). The two lie side by side in rows of STRIDE, SHIFT apart, or in arrays of their own.
+// One thread an output. Launch: threads (256), grid (WIDTH, rows).
 int d = int(thread_position_in_grid.x);
 uint row = thread_position_in_grid.y;
 if (d < WIDTH) {
-    float gate = float(product[size_t(row) * 2 * WIDTH + d]);
-    float up = float(product[size_t(row) * 2 * WIDTH + WIDTH + d]);
+    float first = float(gate[size_t(row) * STRIDE + d]);
+    float second = float(up[size_t(row) * STRIDE + SHIFT + d]);
     if (BIAS) {
-        gate += float(bias[d]);
-        up += float(bias[WIDTH + d]);
+        first += float(bias[d]);
+        second += float(bias[WIDTH + d]);
     }
-    y[size_t(row) * WIDTH + d] = T(rg_gelu(gate) * up);
+    y[size_t(row) * WIDTH + d] = T(rg_gelu(first) * second);
 }

@@ -7,41 +7,57 @@ import mlx.nn as nn
 
 from . import launch
 
-_KERNEL = launch.Kernel("gelu_product", ["product", "bias"], ["y"])
+_KERNEL = launch.Kernel("gelu_product", ["gate", "up", "bias"], ["y"])
 
 
-def gelu_product(product: mx.array, bias: mx.array | None, raw: bool = False) -> mx.array:
+def gelu_product(gate: mx.array, up: mx.array | None, bias: mx.array | None, raw: bool = False) -> mx.array:
     """gelu(gate + bias) * (up + bias), computed in float32.
 
     Args:
-        product: gate and up side by side [..., 2W];  bias: [2W], or None.
-        raw: leave out the derivative, as in a decode step.
+        gate: [..., W], or with `up` None both side by side [..., 2W].
+        up: [..., W].
+        bias: of both [2W], or None.
+        raw: leave out the derivative, as in inference.
 
     Returns:
-        [..., W] in the product's dtype.
+        [..., W] in the gate's dtype.
     """
-    arrays = [product] if bias is None else [product, bias]
+    names = [n for n, a in (("gate", gate), ("up", up), ("bias", bias)) if a is not None]
+    arrays = [a for a in (gate, up, bias) if a is not None]
+    width = gate.shape[-1] // (1 if up is not None else 2)
 
-    def kernel(product: mx.array, bias: mx.array | None = None) -> mx.array:
-        width = product.shape[-1] // 2
-        rows = product.size // (2 * width)
+    def twin(*arrays: mx.array) -> mx.array:
+        given = dict(zip(names, arrays, strict=True))
+        return plain(given["gate"], given.get("up"), given.get("bias"))
+
+    def kernel(*arrays: mx.array) -> mx.array:
+        given = dict(zip(names, arrays, strict=True))
+        gate = given["gate"]
+        shape = (*gate.shape[:-1], width)
         (y,) = _KERNEL(
-            [product, product if bias is None else bias],
-            shapes=[(*product.shape[:-1], width)],
-            dtypes=[product.dtype],
-            grid=(launch.blocks(width, 256), rows, 1),
+            [gate, given.get("up", gate), given.get("bias", gate)],
+            shapes=[shape],
+            dtypes=[gate.dtype],
+            grid=(launch.blocks(width, 256), gate.size // gate.shape[-1], 1),
             threadgroup=(256, 1, 1),
-            template={"T": product.dtype, "BIAS": bias is not None, "WIDTH": width},
+            template={
+                "T": gate.dtype,
+                "BIAS": "bias" in given,
+                "WIDTH": width,
+                "STRIDE": gate.shape[-1],
+                "SHIFT": gate.shape[-1] - width,
+            },
         )
         return y
 
     if launch.backend() is None:
-        return plain(*arrays)
-    y: mx.array = launch.with_gradient(kernel, plain, arrays, raw)
+        return twin(*arrays)
+    y: mx.array = launch.with_gradient(kernel, twin, arrays, raw)
     return y
 
 
-def plain(product: mx.array, bias: mx.array | None = None) -> mx.array:
+def plain(gate: mx.array, up: mx.array | None, bias: mx.array | None) -> mx.array:
     """`gelu_product` in plain MLX operations."""
-    gate, up = mx.split(product.astype(mx.float32) + (0.0 if bias is None else bias), 2, axis=-1)
-    return (nn.gelu_approx(gate) * up).astype(product.dtype)
+    joined = gate if up is None else mx.concatenate([gate, up], axis=-1)
+    gate, up = mx.split(joined.astype(mx.float32) + (0.0 if bias is None else bias), 2, axis=-1)
+    return (nn.gelu_approx(gate) * up).astype(joined.dtype)

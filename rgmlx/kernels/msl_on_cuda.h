@@ -46,6 +46,8 @@ METAL_FUNC float simd_shuffle(float v, ushort lane) { return __shfl_sync(0xfffff
 }  // namespace metal
 template <class To>
 METAL_FUNC To as_type(uint v) { return __uint_as_float(v); }
+template <class To>
+METAL_FUNC To as_type(float v) { return __float_as_uint(v); }
 struct mem_flags { enum kind { mem_none, mem_device, mem_threadgroup }; };
 METAL_FUNC void threadgroup_barrier(mem_flags::kind) { __syncthreads(); }
 METAL_FUNC void simdgroup_barrier(mem_flags::kind) { __syncwarp(); }

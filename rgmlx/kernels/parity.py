@@ -18,6 +18,7 @@ from . import launch
 from .add_norm import add_norm
 from .attend_step import attend_step
 from .conv import conv
+from .dequantize import dequantize
 from .gelu_product import gelu_product
 from .quantized_step import quantized_step
 from .recurrent_step import Inputs as StepInputs
@@ -126,10 +127,12 @@ def cases(shape: Shape, dtype: mx.Dtype, seed: int = 0) -> Iterator[Case]:
         )
         yield Case("recurrent_step", dtype, s, lambda: recurrent_step(step, first, raw=True))
 
+    beside = own(s.batch, s.time, width)
     stream, added, weight = numbers(s.batch, s.time, width), own(s.batch, s.time, width), numbers(width)
     yield Case("add_norm", dtype, s, lambda: add_norm(stream, added, branch_bias[:width], weight, 1e-6, dtype))
     yield Case("add_norm, no bias", dtype, s, lambda: add_norm(stream, added, None, weight, 1e-6, dtype))
-    yield Case("gelu_product", dtype, s, lambda: [gelu_product(branch, branch_bias)])
+    yield Case("gelu_product", dtype, s, lambda: [gelu_product(branch, None, branch_bias)])
+    yield Case("gelu_product, apart", dtype, s, lambda: [gelu_product(added, beside, None)])
 
     all_heads, half = s.heads + 2 * s.kv_heads, max(1, s.size // 4)
     joined, joined_bias = own(s.batch, s.time, all_heads * s.size), own(all_heads * s.size)
@@ -143,10 +146,11 @@ def cases(shape: Shape, dtype: mx.Dtype, seed: int = 0) -> Iterator[Case]:
     yield Case("rotary_step", dtype, s, lambda: rotary_step(token, joined_bias, place, ring[0], ring[1]))
     yield Case("attend_step", dtype, s, lambda: [attend_step(query, ring[0], ring[1], place)])
 
-    if dtype == mx.bfloat16:  # the dtype that this kernel is for
+    if dtype == mx.bfloat16:  # the dtype that these kernels are for
         size = -(-width // 64) * 64
         matrix = mx.quantize(own(2 * s.block, size, scale=size**-0.5), 64, 4)
         row, row_bias = own(1, 1, size), own(2 * s.block)
+        yield Case("dequantize", dtype, s, lambda: [dequantize(*matrix)])
         yield Case("quantized_step", dtype, s, lambda: [quantized_step(row, *matrix)])
         yield Case("quantized_step, gelu", dtype, s, lambda: [quantized_step(row, *matrix, row_bias, gelu=True)])
 

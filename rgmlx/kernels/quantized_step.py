@@ -8,26 +8,12 @@ as memory allows, and is used.
 
 from __future__ import annotations
 
-from typing import Any
-
 import mlx.core as mx
 
 from . import launch
 from .gelu_product import plain as plain_gelu
 
 _KERNEL = launch.Kernel("quantized_step", ["x", "weight", "scales", "biases", "bias"], ["y"])
-_SETTINGS = {"group_size": 64, "bits": 4, "mode": "affine"}
-
-
-def suits(x: mx.array, scales: mx.array | None, settings: dict[str, Any]) -> bool:
-    """Whether the kernel takes this product: one bfloat16 row, and 4 bits in groups of 64."""
-    return (
-        launch.backend() == "cuda"
-        and settings == _SETTINGS
-        and scales is not None
-        and x.dtype == scales.dtype == mx.bfloat16
-        and x.size == x.shape[-1]
-    )
 
 
 def quantized_step(
@@ -90,4 +76,4 @@ def plain(
     # In float32: MLX's CPU sums 16-bit products in 16 bits.
     scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
     y = mx.quantized_matmul(x.astype(mx.float32), weight, scales, biases, transpose=True, group_size=64, bits=4)
-    return plain_gelu(y.astype(x.dtype), bias) if gelu else y.astype(x.dtype)
+    return plain_gelu(y.astype(x.dtype), None, bias) if gelu else y.astype(x.dtype)

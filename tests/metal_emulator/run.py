@@ -38,7 +38,7 @@ _EXACT = [f for x in ("-fbfloat16-excess-precision=none", "-ffloat16-excess-prec
 _BASE = ["-std=c++14", "-nostdinc++", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", "-g1", "-I", str(_HERE)]
 _QUIET = ["-Wno-unknown-attributes", "-Wno-c++17-extensions", "-Wno-unused-value"]
 _MODES = {
-    "plain": ["-O2"],
+    "plain": ["-O1"],
     "asan": ["-O1", "-DMSL_ASAN", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"],
     "tsan": ["-O1", "-DMSL_TSAN", "-fsanitize=thread"],
 }
@@ -203,19 +203,27 @@ def _clang(arguments: Sequence[str], text: str | None = None) -> subprocess.Comp
 
 def _build(source: str, mode: str) -> Path:
     """The program that runs this kernel; kept by the hash of all that goes into it."""
-    own = [(_HERE / name).read_text() for name in ("metal.h", "runtime.cpp", "run.py", "source.py")]
-    program = _CACHE / hashlib.sha256("\0".join([source, mode, str(_compiler()), *own]).encode()).hexdigest()[:24]
+    own = [
+        mode,
+        str(_compiler()),
+        *((_HERE / n).read_text() for n in ("metal.h", "runtime.cpp", "run.py", "source.py")),
+    ]
+    program, runtime = (_CACHE / hashlib.sha256("\0".join(t).encode()).hexdigest()[:24] for t in ([source, *own], own))
     if program.exists():
         return program
     _CACHE.mkdir(parents=True, exist_ok=True)
     flags, sanitize = _MODES[mode], [f for f in _MODES[mode] if f.startswith("-fsanitize=")]
-    defines = [f for f in flags if f.startswith("-D")]
     with tempfile.TemporaryDirectory(dir=_CACHE) as d:
-        runtime = ["-O1", *defines, "-c", str(_HERE / "runtime.cpp"), "-o", f"{d}/runtime.o"]
-        kernel = [*flags, "-c", "-x", "c++", "-", "-o", f"{d}/kernel.o"]
-        for arguments in (runtime, kernel, [*sanitize, f"{d}/kernel.o", f"{d}/runtime.o", "-lm", "-o", f"{d}/out"]):
-            done = _clang(arguments, unit(source))
-            if done.returncode:
-                raise MetalError("it does not compile:\n" + done.stderr[-3000:])
+        if not runtime.exists():
+            defines = [f for f in flags if f.startswith("-D")]
+            _need(_clang(["-O1", *defines, "-c", str(_HERE / "runtime.cpp"), "-o", f"{d}/runtime.o"]))
+            os.replace(f"{d}/runtime.o", runtime)
+        _need(_clang([*flags, "-c", "-x", "c++", "-", "-o", f"{d}/kernel.o"], unit(source)))
+        _need(_clang([*sanitize, f"{d}/kernel.o", str(runtime), "-lm", "-o", f"{d}/out"]))
         os.replace(f"{d}/out", program)
     return program
+
+
+def _need(done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        raise MetalError("it does not compile:\n" + done.stderr[-3000:])
