@@ -29,7 +29,8 @@ class Chunk:
 
     cos: mx.array | None = None  # float32 [B, 1, T, rotary_dim / 2]
     sin: mx.array | None = None
-    is_step: bool = False  # one token a row in a decode loop, never differentiated
+    is_step: bool = False  # one token a row in a decode loop
+    is_inference: bool = False  # nobody will ask for a derivative
     first: mx.array | None = None  # int32 [B]: 1 where the chunk begins a sequence
     lengths: mx.array | None = None  # int32 [B]: steps that count, of a ragged batch
     ring_take: mx.array | None = None  # int32 [B, 1, R, 1]: the next ring, out of ring + new keys
@@ -43,11 +44,6 @@ class Chunk:
     # slot, mask and filled. What the host writes, the GPU fetches page by page: one array, one fetch.
     place: mx.array | None = None
     pace: Pace | None = None  # inference: how far the host may run ahead of the device
-
-    @property
-    def is_inference(self) -> bool:
-        """Whether nobody will ask for a derivative."""
-        return self.is_step or self.pace is not None
 
     def with_ring(self, ring: mx.array, new: mx.array) -> tuple[mx.array, mx.array]:
         """What the chunk's queries see, and the next ring.
@@ -125,7 +121,7 @@ def plan_step(
         elif min(filled) < ring:
             fields["mask"] = mx.array(np.arange(ring) < np.array(filled)[:, None, None, None])
         fields["reads_ring_after_write"] = True
-    return Chunk(is_step=True, **fields)
+    return Chunk(is_step=True, is_inference=True, **fields)
 
 
 def plan_chunk(
@@ -134,10 +130,11 @@ def plan_chunk(
     positions: Sequence[int],
     time: int,
     lengths: Sequence[int] | None,
+    inference: bool = False,
     pace: Pace | None = None,
 ) -> Chunk:
     """The plan of `time` tokens a row, of which `lengths` count (None: all of them)."""
-    fields: dict[str, Any] = _angles(rotary, positions, time) | {"pace": pace}
+    fields: dict[str, Any] = _angles(rotary, positions, time) | {"is_inference": inference, "pace": pace}
     if 0 in positions:
         fields["first"] = _first(positions)
     counts = np.full(len(positions), time) if lengths is None else np.array(lengths)

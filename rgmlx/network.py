@@ -305,7 +305,7 @@ class RecurrentGemma(nn.Module):
             state.hidden = hidden[:, 0]
         else:
             pace = Pace() if mx.default_device() == mx.gpu and not self.training else None
-            chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths, pace)
+            chunk = plan_chunk(self.config, self._rotary, state.positions, time, lengths, not self.training, pace)
             hidden, state.layers = self.model(tokens, state.layers, chunk, dtype)
             if lengths is None:
                 state.hidden = mx.contiguous(hidden[:, -1])
@@ -317,10 +317,10 @@ class RecurrentGemma(nn.Module):
             state.positions[row] += time if lengths is None else lengths[row]
         return hidden
 
-    def head(self, hidden: mx.array) -> mx.array:
-        """Normed outputs [..., D] -> logits, float32 [..., V], soft-capped."""
+    def head(self, hidden: mx.array, inference: bool = True) -> mx.array:
+        """Normed outputs [..., D] -> logits, float32 [..., V], soft-capped. `inference`: nobody asks for a derivative."""
         layer = self.lm_head if "lm_head" in self else self.model.embed_tokens
-        logits = projections.head(hidden, layer).astype(mx.float32)
+        logits = projections.head(hidden, layer, inference).astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
 
@@ -368,7 +368,7 @@ class RecurrentGemma(nn.Module):
             dtype = self.compute_dtype
             states = [empty_layer(self.config, t, tokens.shape[0], dtype) for t in self.config.layer_types]
             chunk = plan_chunk(self.config, self._rotary, [0] * tokens.shape[0], tokens.shape[1], None)
-            return self.head(self.model(tokens, states, chunk, dtype)[0])
+            return self.head(self.model(tokens, states, chunk, dtype)[0], inference=False)
         return self.head(mlx_lm.advance_cache(self, tokens, cache))
 
     def make_cache(self) -> list[Any]:

@@ -20,6 +20,7 @@ from .chunk import Chunk
 from .kernels import launch
 from .kernels.dequantize import suits
 from .kernels.quantized_step import quantized_step
+from .pace import Pace
 
 _DENSE_FROM = 1024  # rows of x, on CUDA: below, the memory is worth more than the speed
 _DENSE_NUMBERS = 20 * 2**20  # of a matrix made dense at a time
@@ -32,16 +33,17 @@ def multiply(
     scales: mx.array | None,
     biases: mx.array | None,
     settings: dict[str, Any],
-    chunk: Chunk | None = None,
+    inference: bool,
+    pace: Pace | None = None,
 ) -> mx.array:
     """x [..., in] times a weight [out, in], quantized when there are scales."""
     if scales is None:
         return x @ weight.T
     rows, numbers = x.size // x.shape[-1], x.shape[-1] * weight.shape[0]
-    native = suits(scales, biases, settings, x.dtype)
+    native = inference and suits(scales, biases, settings, x.dtype)
     if rows == 1 and native and biases is not None:
-        return quantized_step(x, weight, scales, biases, raw=chunk is not None and chunk.is_inference)
-    if rows < _DENSE_FROM or launch.backend() != "cuda":
+        return quantized_step(x, weight, scales, biases)
+    if rows < _DENSE_FROM or not inference or launch.backend() != "cuda":
         return mx.quantized_matmul(x, weight, scales, biases, transpose=True, **settings)
     # On CUDA, MLX's quantized product of many rows is several times slower than a dense one with a matrix
     # that lives for it alone. A piece at a time, so that this matrix stays small.
@@ -55,8 +57,8 @@ def multiply(
         else:
             dense = mx.dequantize(w, s, b, **settings, dtype=x.dtype)
         pieces.append(x @ dense.T)
-        if chunk and chunk.pace:
-            chunk.pace(pieces[-1], pieces[-1].nbytes + dense.nbytes)
+        if pace:
+            pace(pieces[-1], pieces[-1].nbytes + dense.nbytes)
     return _beside(pieces)
 
 
@@ -93,26 +95,28 @@ class Joined:
     def __call__(self, x: mx.array, chunk: Chunk) -> tuple[mx.array, mx.array | None]:
         """The product [..., sum of outs] without bias, and the joined bias."""
         w = self._whole
-        y = multiply(x, w["weight"], w.get("scales"), w.get("biases"), self._settings, chunk)
+        y = multiply(x, w["weight"], w.get("scales"), w.get("biases"), self._settings, chunk.is_inference, chunk.pace)
         return y, w.get("bias")
 
     def gelu(self, x: mx.array, chunk: Chunk) -> mx.array:
         """gelu(first half + bias) * (second half + bias) of the product."""
-        w, bias, raw = self._whole, self._whole.get("bias"), chunk.is_inference
-        scales, biases = w.get("scales"), w.get("biases")
-        rows = x.size // x.shape[-1]
-        if rows == 1 and scales is not None and biases is not None:
-            if suits(scales, biases, self._settings, x.dtype):
-                return quantized_step(x, w["weight"], scales, biases, bias, gelu=True, raw=raw)
-        elif rows >= _DENSE_FROM and scales is not None and launch.backend() == "cuda":
-            # Each half by itself, as they are made dense by themselves.
-            half = w["weight"].shape[0] // 2
-            gate, up = (
-                multiply(x, w["weight"][p], scales[p], None if biases is None else biases[p], self._settings, chunk)
-                for p in (slice(None, half), slice(half, None))
-            )
-            return kernels.gelu_product(gate, up, bias, raw)
-        return kernels.gelu_product(self(x, chunk)[0], None, bias, raw)
+        w, bias = self._whole, self._whole.get("bias")
+        weight, scales, biases = w["weight"], w.get("scales"), w.get("biases")
+        rows, inference = x.size // x.shape[-1], chunk.is_inference
+        if inference and scales is not None and launch.backend() == "cuda":
+            if rows == 1 and biases is not None and suits(scales, biases, self._settings, x.dtype):
+                return quantized_step(x, weight, scales, biases, bias, gelu=True)
+            if rows >= _DENSE_FROM:  # each half by itself, as they are made dense by themselves
+                half = weight.shape[0] // 2
+                gate, up = (
+                    multiply(
+                        *(x, weight[p], scales[p], None if biases is None else biases[p]),
+                        *(self._settings, inference, chunk.pace),
+                    )
+                    for p in (slice(None, half), slice(half, None))
+                )
+                return kernels.gelu_product(gate, up, bias, raw=True)
+        return kernels.gelu_product(self(x, chunk)[0], None, bias, raw=inference)
 
 
 def product(
@@ -124,17 +128,20 @@ def product(
     if any(_kind(layer) is None for layer in layers):  # adapters, and whatever else replaces a Linear
         return _beside([layer(x) for layer in layers]), None
     parts = [
-        multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer), chunk)
+        multiply(
+            *(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer)),
+            *(chunk.is_inference, chunk.pace),
+        )
         for layer in layers
     ]
     return _beside(parts), _beside([layer["bias"] for layer in layers]) if "bias" in layers[0] else None
 
 
-def head(x: mx.array, layer: nn.Module) -> mx.array:
+def head(x: mx.array, layer: nn.Module, inference: bool) -> mx.array:
     """x [..., in] times the weight of a head, or of the embedding that serves as one."""
     if type(layer) not in (nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding):
         return layer.as_linear(x) if hasattr(layer, "as_linear") else layer(x)
-    return multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer))
+    return multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer), inference)
 
 
 def _beside(parts: list[mx.array]) -> mx.array:

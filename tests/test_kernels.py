@@ -15,6 +15,8 @@ from metal_emulator import Launch, MetalError
 from mlx.utils import tree_flatten
 
 import rgmlx
+from rgmlx import projections
+from rgmlx.chunk import Chunk
 from rgmlx.config import ModelConfig
 from rgmlx.kernels import launch, parity
 from rgmlx.kernels.parity import Case, Shape
@@ -185,21 +187,24 @@ def test_the_network_on_kernels(gpu: str, tiny: rgmlx.Model) -> None:
 
 
 def test_a_4_bit_model_on_kernels(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded model in bfloat16, token by token: as close to float32 as plain operations are."""
+    """The embedded model in bfloat16, a chunk and token by token: as close to float32 as plain operations are."""
     model = rgmlx.load("demo", dtype="bfloat16")
-    ids = [2, 5, 9]
+    chunk, steps = [2, *range(40, 48)], [5, 9]
 
     def run(model: rgmlx.Model) -> np.ndarray:
         state = model.new_state()
-        return np.concatenate([np.array(model.logits([[i]], state))[0] for i in ids])
+        first = np.array(model.logits([chunk], state))[0]
+        return np.concatenate([first, *(np.array(model.logits([[i]], state))[0] for i in steps)])
 
     exact, plain = run(demo), run(model)
+    monkeypatch.setattr(projections, "_DENSE_FROM", 8)
+    monkeypatch.setattr(projections, "_DENSE_NUMBERS", 30_000)  # so that matrices are made dense in pieces
     seen: list[str] = []
     monkeypatch.setattr(launch, "backend", lambda: None if launch._off else "cuda")
     with metal_emulator.emulated(see=lambda one: seen.append(one.record.source)):
         monkeypatch.setattr(mx.fast, "cuda_kernel", mx.fast.metal_kernel)
         got = run(model)
-    for kernel in ("quantized_step", "rotary_step", "attend_parts", "recurrent_step", "add_norm"):
+    for kernel in ("dequantize", "quantized_step", "rotary_step", "attend_parts", "recurrent_step", "add_norm"):
         assert any(f"rgmlx_{kernel}" in text for text in seen), kernel
     assert oracle.relative_error(got, exact) < 1.2 * oracle.relative_error(plain, exact)
 
@@ -232,7 +237,7 @@ def test_joined_projections_are_exact_views(demo: rgmlx.Model) -> None:
     mlp = model.layers[0].mlp_block
     assert mlp._joined is not None
     x = mx.random.normal((1, 3, model.config.hidden_size))
-    joined, _ = mlp._joined(x, None)
+    joined, _ = mlp._joined(x, Chunk(is_step=True))
     apart = mx.concatenate([mlp.gate_proj(x) - mlp.gate_proj.bias, mlp.up_proj(x) - mlp.up_proj.bias], axis=-1)
     assert np.abs(np.array(joined - apart)).max() < 1e-5
     before = mx.get_active_memory()

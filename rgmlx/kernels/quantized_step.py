@@ -23,7 +23,6 @@ def quantized_step(
     biases: mx.array,
     bias: mx.array | None = None,
     gelu: bool = False,
-    raw: bool = False,
 ) -> mx.array:
     """W x, or gelu(gate + bias) * (up + bias) of its two halves.
 
@@ -32,40 +31,31 @@ def quantized_step(
         weight: uint32 [N, K / 8];  scales, biases: bfloat16 [N, K / 64], as `mx.quantize` makes them.
         bias: [N], for the gelu product only; None: none.
         gelu: multiply the halves.
-        raw: leave out the derivative (by x), as in a decode step.
 
     Returns:
-        bfloat16 [..., N], or [..., N / 2].
+        bfloat16 [..., N], or [..., N / 2]. For inference: not differentiable.
     """
     if launch.backend() is None:
         return plain(x, weight, scales, biases, bias, gelu)
     size, out = x.shape[-1], weight.shape[0] // (2 if gelu else 1)
     rows, groups = 2, 4
     simdgroups = -(-out // (rows // 2 if gelu else rows))
-
-    def twin(x: mx.array) -> mx.array:
-        return plain(x, weight, scales, biases, bias, gelu)
-
-    def kernel(x: mx.array) -> mx.array:
-        (y,) = _KERNEL(
-            [x, weight, scales, biases, scales if bias is None else bias],
-            shapes=[(*x.shape[:-1], out)],
-            dtypes=[x.dtype],
-            grid=(32, launch.blocks(simdgroups, groups), 1),
-            threadgroup=(32, groups, 1),
-            template={
-                "T": x.dtype,
-                "SIZE": size,
-                "OUT": out,
-                "ROWS": rows,
-                "BATCH": min(5, -(-size // 512)),
-                "GELU": gelu,
-                "BIAS": bias is not None,
-            },
-        )
-        return y
-
-    y: mx.array = launch.with_gradient(kernel, twin, [x], raw)
+    (y,) = _KERNEL(
+        [x, weight, scales, biases, scales if bias is None else bias],
+        shapes=[(*x.shape[:-1], out)],
+        dtypes=[x.dtype],
+        grid=(32, launch.blocks(simdgroups, groups), 1),
+        threadgroup=(32, groups, 1),
+        template={
+            "T": x.dtype,
+            "SIZE": size,
+            "OUT": out,
+            "ROWS": rows,
+            "BATCH": min(5, -(-size // 512)),
+            "GELU": gelu,
+            "BIAS": bias is not None,
+        },
+    )
     return y
 
 
