@@ -290,7 +290,13 @@ def test_ctrl_c(arguments: list[str]) -> None:
     """While it writes, and while it waits for a question: exit code 130, no traceback."""
     code = "import sys; from rgmlx.cli import main; print('>', flush=True); main(['ask', *sys.argv[1:]])"
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, **pipes)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        # What a shell starts in the background ignores Ctrl-C, and so would we.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **pipes,
+    )
     assert process.stdout.read(2) == b">\n"
     if arguments:
         assert process.stdout.read(1)
