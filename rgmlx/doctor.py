@@ -1,15 +1,22 @@
 """Is everything right on this machine? The report of `rgmlx doctor`, section by section.
 
-A section that fails never hides the others. Nothing in a report names the user: the home directory is `~`.
+A section that fails never hides the others. Nothing in a report names the user or tells one machine from another of
+its kind: the home directory is `~`, the user `USER`, and serial numbers are left out.
 """
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import getpass
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +29,7 @@ from .checkpoint import disk_bytes
 from .config import ModelConfig, describe_quantization
 from .errors import RgmlxError
 from .kernels import launch, parity
+from .model import Model, load
 from .text import first_line
 
 SHAPES = (
@@ -36,6 +44,8 @@ SHAPES = (
 _DTYPES = (mx.float32, mx.bfloat16, mx.float16)
 _BESIDE_CPU = 5e-3  # float32 logits; TF32 products, CUDA's default, take a thousandth
 _IN_PIECES = 2e-5
+_IDENTIFYING = ("uuid", "pci_bus_id")
+_KERNEL_ROW = "{:22} {:9} {:14} {:>8} {:>8}  {}"
 
 
 @dataclass
@@ -80,8 +90,12 @@ def examine(model: str = hub.DEMO) -> Iterator[Section]:
 
 
 def _anonymous(text: str) -> str:
-    home = str(Path.home())
-    return text.replace(home, "~") if len(home) > 1 else text
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        for home in {str(Path.home()), os.path.realpath(Path.home())} - {"/"}:
+            text = re.sub(rf"{re.escape(home)}(?!\w|[.-]\w)", "~", text)
+    with contextlib.suppress(OSError, KeyError, ImportError):  # or without a name
+        text = re.sub(rf"(?<=/){re.escape(getpass.getuser())}(?!\w|[.-]\w)", "USER", text)
+    return text
 
 
 def _versions(s: Section) -> None:
@@ -94,45 +108,50 @@ def _versions(s: Section) -> None:
 
 def _device(s: Section) -> None:
     s.row("MLX runs on", mx.default_device())
-    if mx.default_device() == mx.gpu:
-        for key, value in sorted(mx.device_info().items()):
+    for key, value in sorted(mx.device_info().items()):
+        if key not in _IDENTIFYING:
             s.row(key, f"{value / 1e9:.1f} GB" if isinstance(value, int) and value > 10**8 else value)
 
 
 def _kernels(s: Section) -> None:
-    setting = os.environ.get("RGMLX_KERNELS")
-    if setting is not None:
-        s.row("RGMLX_KERNELS", setting)
+    s.row("RGMLX_KERNELS", os.environ.get("RGMLX_KERNELS", "not set"))
     if launch.backend() is None:
         why = "they are switched off" if mx.default_device() == mx.gpu else "there is no GPU"
         s.lines.append(f"Not checked, because {why}: plain MLX operations do their work.")
         return
     s.row("backend", launch.backend())
-    s.lines.append(f"{'kernel':22} {'dtype':9} {'shape':14} {'error':>8} {'allowed':>8}")
+    s.lines.append(_KERNEL_ROW.format("kernel", "dtype", "shape", "error", "allowed", "").rstrip())
     wrong = 0
     for dtype in _DTYPES:
         for shape in SHAPES:
             for case in selfcheck.cases_here(shape, dtype):
                 try:
                     error = case.error()
+                    said, verdict = f"{error:.1e}", "ok" if error <= case.tolerance else "WRONG"
                 except Exception as e:  # whatever MLX and the compiler raise
                     s.problems.append(f"the kernel {case} failed: {first_line(e)}")
-                    continue
-                ok = error <= case.tolerance
-                wrong += not ok
+                    said, verdict = "", "FAILED"
+                wrong += verdict == "WRONG"
                 name = str(dtype).removeprefix("mlx.core.")
                 s.lines.append(
-                    f"{case.kernel:22} {name:9} {shape!s:14} {error:8.1e} {case.tolerance:8.1e}  {'ok' if ok else 'WRONG'}"
+                    _KERNEL_ROW.format(case.kernel, name, str(shape), said, f"{case.tolerance:.1e}", verdict)
                 )
     if wrong:
-        s.problems.append(f"{wrong} kernels are wrong on this machine: set RGMLX_KERNELS=off and report this")
+        s.problems.append(f"{wrong} of these results are wrong on this machine: set RGMLX_KERNELS=off and report this")
     if not s.problems:
         selfcheck.forget_problems()
 
 
-def _model(s: Section, name: str) -> None:
-    from .model import load
+def _loaded(s: Section, name: str = hub.DEMO, dtype: str | None = None) -> Model:
+    """A model. What its load warns of, such as a kernel wrong in the model's own sizes, is a problem here."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        model = load(name, dtype=dtype)
+    s.problems += [str(w.message) for w in caught]
+    return model
 
+
+def _model(s: Section, name: str) -> None:
     directory = hub.resolve(name)
     config = ModelConfig.from_file(directory / "config.json")
     s.row("model", f"{name}  ({directory})")
@@ -140,21 +159,19 @@ def _model(s: Section, name: str) -> None:
     s.row("weights", f"{disk_bytes(directory) / 1e6:,.1f} MB, {precision}")
     s.row("window", f"{config.attention_window_size:,} tokens")
     s.row("state", f"{config.state_nbytes(2) / 1e6:.2f} MB in 16 bits, for any length of text")
-    load(name)  # every tensor is compared with the configuration, and found finite
+    _loaded(s, name)  # every tensor is compared with the configuration, and found finite
     s.lines.append("All tensors are there, of the right shape, and finite.")
 
 
 def _network(s: Section) -> None:
     """The embedded model in float32: on this device beside the CPU, or in pieces beside the whole."""
-    from .model import load
-
     ids = [2, *range(5, 69)]
-    model = load(dtype="float32")
+    model = _loaded(s, dtype="float32")
     if mx.default_device() == mx.gpu:
         what, allowed, got = "this device beside the CPU", _BESIDE_CPU, np.array(model.logits([ids]))
         mx.set_default_device(mx.cpu)
         try:
-            want = np.array(load(dtype="float32").logits([ids]))
+            want = np.array(_loaded(s, dtype="float32").logits([ids]))
         finally:
             mx.set_default_device(mx.gpu)
     else:
@@ -172,18 +189,47 @@ def _memory(s: Section, name: str) -> None:
     needed = disk_bytes(hub.resolve(name)) * 1.1 + 0.3e9  # weights, a chunk's temporaries, the interpreter
     s.row("memory", f"{total / 1e9:.1f} GB" + (f", {free / 1e9:.1f} GB free" if free else ""))
     s.row("this model needs", f"about {needed / 1e9:.1f} GB")
+    gpu = _gpu_memory()
+    if gpu:
+        s.row("the GPU can use", f"{gpu / 1e9:.1f} GB")
     if needed > total:
         s.problems.append(f"this machine's memory is too small for the model {name}: take a smaller or 4-bit one")
+    elif gpu and needed > gpu:
+        s.lines.append("That is more than the GPU should take: expect it to be slow, or take a smaller or 4-bit one.")
     elif free and needed > free:
-        s.lines.append("Less than that is free now: close other programs if it gets slow.")
+        s.lines.append("It fits, but less than that is free now: close other programs if it gets slow.")
+    else:
+        s.lines.append("It fits.")
 
 
 def _system_memory() -> tuple[float, float]:
-    """Bytes in all, and free (0 where the system does not say)."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = float(page * os.sysconf("SC_PHYS_PAGES"))
-    names = os.sysconf_names
-    return total, float(page * os.sysconf("SC_AVPHYS_PAGES")) if "SC_AVPHYS_PAGES" in names else 0.0
+    """Bytes in all, and free for a program that asks (0 where the system does not say).
+
+    What the system keeps of files only as long as nobody needs the memory counts as free.
+    """
+    free = 0.0
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if sys.platform == "darwin":
+            done = subprocess.run(["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5, check=True)
+            free = _free_on_a_mac(done.stdout)
+        else:
+            found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+            free = 1024.0 * int(found[1]) if found else 0.0
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")), free
+
+
+def _free_on_a_mac(vm_stat: str) -> float:
+    page = re.search(r"page size of (\d+) bytes", vm_stat)
+    pages = re.findall(r"^Pages (?:free|inactive|speculative):\s+(\d+)", vm_stat, re.MULTILINE)
+    return float(page[1]) * sum(map(int, pages)) if page else 0.0
+
+
+def _gpu_memory() -> float:
+    """Bytes that models may take on the GPU: Metal's recommendation, or all of CUDA's; 0 without a GPU."""
+    if mx.default_device() != mx.gpu:
+        return 0.0
+    info = mx.device_info()
+    return float(info.get("max_recommended_working_set_size") or info.get("total_memory") or 0)
 
 
 def _terminal(s: Section) -> None:
@@ -192,7 +238,8 @@ def _terminal(s: Section) -> None:
     s.row("COLORTERM", os.environ.get("COLORTERM", "not set"))
     s.row("size", f"{size.columns} x {size.lines}")
     s.row("encoding", sys.stdout.encoding)
-    where = [n for n, v in (("tmux", "TMUX"), ("SSH", "SSH_CONNECTION"), ("NO_COLOR", "NO_COLOR")) if os.environ.get(v)]
+    s.row("NO_COLOR", "set" if os.environ.get("NO_COLOR") else "not set")
+    where = [n for n, v in (("tmux", "TMUX"), ("SSH", "SSH_CONNECTION")) if os.environ.get(v)]
     s.row("inside", ", ".join(where) or "neither tmux nor SSH")
-    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
+    if codecs.lookup(sys.stdout.encoding).name != "utf-8":
         s.problems.append(f"the terminal's encoding is {sys.stdout.encoding}: set LANG to a UTF-8 locale")

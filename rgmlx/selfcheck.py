@@ -60,7 +60,11 @@ def forget_problems() -> None:
 
 def check(config: ModelConfig, dtype: mx.Dtype) -> str:
     """Runs every kernel once beside its twin. Returns the first problem as half a sentence, or ""."""
-    for case in cases_here(parity.shape_of(config), dtype):
+    try:
+        cases = cases_here(parity.shape_of(config), dtype)
+    except Exception as e:  # the numbers of a case are made on the device too
+        return f"the kernels could not be checked on this machine ({first_line(e)})"
+    for case in cases:
         if problem := problem_of(case):
             return problem
     return ""
@@ -101,7 +105,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, str]:
     """What is remembered; nothing where the file is missing or damaged."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):  # the last: brackets without end
         data: Any = json.loads(_file().read_text(encoding="utf-8"))
         if isinstance(data, dict):
             return {str(k): v for k, v in data.items() if isinstance(v, str)}
@@ -111,8 +115,10 @@ def _read() -> dict[str, str]:
 def _write(known: dict[str, str]) -> None:
     # A cache that can't be written costs a check at the next load.
     path = _file()
+    beside = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}")
         beside.write_text(json.dumps(known, indent=1), encoding="utf-8")
         os.replace(beside, path)
+    with contextlib.suppress(OSError):
+        beside.unlink()  # there only if something failed, such as a full disk

@@ -158,6 +158,15 @@ def test_wrong_arithmetic_breaks_parity(kernel: str, old: str, new: str, monkeyp
     assert any(changed)
 
 
+def test_a_number_that_is_not_one_is_an_error() -> None:
+    """Also in the second output, and in the twin's."""
+    good, bad = mx.ones((3,)), mx.array([1.0, float("nan"), 1.0])
+    for kernel, twin in ((bad, good), (good, bad), (bad, bad)):
+        outputs = iter([[good, kernel], [good, twin]])
+        assert Case("planted", mx.float32, Shape(), lambda outputs=outputs: next(outputs)).error() == float("inf")
+    assert Case("planted", mx.float32, Shape(), lambda: [good, good]).error() == 0
+
+
 def test_a_double_literal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     one = launches(named("rg_lru_scan"), monkeypatch)[0]
     with pytest.raises(MetalError, match="without suffix f"):

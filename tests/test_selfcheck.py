@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -99,7 +100,7 @@ def test_a_remembered_failure_warns_without_running(
     assert launch.backend() == "metal"
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[1]", '{"a": 3}', "\x00\xff"])
+@pytest.mark.parametrize("damage", ["", "{", "[1]", '{"a": 3}', "\x00\xff", "[" * 100_000])
 def test_a_damaged_memory_is_no_error(cache: Path, runs: list[str], damage: str) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text(damage, encoding="latin-1")
@@ -110,12 +111,34 @@ def test_a_damaged_memory_is_no_error(cache: Path, runs: list[str], damage: str)
     assert len(runs) == count
 
 
+def test_an_entry_of_another_kind_is_no_result(cache: Path, runs: list[str]) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_text(json.dumps({selfcheck.combination(CONFIG, mx.float32): 3}))
+    selfcheck.ensure(CONFIG, mx.float32)
+    assert runs
+    assert launch.backend() == "metal"
+
+
 def test_a_directory_that_cannot_be_written(cache: Path, runs: list[str]) -> None:
     cache.parent.parent.joinpath("cache").write_text("a file, not a directory")
     selfcheck.ensure(CONFIG, mx.float32)
+    count = len(runs)
     selfcheck.ensure(CONFIG, mx.float32)
-    assert len(runs) % 2 == 0
+    assert len(runs) == 2 * count > 0
     assert launch.backend() == "metal"
+
+
+def test_a_full_disk_leaves_nothing_behind(cache: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    selfcheck.ensure(CONFIG, mx.float32)
+    before = cache.read_text()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(selfcheck.os, "replace", full)
+    selfcheck.ensure(CONFIG, mx.float16)
+    assert [p.name for p in cache.parent.iterdir()] == ["kernels.json"]
+    assert cache.read_text() == before
 
 
 def test_the_memory_is_bounded_and_new_versions_are_new(
@@ -131,6 +154,40 @@ def test_the_memory_is_bounded_and_new_versions_are_new(
     assert len(runs) == count
     selfcheck.ensure(replace(CONFIG, lru_width=2 * CONFIG.lru_width), mx.float32)
     assert len(runs) > count
+
+
+def test_another_device_system_or_kernel_source_is_a_new_combination(
+    runs: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = {selfcheck.combination(CONFIG, mx.float32)}
+    monkeypatch.setattr(mx, "device_info", lambda: {"device_name": "Apple M9"})
+    seen.add(selfcheck.combination(CONFIG, mx.float32))
+    monkeypatch.setattr(selfcheck.platform, "platform", lambda: "macOS-99.0-arm64-arm-64bit")
+    seen.add(selfcheck.combination(CONFIG, mx.float32))
+    for name in ("conv.metal", "prelude.metal", "msl_on_cuda.h"):
+        here = tmp_path / name.replace(".", "_")
+        shutil.copytree(Path(launch.__file__).parent, here)
+        with (here / name).open("a") as file:
+            file.write("// changed")
+        monkeypatch.setattr(launch, "__file__", str(here / "launch.py"))
+        seen.add(selfcheck.combination(CONFIG, mx.float32))
+    assert len(seen) == 6
+    assert selfcheck.combination(CONFIG, mx.float32) in seen
+
+
+def test_cases_that_cannot_be_made_are_a_failed_check(
+    cache: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cases(*_: object) -> Iterator[parity.Case]:
+        raise RuntimeError("[quantize] no such kernel\nmore")
+        yield
+
+    monkeypatch.setattr(parity, "cases", cases)
+    with pytest.warns(
+        RuntimeWarning, match=r"could not be checked on this machine \(\[quantize\] no such kernel\): plain"
+    ):
+        selfcheck.ensure(CONFIG, mx.float32)
+    assert launch.backend() is None
 
 
 def test_nothing_is_checked_on_a_cpu_or_with_kernels_off(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

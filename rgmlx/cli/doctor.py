@@ -28,13 +28,16 @@ def run(options: argparse.Namespace) -> None:
     from ..doctor import examine
     from ..text import printable
 
+    def shown(text: str) -> str:  # a name from a file may hold anything, a line like our last one too
+        return printable(" ".join(text.splitlines()))
+
     failed = []
     for section in examine(options.model):
         print(f"{section.title}")
         for line in section.lines:
-            print(f"  {printable(line)}")
+            print(f"  {shown(line)}")
         for problem in section.problems:
-            print(f"  PROBLEM: {printable(problem)}")
+            print(f"  PROBLEM: {shown(problem)}")
         print(flush=True)
         if section.problems:
             failed.append(section.title.lower())
