@@ -108,7 +108,6 @@ class ChatApp(App[None]):
 
     @on(Loaded)
     async def _loaded(self) -> None:
-        self._busy = False
         turns = self.session.turns
         if len(turns) > MOUNTED:
             await self._add(Notice(f"{len(turns) - MOUNTED} earlier messages are part of this conversation."))
@@ -121,6 +120,7 @@ class ChatApp(App[None]):
         if self.session.notice:
             await self._add(Notice(self.session.notice))
         self._show_status()
+        self._busy = False
         if self._waiting is not None:
             text, self._waiting = self._waiting, None
             await self._send(text)
@@ -168,7 +168,6 @@ class ChatApp(App[None]):
 
     @on(Ended)
     async def _ended(self, event: Ended) -> None:
-        self._busy = False
         if self._stream is not None:
             await self._stream.stop()
             self._stream = None
@@ -178,6 +177,7 @@ class ChatApp(App[None]):
         if event.seconds:
             self._speed = f"{event.tokens / event.seconds:.0f} pieces/s"
         self._show_status()
+        self._busy = False  # only now: what comes next finds the transcript as it stays
 
     @on(Failed)
     async def _failed(self, event: Failed) -> None:
