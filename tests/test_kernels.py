@@ -109,7 +109,7 @@ def test_a_dropped_barrier_is_found(kernel: str, number: int, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("kernel", "old", "new"),
     [
-        ("rg_lru_scan", "whole || start + k < time", "whole || start + k <= time"),
+        ("rg_lru_scan", "latest = time - STEPS", "latest = time - STEPS + 1"),
         ("conv", "if (d < width", "if (d <= width"),
         ("add_norm", "bool inside = d < WIDTH", "bool inside = d <= WIDTH"),
         ("gelu_product", "if (d < WIDTH)", "if (d <= WIDTH)"),
@@ -130,8 +130,8 @@ def test_one_step_too_far_is_found(kernel: str, old: str, new: str, monkeypatch:
         ("rg_lru_scan_vjp", "float carry = float(d_last[b * width + d]);", "float carry = 0.0f;"),
         ("recurrent_step", "float before = float(h[b * width + own]);", "float before = 0.0f;"),
         ("recurrent_step", "(first[b] != 0) ? 1.0f", "(first[b] == 0) ? 1.0f"),
-        ("rg_lru_scan", "metal::min((START) + k, time - 1)", "(START)"),
-        ("rg_lru_scan", "start + k < length", "start + k <= length"),
+        ("rg_lru_scan", "k >= done && k < end", "k < end"),
+        ("rg_lru_scan", "k < end", "k <= end"),
         ("conv", "float(conv_bias[d])", "0.0f"),
         ("attend_step", "first + j + i < filled", "first + j + i <= filled"),
         ("rotary", "low ? -other * s : other * s", "low ? other * s : -other * s"),

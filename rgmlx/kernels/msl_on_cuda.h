@@ -26,13 +26,22 @@ METAL_FUNC float rsqrt(float x) { return rsqrtf(x); }
 METAL_FUNC float tanh(float x) { return tanhf(x); }
 }  // namespace precise
 namespace fast {
-METAL_FUNC float exp(float x) { return __expf(x); }
-METAL_FUNC float sqrt(float x) {
+// As Metal's, without a care for numbers below 1e-38: CUDA's own take three times the instructions for them.
+METAL_FUNC float exp(float x) {
     float y;
-    asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.4426950408889634f * x));
     return y;
 }
-METAL_FUNC float divide(float a, float b) { return __fdividef(a, b); }
+METAL_FUNC float sqrt(float x) {
+    float y;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+METAL_FUNC float divide(float a, float b) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(b));
+    return a * y;
+}
 }  // namespace fast
 METAL_FUNC float simd_sum(float v) {
     for (int m = 16; m; m >>= 1) v += __shfl_xor_sync(0xffffffffu, v, m);

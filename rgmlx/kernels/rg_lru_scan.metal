@@ -1,13 +1,15 @@
 // RG-LRU over a chunk: 32 channels across the lanes, time in SEGMENTS of STEPS steps side by side.
 // A thread runs its steps from a zero state and keeps the product of its decays; the segments' ends
 // meet in threadgroup memory, and every thread derives from them the state that its steps started from.
-// With one segment this is the plain loop over time. Launch: threads (32, SEGMENTS), grid (channels, SEGMENTS, batch).
+// With one segment this is the plain loop over time. The last steps of a chunk that STEPS does not divide are done
+// by a thread that begins earlier and leaves out what is done, so T >= STEPS.
+// Launch: threads (32, SEGMENTS), grid (channels, SEGMENTS, batch).
 uint lane = thread_position_in_threadgroup.x;
 uint segment = thread_position_in_threadgroup.y;
 uint b = thread_position_in_grid.z;
 int time = x_shape[2];
 int channel = int(thread_position_in_grid.x);
-bool real = channel < WIDTH;
+bool real = WIDTH % 32 == 0 || channel < WIDTH;
 int d = metal::min(channel, WIDTH - 1);
 int head = d / BLOCK;
 int length = lengths[b];
@@ -30,27 +32,21 @@ int half_index = 0;
 T recurrent[STEPS];
 T input[STEPS];
 T value[STEPS];
-#define RG_ASK(START)                                                       \
-    if ((START) + STEPS <= time) {                                          \
-        size_t gate = gate_at + size_t(START) * BLOCK;                      \
-        _Pragma("unroll") for (int k = 0; k < STEPS; k++) {                 \
-            recurrent[k] = recurrent_gate[gate + k * BLOCK];                \
-            input[k] = input_gate[gate + k * BLOCK];                        \
-            value[k] = x[gate + k * BLOCK];                                 \
-        }                                                                   \
-    } else {                                                                \
-        /* A step beyond the end reads the last one again, unused. */       \
-        _Pragma("unroll") for (int k = 0; k < STEPS; k++) {                 \
-            size_t t = size_t(metal::min((START) + k, time - 1));           \
-            recurrent[k] = recurrent_gate[gate_at + t * BLOCK];             \
-            input[k] = input_gate[gate_at + t * BLOCK];                     \
-            value[k] = x[gate_at + t * BLOCK];                              \
-        }                                                                   \
+int latest = time - STEPS;
+#define RG_ASK(FROM)                                     \
+    _Pragma("unroll") for (int k = 0; k < STEPS; k++) {  \
+        size_t gate = gate_at + size_t(FROM) * BLOCK;    \
+        recurrent[k] = recurrent_gate[gate + k * BLOCK]; \
+        input[k] = input_gate[gate + k * BLOCK];         \
+        value[k] = x[gate + k * BLOCK];                  \
     }
-RG_ASK(int(segment) * STEPS)
+RG_ASK(metal::min(int(segment) * STEPS, latest))
 
 for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
     int start = t0 + int(segment) * STEPS;
+    int from = metal::min(start, latest);
+    int done = start - from;
+    int end = length - from;
     float state[STEPS];
     float decay[STEPS];
 #pragma unroll
@@ -58,13 +54,13 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         decay[k] = rg_sigmoid<FAST>(float(recurrent[k]) + recurrent_b);
         state[k] = rg_sigmoid<FAST>(float(input[k]) + input_b) * float(value[k]);
     }
-    RG_ASK(start + SEGMENTS * STEPS)
+    RG_ASK(metal::min(start + SEGMENTS * STEPS, latest))
     float running = 0.0f;
     float product = 1.0f;
 #pragma unroll
     for (int k = 0; k < STEPS; k++) {
-        // A padded step has rate 0, thus a = 1 and a scale of 0: it leaves the state as it is.
-        float log_a = ((start + k < length) ? rate : 0.0f) * decay[k];
+        // A step done before or padded has rate 0, thus a = 1 and a scale of 0: it leaves the state as it is.
+        float log_a = ((k >= done && k < end) ? rate : 0.0f) * decay[k];
         float p = rg_forget<FAST>(log_a);
         float a = 1.0f - p;
         float scale = rg_root<FAST>(p * (2.0f - p));
@@ -75,6 +71,13 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         product = a * product;
         state[k] = running;
         decay[k] = product;
+    }
+    T other[STEPS];
+    if (GATED) {
+#pragma unroll
+        for (int k = 0; k < STEPS; k++) {
+            other[k] = branch[branch_at + size_t(from) * 2 * WIDTH + k * 2 * WIDTH];
+        }
     }
     int base = (half_index * SEGMENTS * 32 + int(lane)) * 2;
     ends[base + int(segment) * 64] = product;
@@ -87,17 +90,13 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         carry = metal::fma(ends[base + s * 64], carry, ends[base + s * 64 + 1]);
     }
     half_index = 1 - half_index;
-    size_t here = at + size_t(start) * WIDTH;
-    size_t branch_here = branch_at + size_t(start) * 2 * WIDTH;
-    bool whole = start + STEPS <= time;
+    size_t here = at + size_t(from) * WIDTH;
+    int unwritten = real ? done : STEPS;
 #pragma unroll
     for (int k = 0; k < STEPS; k++) {
-        if (real && (whole || start + k < time)) {
+        if (k >= unwritten) {
             float out = metal::fma(decay[k], before, state[k]);
-            if (GATED) {
-                out *= rg_gelu(float(branch[branch_here + k * 2 * WIDTH]) + branch_b);
-            }
-            y[here + k * WIDTH] = U(out);
+            y[here + k * WIDTH] = U(GATED ? out * rg_gelu(float(other[k]) + branch_b) : out);
         }
     }
 }
