@@ -85,7 +85,7 @@ class _Blank:
 
     @property
     def identity(self) -> dict[str, str]:
-        raise NotImplementedError("a state inside an mlx-lm cache is saved by mlx-lm")
+        raise RgmlxError("a state inside an mlx-lm cache is saved by mlx-lm: use its save_prompt_cache")
 
 
 class ModelArgs:
@@ -103,8 +103,7 @@ def register() -> None:
     from .network import RecurrentGemma
 
     module = types.ModuleType("mlx_lm.models.recurrent_gemma", __doc__)
-    module.Model = RecurrentGemma  # type: ignore[attr-defined]
-    module.ModelArgs = ModelArgs  # type: ignore[attr-defined]
+    vars(module).update(Model=RecurrentGemma, ModelArgs=ModelArgs)
     sys.modules[module.__name__] = module
 
 

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import mlx.core as mx
@@ -233,7 +234,7 @@ def queued(action: Callable[[], mx.array | tuple[mx.array, ...]], count: int) ->
     times = []
     for _ in range(5):
         outs = [action() for _ in range(count)]
-        times.append(timed(lambda outs=outs: mx.eval(outs)) / count)  # type: ignore[misc]
+        times.append(timed(partial(mx.eval, outs)) / count)
         del outs
     return min(times)
 
@@ -257,9 +258,9 @@ def scan_rows(config: ModelConfig, length: int, dtype: mx.Dtype, bandwidth: floa
         mx.eval(x, i, r, bias, h)
         inputs = Inputs(x, i, r, bias, bias, bias - 5.0, h)
         if launch.backend() is None:
-            seconds = queued(lambda inputs=inputs: plain(inputs, None, None), 2)  # type: ignore[misc]
+            seconds = queued(partial(plain, inputs, None, None), 2)
         else:
-            seconds = queued(lambda inputs=inputs: scan_kernel(inputs, None, None, dtype=dtype), 30)  # type: ignore[misc]
+            seconds = queued(partial(scan_kernel, inputs, None, None, dtype=dtype), 30)
         rate = 4 * x.nbytes / seconds
         line = f"RG-LRU, {batch} x {length:,} x {width:,}: {seconds * 1e3:.3f} ms, {rate / 1e9:,.0f} GB/s, "
         line += f"{rate / bandwidth:.0%} of the copy bandwidth"

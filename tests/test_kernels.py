@@ -73,11 +73,12 @@ def test_parity_at_the_sizes_of_2b(gpu: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("kernel", [c.kernel for c in parity.cases(Shape(), mx.bfloat16)])
+@pytest.mark.parametrize(
+    ("kernel", "dtype"),
+    [(c.kernel, dtype) for dtype in (mx.float32, mx.bfloat16) for c in parity.cases(Shape(), dtype)],
+    ids=lambda v: str(v).removeprefix("mlx.core."),
+)
 def test_rules_schedules_and_sanitizers(kernel: str, dtype: mx.Dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kernel.startswith(("quantized", "dequantize")) and dtype == mx.float32:
-        pytest.skip("this kernel is for bfloat16 alone")
     found = launches(named(kernel, Shape(2, 33, 2, 24, heads=4, kv_heads=2), dtype), monkeypatch)
     assert found
     for one in found:

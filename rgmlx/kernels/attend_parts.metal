@@ -1,4 +1,4 @@
-// One query a head over 16 keys of the ring: their weights relative to the largest, and the weighted sum of
+// One query a head over PART keys of the ring: their weights relative to the largest, and the weighted sum of
 // their values. A simdgroup a head; the heads that share keys sit in one threadgroup and read them together,
 // four keys at a time so that several reads are under way. place: its last column is how many slots are filled.
 // Launch: threads (32, heads of a group), grid (32 * parts, heads, batch).
@@ -10,8 +10,8 @@ int held = keys_shape[2];
 int columns = place_shape[1];
 int filled = int(place[b * columns + columns - 1]);
 int group = head / SHARE;
-int first = int(part) * 16;
-int parts = (held + 15) / 16;
+int first = int(part) * PART;
+int parts = (held + PART - 1) / PART;
 uint row = (b * KEYS + group) * held;
 float q[EACH];
 #pragma unroll
@@ -20,7 +20,7 @@ for (int k = 0; k < EACH; k++) {
     q[k] = (e < SIZE) ? float(query[(b * KEYS * SHARE + head) * SIZE + e]) * scale[0] : 0.0f;
 }
 float score = -1.0e30f;
-for (int j = 0; j < 16; j += 4) {
+for (int j = 0; j < PART; j += 4) {
     float numbers[4 * EACH];
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -49,7 +49,7 @@ float sums[EACH];
 for (int k = 0; k < EACH; k++) {
     sums[k] = 0.0f;
 }
-for (int j = 0; j < 16; j += 4) {
+for (int j = 0; j < PART; j += 4) {
     float numbers[4 * EACH];
 #pragma unroll
     for (int i = 0; i < 4; i++) {

@@ -13,6 +13,7 @@ from . import launch
 
 _PARTS = launch.Kernel("attend_parts", ["query", "keys", "values", "place", "scale"], ["sum", "top_total"])
 _JOIN = launch.Kernel("attend_join", ["sum", "top_total"], ["y"])
+_PART = 16  # keys a simdgroup; the body reads them by fours
 
 
 def attend_step(query: mx.array, keys: mx.array, values: mx.array, place: mx.array) -> mx.array:
@@ -29,14 +30,14 @@ def attend_step(query: mx.array, keys: mx.array, values: mx.array, place: mx.arr
         return plain(query, keys, values, place)
     batch, heads, _, size = query.shape
     _, kv_heads, held, _ = keys.shape
-    share, parts = heads // kv_heads, -(-held // 16)
+    share, parts = heads // kv_heads, -(-held // _PART)
     sums, stats = _PARTS(
         [query, keys, values, place, mx.array([size**-0.5], mx.float32)],
         shapes=[(batch, heads, parts, size), (batch, heads, parts, 2)],
         dtypes=[mx.float32, mx.float32],
         grid=(32 * parts, heads, batch),
         threadgroup=(32, share, 1),
-        template={"SIZE": size, "EACH": -(-size // 32), "KEYS": kv_heads, "SHARE": share},
+        template={"SIZE": size, "EACH": -(-size // 32), "KEYS": kv_heads, "SHARE": share, "PART": _PART},
     )
     threads = min(launch.blocks(size, 32), 256)
     (y,) = _JOIN(

@@ -43,7 +43,7 @@ def parameters(source: str) -> list[tuple[str, str]]:
     """The kernel's parameters in order: name, and what it is bound to ("buffer(0)", or an attribute)."""
     match = _KERNEL.search(source)
     assert match, "MLX's source has no kernel"
-    return [re.search(r"(\w+) \[\[(.*?)\]\]", p).groups() for p in match.group(2).split(",\n")]  # type: ignore
+    return [(name, bound) for name, bound in re.findall(r"(\w+) \[\[(.*?)\]\]", match.group(2))]
 
 
 def unit(source: str) -> str:
