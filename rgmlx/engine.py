@@ -16,6 +16,7 @@ import mlx.core as mx
 import numpy as np
 
 from .errors import RgmlxError
+from .kernels import launch
 from .network import RecurrentGemma
 from .sampling import Sampler, Sampling
 from .state import State
@@ -26,10 +27,20 @@ Progress = Callable[[int, int], None]
 PREFILL_CHUNK = 512
 """Tokens of one forward pass: bounds the memory of a prompt of any length."""
 
+CUDA_CHUNK = 768
+"""The same where the kernels run on CUDA: quantized matrices are made dense once a chunk, and the host is the bound."""
+
 CPU_CHUNK = 64
 """The same on a CPU, where a chunk gains nothing from its length and a stop waits for its end."""
 
 _CLEAR_EVERY = 256  # tokens between returns of MLX's buffer cache to the system
+
+
+def default_chunk() -> int:
+    """Tokens of one forward pass, as suits the device."""
+    if mx.default_device() != mx.gpu:
+        return CPU_CHUNK
+    return CUDA_CHUNK if launch.backend() == "cuda" else PREFILL_CHUNK
 
 
 def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
@@ -65,7 +76,7 @@ def prefill(
     for ids in rows:
         check_ids(network, ids)
     if chunk is None:
-        chunk = PREFILL_CHUNK if mx.default_device() == mx.gpu else CPU_CHUNK
+        chunk = default_chunk()
     total = max(map(len, rows), default=0)
     read = 0
     for start in range(0, total, chunk):

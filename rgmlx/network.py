@@ -113,6 +113,11 @@ class RecurrentBlock(Joining):
         self.rg_lru = RGLRU(config)
 
     def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[Added, Pair]:
+        y, state = self.mix(x, state, chunk)
+        return product(y, [self.linear_out], None, chunk), state
+
+    def mix(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[mx.array, Pair]:
+        """All but the output projection."""
         tail, h = state
         inner, bias = self.project(x, chunk)
         if bias is None:
@@ -130,7 +135,7 @@ class RecurrentBlock(Joining):
             z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, chunk.lengths, blocks, raw)
             recurrence = kernels.Recurrence(z, z @ weights[0], z @ weights[1], *biases, decay, h)
             y, h = kernels.gated(recurrence, chunk.first, chunk.lengths, inner, bias, raw)
-        return product(y, [self.linear_out], None, chunk), (tail, h)
+        return y, (tail, h)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:
@@ -206,6 +211,9 @@ class MLP(Joining):
         else:
             both, bias = self.project(x, chunk)
             inner = kernels.gelu_product(both, None, bias, raw=chunk.is_inference)
+            del both
+        if chunk.pace:
+            chunk.pace(inner, 3 * inner.nbytes)
         return product(inner, [self.down_proj], None, chunk)
 
 

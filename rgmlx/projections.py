@@ -22,8 +22,8 @@ from .kernels.dequantize import suits
 from .kernels.quantized_step import quantized_step
 from .pace import Pace
 
-_DENSE_FROM = 1024  # rows of x, on CUDA: below, the memory is worth more than the speed
-_DENSE_NUMBERS = 20 * 2**20  # of a matrix made dense at a time
+_DENSE_FROM = 128  # rows of x, on CUDA
+_DENSE_NUMBERS = 48 * 2**20  # of a matrix made dense at a time: all of half an MLP's input, 9B's too
 _PARTS = ("weight", "scales", "biases", "bias")
 
 
@@ -57,8 +57,10 @@ def multiply(
         else:
             dense = mx.dequantize(w, s, b, **settings, dtype=x.dtype)
         pieces.append(x @ dense.T)
+        temporary = pieces[-1].nbytes + dense.nbytes
+        del dense
         if pace:
-            pace(pieces[-1], pieces[-1].nbytes + dense.nbytes)
+            pace(pieces[-1], temporary)
     return _beside(pieces)
 
 

@@ -271,22 +271,31 @@ def scan_rows(config: ModelConfig, length: int, dtype: mx.Dtype, bandwidth: floa
     return lines
 
 
-def endurance_lines(model: Model, count: int) -> list[str]:
-    """Milliseconds a token along one endless reply."""
-    run = engine.Generation(
-        model, model.new_state(), random_ids(model, 16), sampling=Sampling(temperature=0), max_tokens=count + 8
-    )
+def endurance_lines(model: Model, count: int, rounds: int = 15, burst: int = 64) -> list[str]:
+    """Milliseconds a token along one endless reply, and at its stations by turns, so that a busy machine slows all alike."""
+    state = model.new_state()
+    sampling = Sampling(temperature=0)
+    run = engine.Generation(model, state, random_ids(model, 16), sampling=sampling, max_tokens=count)
     window = max(1, count // 20)
-    marks = []
+    marks, stations = [], {}
     for i, _ in enumerate(run):
-        if i >= 8 and (i - 8) % window == 0:
+        if i % window == 8:
             marks.append(time.perf_counter())
+        if (i + 1) % max(1, count // 4) == 0 or i == 0:
+            stations[i + 1] = state.copy()
     each = [(b - a) / window * 1e3 for a, b in itertools.pairwise(marks)]
-    middle = statistics.median(each)
+    spent: dict[int, list[float]] = {at: [] for at in stations}
+    for _ in range(rounds):
+        for at, there in stations.items():
+            tokens = iter(engine.Generation(model, there.copy(), [], sampling=sampling, max_tokens=burst + 1))
+            next(tokens)
+            spent[at].append(timed(partial(list, tokens)) / burst)
+    medians = {at: statistics.median(times) for at, times in spent.items()}
+    young = medians[min(medians)]
     return [
         f"{count:,} tokens on end, ms a token in twentieths: " + " ".join(f"{e:.2f}" for e in each),
-        f"  first {each[0]:.3f}, last {each[-1]:.3f}, median {middle:.3f}; "
-        f"the last half against the first: {statistics.median(each[10:]) / statistics.median(each[:10]) - 1:+.1%}",
+        f"{burst} tokens from each of its stations, median of {rounds} turns: "
+        + ", ".join(f"from token {at:,} {m * 1e3:.3f} ms ({m / young - 1:+.1%})" for at, m in medians.items()),
     ]
 
 

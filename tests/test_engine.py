@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import rgmlx
+from rgmlx import pace
+from rgmlx.chunk import plan_chunk
 from rgmlx.engine import Generation, generate_batch, prefill
 from rgmlx.errors import ConfigError, RgmlxError
 from rgmlx.sampling import Sampler, Sampling
@@ -41,6 +43,29 @@ def test_the_prefill_chunk_does_not_matter(tiny: rgmlx.Model, chunk: int) -> Non
     prompt = list(range(1, 60))
     run = Generation(tiny, tiny.new_state(), prompt, sampling=GREEDY, max_tokens=10, chunk=chunk)
     assert list(run) == reference_ids(tiny, prompt, 10)
+
+
+def test_reading_at_a_pace_changes_nothing(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a chunk is evaluated piece by piece, and the host waits when memory says so; here it always does."""
+    monkeypatch.setattr(pace, "_PIECE", 2**16)
+    monkeypatch.setattr(pace, "_LEAST", 0)
+    monkeypatch.setattr(pace, "_SHARE", 10**9)
+    waits = []
+    tokens = mx.array([[2, *range(100, 400)]])
+
+    def run(pace: pace.Pace | None) -> mx.array:
+        plan = plan_chunk(demo.config, demo._rotary, [0], tokens.shape[1], None, True, pace)
+        return demo.model(tokens, demo.new_state().layers, plan, demo.compute_dtype)[0]
+
+    class Noted(pace.Pace):
+        def __call__(self, newest: mx.array, temporary: int) -> None:
+            super().__call__(newest, temporary)
+            waits.append(self._bytes == 0)
+
+    want = run(None)
+    assert mx.array_equal(run(Noted()), want)
+    assert len(waits) >= 3 * len(demo.layers)  # before and within both halves of a block
+    assert all(waits)
 
 
 def test_the_state_has_consumed_what_was_delivered(tiny: rgmlx.Model) -> None:
