@@ -72,7 +72,7 @@ def build(config: ModelConfig, weights: Mapping[str, mx.array], network: Recurre
     Raises:
         CheckpointError: a tensor is missing, unknown, misshapen or not finite; it is named.
     """
-    weights = network.sanitize(dict(weights))
+    weights = network.sanitize(_dense_gates(config, weights))
     if any(name.endswith(".scales") for name in weights) and config.quantization is None:
         raise CheckpointError(
             "the weights are quantized, but config.json has no 'quantization': convert the model again"
@@ -137,6 +137,27 @@ def quantize_as_stored(config: ModelConfig, network: RecurrentGemma, names: Cont
         nn.quantize(network, class_predicate=choose)
     except (ValueError, RuntimeError, TypeError) as e:
         raise CheckpointError(f"config.json's quantization does not fit this model: {first_line(e)}") from None
+
+
+def _dense_gates(config: ModelConfig, weights: Mapping[str, mx.array]) -> dict[str, mx.array]:
+    """The tensors with quantized gates made dense: they save space on the disk, the kernels take them as they are.
+
+    Raises:
+        CheckpointError: the settings are missing or don't fit.
+    """
+    out = dict(weights)
+    for scales in [n for n in weights if n.endswith("_gate_scales")]:
+        path = scales.removesuffix("_scales")
+        codes, biases = out.pop(f"{path}_weight", None), out.pop(f"{path}_biases", None)
+        own = (config.quantization or {}).get(path)
+        if not isinstance(own, Mapping) or codes is None:
+            raise CheckpointError(f"{path} is quantized, but config.json does not say how: convert the model again")
+        try:
+            settings = {"group_size": own["group_size"], "bits": own["bits"], "mode": own.get("mode", "affine")}
+            out[f"{path}_weight"] = mx.dequantize(codes, out.pop(scales), biases, **settings)
+        except (ValueError, RuntimeError, TypeError, KeyError) as e:
+            raise CheckpointError(f"config.json's quantization does not fit {path}: {first_line(e)}") from None
+    return out
 
 
 def _name(dtype: mx.Dtype) -> str:

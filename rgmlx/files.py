@@ -86,7 +86,7 @@ def save_arrays(
             os.fsync(f.fileno())
         os.replace(temporary, path)
         temporary = None
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except (OSError, RuntimeError) as e:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
         raise error(f"{path} can't be written: {reason}; nothing was changed") from None
@@ -96,7 +96,8 @@ def save_arrays(
                 os.unlink(temporary)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Flushes a directory's entries to the disk, where the file system can."""
     with contextlib.suppress(OSError):  # not every file system can; the rename itself is atomic
         fd = os.open(directory, os.O_RDONLY)
         try:

@@ -243,6 +243,13 @@ class Block(nn.Module):
         return x, self.mlp_block(y, chunk), state
 
 
+def embedding_scale(config: ModelConfig) -> float:
+    """sqrt(D), rounded to bfloat16 in every dtype, as the models were trained (2B: 50.5)."""
+    if not config.embeddings_scale_by_sqrt_dim:
+        return 1.0
+    return float(np.array(mx.array(math.sqrt(config.hidden_size)).astype(mx.bfloat16).astype(mx.float32)))
+
+
 class Griffin(nn.Module):
     """Embedding, blocks and final norm."""
 
@@ -251,9 +258,7 @@ class Griffin(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = [Block(config, kind) for kind in config.layer_types]
         self.final_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        # Trained with the factor rounded to bfloat16, so it is rounded in every dtype (2B: 50.5).
-        scale = np.array(mx.array(math.sqrt(config.hidden_size)).astype(mx.bfloat16).astype(mx.float32))
-        self.embed_scale = float(scale) if config.embeddings_scale_by_sqrt_dim else 1.0
+        self.embed_scale = embedding_scale(config)
 
     def __call__(
         self, tokens: mx.array, states: Sequence[Pair], chunk: Chunk, dtype: mx.Dtype

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import ask, doctor, info, mlx_lm
+from . import ask, compare, convert, doctor, info, mlx_lm
 from .common import epilog, guarded
 
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"rgmlx {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (ask, info, doctor, mlx_lm):
+    for module in (ask, info, convert, compare, doctor, mlx_lm):
         module.add(commands)
     return root
 

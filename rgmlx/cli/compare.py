@@ -1,0 +1,49 @@
+"""`rgmlx compare A B`: how far two models are apart."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .common import add_command
+
+
+def add(commands: Any) -> None:
+    """Adds the subcommand."""
+    p = add_command(
+        commands,
+        "compare",
+        "measure how far a model is from another",
+        "Compares two versions of a model: their tensors, and what they say of a text. Neither has to fit in memory.",
+        ("rgmlx compare google/recurrentgemma-2b-it mlx_model", "rgmlx compare mlx_model other --text notes.txt"),
+    )
+    p.add_argument("a", metavar="A", help="the model that B is measured against: a directory, a repository, or demo")
+    p.add_argument("b", metavar="B", help="the other one")
+    p.add_argument("--text", metavar="FILE", help="the text to compare them on (default: a built-in one)")
+    p.add_argument(
+        "--tokens", type=int, metavar="N", help="of the text, at most (default: as many as take a few minutes)"
+    )
+    p.add_argument("--tensors", action="store_true", help="print the error of every tensor")
+    p.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints the comparison."""
+    from ..convert import compare, pipeline
+    from ..convert.open import open_source
+    from ..errors import RgmlxError
+    from .progress import Bar
+
+    if options.tokens is not None and options.tokens < 2:
+        raise RgmlxError(f"--tokens must be 2 or more, not {options.tokens}")
+    a, b = open_source(options.a), open_source(options.b)
+    with Bar() as bar:
+        errors = compare.tensor_errors(a, b, bar)
+        if options.tensors:
+            for name, error in errors.items():
+                bar.print(f"{error:.6f}  {name}")
+        rows, what = pipeline.measuring_rows(a, options.text, options.tokens)
+        found = compare.outputs(a, b, rows, bar)
+        name, error = max(errors.items(), key=lambda item: item[1])
+        bar.print(f"largest relative error of a tensor: {error:.4f} ({name})" if error else "all tensors are equal")
+        bar.print(f"on {found.tokens:,} tokens of {what}: {found.sentence()}")

@@ -1,0 +1,77 @@
+"""A progress bar on a terminal, a plain line now and then elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from ..text import printable
+
+_SECONDS = 10.0  # between plain lines
+
+
+class Bar:
+    """Call it with (what is being done, done, in all); bytes where `total` is large. Use it in a `with` statement."""
+
+    def __init__(self) -> None:
+        self._live: Any = None
+        self._task: Any = None
+        self._total = -1
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def print(self, line: str) -> None:
+        """A line of output, above the bar if there is one."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        print(printable(line), flush=True)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            if what and time.monotonic() - self._last >= _SECONDS:
+                self._last = time.monotonic()
+                print(f"{done / max(total, 1):4.0%}  {printable(what)}", file=sys.stderr, flush=True)
+            return
+        if self._live is None or total != self._total:
+            self._start(total)
+        self._live.update(self._task, description=printable(what), completed=done)
+        if done >= total:
+            self._live.stop()
+            self._live = None
+
+    def _start(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        if self._live is not None:
+            self._live.stop()
+        amount = DownloadColumn() if total > 100_000 else MofNCompleteColumn()
+        self._live = Progress(
+            BarColumn(20),
+            amount,
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._live.start()
+        self._task = self._live.add_task("", total=total)
+        self._total = total

@@ -1,0 +1,198 @@
+"""A whole conversion as the command runs it: plan, write, verify, publish, upload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CheckpointError, RgmlxError
+from ..tokenizer import Tokenizer
+from . import compare, documents, recipe, text
+from . import run as conversion
+from .huggingface import SafetensorsSource
+from .open import open_source
+from .plan import Plan
+from .recipe import Recipe
+from .source import Source
+from .writer import Writer, check_target
+
+CALIBRATION_TOKENS = 16_384
+_CALIBRATION_ROW = 512
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, done, in all)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to convert, and how; the fields are the options of `rgmlx convert`."""
+
+    model: str
+    target: Path
+    recipe: Recipe
+    dequantize: bool = False
+    dtype: str | None = None
+    force: bool = False
+    calibrate: str | None = None
+    calibrate_tokens: int | None = None
+    verify: bool = True
+    text: str | None = None
+    tokenizer: str | None = None
+    upload: str | None = None
+
+
+def choose_recipe(
+    name: str | None, quantize: bool, bits: int | None, group_size: int | None, mode: str | None, dequantize: bool
+) -> Recipe:
+    """The recipe that the options ask for. Raises RgmlxError where they contradict each other: none is ignored."""
+    given = [flag for flag, value in (("--q-bits", bits), ("--q-group-size", group_size), ("--q-mode", mode)) if value]
+    given += ["-q"] if quantize else []
+    if dequantize and (given or name is not None):
+        raise RgmlxError(
+            f"-d undoes a quantization, and {(given or ['--recipe'])[0]} asks for one: leave one of them out"
+        )
+    if dequantize:
+        return Recipe("dequantized", None)
+    chosen = recipe.load(name) if name is not None else recipe.RECIPES["4bit"]
+    if name is not None and given and (given != ["-q"] or chosen.default is None):
+        raise RgmlxError(f"--recipe {name} says how to quantize, and so does {given[0]}: leave one of them out")
+    if name is not None or given in ([], ["-q"]):
+        return chosen
+    own = recipe.settings(bits, group_size, mode or "affine")
+    usual = recipe.settings(mode=own["mode"])
+    label = f"{own['bits']}bit" if own["mode"] == "affine" else own["mode"]
+    return Recipe(label if own["group_size"] == usual["group_size"] else f"{label}-g{own['group_size']}", own)
+
+
+def plan(job: Job) -> Plan:
+    """The plan of a job, without writing anything. Raises RgmlxError."""
+    return _plan(job, open_source(job.model))
+
+
+def _plan(job: Job, source: Source) -> Plan:
+    quantized = isinstance(source, SafetensorsSource) and source.quantized
+    if job.dequantize and not quantized:
+        raise RgmlxError(f"{job.model} is not quantized, so there is nothing for -d to undo: leave it out")
+    return conversion.plan(source, job.recipe, job.dtype)
+
+
+def run(job: Job, progress: Progress) -> Iterator[str]:
+    """Converts. Yields lines for the user as things become known.
+
+    Raises:
+        RgmlxError: one sentence; the target is as it was before.
+    """
+    check_target(job.target, job.force)
+    if job.text is not None and not job.verify:
+        raise RgmlxError("--text is what the result is verified on, and --no-verify leaves that out: drop one of them")
+    if job.calibrate_tokens is not None and (job.calibrate is None or job.calibrate_tokens < 2):
+        raise RgmlxError("--calibrate-tokens goes with --calibrate, and is 2 or more")
+    source = open_source(job.model)
+    made = _plan(job, source)
+    tokenizer = Path(job.tokenizer).expanduser() if job.tokenizer else source.directory
+    if job.tokenizer and Tokenizer.from_directory(tokenizer) is None:
+        raise RgmlxError(f"{tokenizer} holds no tokenizer.model or tokenizer.json: name the folder that does")
+    calibration = _calibration(job, source, tokenizer)
+    measured = measuring_rows(source, job.text, None, tokenizer) if job.verify else None
+    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {_gigabytes(sum(t.nbytes for t in source.tensors.values()))}"
+    for step in made.steps:
+        if step.kept:
+            yield f"{step.name} is not quantized: {step.kept}"
+    if tokenizer == source.directory and Tokenizer.from_directory(tokenizer) is None:
+        yield f"{tokenizer} has no tokenizer, so neither has the result (--tokenizer names a folder with one)"
+    writer = conversion.write(source, made, job.target, force=job.force, calibration=calibration, progress=progress)
+    try:
+        label = calibration.name if calibration else ""
+        writer.finish(documents.documents(source, job.model, made, tokenizer, "", label), made.parameters)
+        cost = ""
+        if measured is not None:
+            cost = verify(source, made, writer, *measured, progress)
+            writer.finish(documents.documents(source, job.model, made, tokenizer, cost, label), made.parameters)
+        target = writer.publish()
+    finally:
+        writer.close()
+    yield f"{made.recipe.name}: {_gigabytes(made.nbytes)}, {8 * made.nbytes / made.parameters:.2f} bits a parameter, in {target}"
+    if cost:
+        yield cost
+    if job.upload:
+        yield from upload(target, job.upload)
+
+
+def verify(source: Source, made: Plan, writer: Writer, rows: list[list[int]], what: str, progress: Progress) -> str:
+    """Reloads the hidden result and compares it with the source; returns what it cost, in two sentences.
+
+    Raises:
+        CheckpointError: a tensor that was to stay what it is did not.
+    """
+    result = SafetensorsSource(writer.folder)
+    errors = compare.tensor_errors(source, result, progress)
+    quantized = source.quantized if isinstance(source, SafetensorsSource) else {}
+    for step in made.steps:
+        same = step.outputs[0][1].dtype == step.source.dtype and step.name not in quantized
+        allowed = 1.0 if step.settings else 0.0 if same else 1e-2  # rounded to 16 bits
+        if not errors.get(step.name, 0.0) <= allowed:
+            raise CheckpointError(
+                f"the tensor {step.name} came out wrong (relative error {errors[step.name]:.2g}): nothing was put in place; "
+                "please report this"
+            )
+    found = compare.outputs(source, result, rows, progress)
+    name, error = max(errors.items(), key=lambda item: item[1])
+    largest = (
+        f"Largest relative error of a tensor: {error:.4f} ({name})." if error else "All tensors are as in the source."
+    )
+    return f"On {found.tokens:,} tokens of {what}: {found.sentence()}. {largest}"
+
+
+def measuring_rows(
+    source: Source, file: str | None, limit: int | None, tokenizer: Path | None = None
+) -> tuple[list[list[int]], str]:
+    """Token ids to compare on, and what they are. Raises RgmlxError: the file can't be read or used."""
+    from ..config import ModelConfig
+
+    config = ModelConfig.from_dict(source.config)
+    found = Tokenizer.from_directory(tokenizer or source.directory)
+    count = limit or text.budget(config)
+    if found is None:
+        if file is not None:
+            raise RgmlxError(
+                f"{tokenizer or source.directory} has no tokenizer, so --text can't be used: add --tokenizer DIR"
+            )
+        return text.random_rows(config, count), "random ids (there is no tokenizer)"
+    if file is not None:
+        return text.rows(text.from_file(file), found, count), Path(file).name
+    return text.rows(text.built_in(), found, count), "the built-in text"
+
+
+def _calibration(job: Job, source: Source, tokenizer: Path) -> conversion.Calibration | None:
+    if job.calibrate is None:
+        return None
+    found = Tokenizer.from_directory(tokenizer)
+    if found is None:
+        raise RgmlxError(f"{tokenizer} has no tokenizer, which --calibrate needs: name one with --tokenizer DIR")
+    if job.recipe.default is None and not any(s for _, s in job.recipe.patterns):
+        raise RgmlxError("--calibrate compensates quantization, and nothing is quantized: leave it out")
+    content = text.built_in() if job.calibrate == "builtin" else text.from_file(job.calibrate)
+    rows = text.rows(content, found, job.calibrate_tokens or CALIBRATION_TOKENS, _CALIBRATION_ROW)
+    name = "the built-in text" if job.calibrate == "builtin" else Path(job.calibrate).name
+    return conversion.Calibration(rows, f"{sum(map(len, rows)):,} tokens of {name}")
+
+
+def upload(directory: Path, repository: str) -> Iterator[str]:
+    """Uploads a converted model. Raises RgmlxError; the directory stays."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    try:
+        api.create_repo(repository, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=directory, commit_message="Converted with rgmlx")
+    except Exception as e:  # connection errors have no common base
+        raise RgmlxError(
+            f"{directory} is complete, but could not be uploaded to {repository} ({str(e).strip().splitlines()[0]}): "
+            "check the name and `hf auth whoami`, then run  hf upload {repository} {directory}"
+        ) from None
+    yield f"uploaded: https://huggingface.co/{repository}"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,58 @@
+"""The token ids of a text, for measuring and for calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+
+from ..config import ModelConfig
+from ..errors import RgmlxError
+from ..tokenizer import Tokenizer
+
+_ROW = 512  # tokens of a row at most: each row starts a text
+_CPU_OPERATIONS = 4e10  # half a minute of MLX's CPU build, whose products are slow
+
+
+def budget(config: ModelConfig) -> int:
+    """How many tokens two models can be compared on without trying anybody's patience: 32 to 2,048."""
+    if mx.default_device() == mx.gpu:
+        return 2048
+    return int(min(2048, max(32, _CPU_OPERATIONS / (4 * config.parameter_counts()["total"]))))
+
+
+def rows(text: str, tokenizer: Tokenizer, limit: int, row: int = _ROW) -> list[list[int]]:
+    """A text as rows of one length, each with `<bos>` in front.
+
+    Args:
+        limit: tokens at most, all rows together.
+
+    Raises:
+        RgmlxError: the text has fewer than two tokens.
+    """
+    ids = tokenizer.encode(text)[:limit]
+    if len(ids) < 2:
+        raise RgmlxError("the text is too short to measure anything: give a page or more")
+    size = min(row - 1, len(ids))
+    return [[tokenizer.bos, *ids[i : i + size]] for i in range(0, len(ids) - size + 1, size)]
+
+
+def random_rows(config: ModelConfig, limit: int) -> list[list[int]]:
+    """Random ids, for a model without a tokenizer."""
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, limit)
+    size = min(_ROW, limit)
+    return ids[: limit // size * size].reshape(-1, size).tolist()
+
+
+def built_in() -> str:
+    """The text that is measured on when none is given: prose, dialogue, instructions, code."""
+    return (Path(__file__).parent / "text.txt").read_text(encoding="utf-8")
+
+
+def from_file(path: str) -> str:
+    """A text file, damaged UTF-8 replaced. Raises RgmlxError."""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8", errors="replace")
+    except OSError as e:
+        raise RgmlxError(f"the text {path} can't be read: {e.strerror or e}") from None
