@@ -248,6 +248,12 @@ def test_documents_of_a_model_with_text(tmp_path: Path) -> None:
     assert "8 bits, group size 64" in card and "KL" in card and "Gemma Terms of Use" not in card
 
 
+def test_a_tokenizer_of_another_model_is_noticed_before_anything_is_written(tmp_path: Path) -> None:
+    said = refused(write(tmp_path / "source"), tmp_path / "out", tokenizer=str(demo_directory()))
+    assert "8,192 pieces and the model 64" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
 def test_the_card_of_googles_weights_passes_the_terms_on(tmp_path: Path) -> None:
     source = SafetensorsSource(write(tmp_path / "source"))
     card = documents.card(

@@ -84,9 +84,14 @@ class Calibrator:
     # --- the steps, in order --------------------------------------------------------------
 
     def embedding(self) -> Tensors:
-        """The embedding; starts the hidden states. Raises ValueError if it is not the first call."""
+        """The embedding; starts the hidden states. Raises ValueError if it is not the first call.
+
+        A tied embedding is not compensated for the head's inputs: what that wins in the logits it loses at the other
+        end, where rows are the model's input (measured: no better). It has the better scales alone.
+        """
         self._turn(-1)
-        tensors = self._quantized(EMBEDDING, self._read(f"{EMBEDDING}.weight"), self._head_hessian)
+        alone = np.eye(self._config.hidden_size, dtype=np.float32)
+        tensors = self._quantized(EMBEDDING, self._read(f"{EMBEDDING}.weight"), lambda: alone)
         self._start(tensors)
         return tensors
 
@@ -217,9 +222,6 @@ class Calibrator:
         norm = RMSNorm(self._config.hidden_size, self._config.rms_norm_eps)
         norm.weight = weight.astype(mx.float32)
         return _gram(norm(hidden, (None, None), mx.float32, Chunk())[1] for hidden in self._hidden)
-
-    def _head_hessian(self) -> np.ndarray:
-        return np.eye(self._config.hidden_size, dtype=np.float32)
 
 
 def _stages(block: Block) -> list[list[str]]:

@@ -15,6 +15,7 @@ from ..tokenizer import Tokenizer
 from .plan import Plan
 from .recipe import is_gate
 from .source import Source
+from .text import size
 
 _TOKENIZER_FILES = (
     "tokenizer.model",
@@ -101,7 +102,7 @@ def card(source: Source, name: str, plan: Plan, cost: str, calibration: str) -> 
         f"---\n{yaml}---\n",
         f"# {origin} for MLX, {plan.recipe.name}\n",
         f"Converted from {origin} ({source.kind}) with rgmlx {__version__}: "
-        f"{plan.parameters:,} parameters in {plan.nbytes / 1e9:,.2f} GB, {8 * plan.nbytes / plan.parameters:.2f} bits each.\n",
+        f"{plan.parameters:,} parameters in {size(plan.nbytes)}, {8 * plan.nbytes / plan.parameters:.2f} bits each.\n",
         "## Recipe\n",
         _table(plan),
     ]

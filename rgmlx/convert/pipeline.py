@@ -95,16 +95,17 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         raise RgmlxError(f"{tokenizer} holds no tokenizer.model or tokenizer.json: name the folder that does")
     calibration = _calibration(job, source, tokenizer)
     measured = measuring_rows(source, job.text, None, tokenizer) if job.verify else None
-    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {_gigabytes(sum(t.nbytes for t in source.tensors.values()))}"
-    for step in made.steps:
-        if step.kept:
-            yield f"{step.name} is not quantized: {step.kept}"
+    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {text.size(sum(t.nbytes for t in source.tensors.values()))}"
+    for reason in dict.fromkeys(step.kept for step in made.steps if step.kept):
+        names = [step.name for step in made.steps if step.kept == reason]
+        yield f"not quantized, because {reason}: {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else "")
     if tokenizer == source.directory and Tokenizer.from_directory(tokenizer) is None:
         yield f"{tokenizer} has no tokenizer, so neither has the result (--tokenizer names a folder with one)"
+    label = calibration.name if calibration else ""
+    beside = documents.documents(source, job.model, made, tokenizer, "", label)
     writer = conversion.write(source, made, job.target, force=job.force, calibration=calibration, progress=progress)
     try:
-        label = calibration.name if calibration else ""
-        writer.finish(documents.documents(source, job.model, made, tokenizer, "", label), made.parameters)
+        writer.finish(beside, made.parameters)
         cost = ""
         if measured is not None:
             cost = verify(source, made, writer, *measured, progress)
@@ -112,7 +113,7 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         target = writer.publish()
     finally:
         writer.close()
-    yield f"{made.recipe.name}: {_gigabytes(made.nbytes)}, {8 * made.nbytes / made.parameters:.2f} bits a parameter, in {target}"
+    yield f"{made.recipe.name}: {text.size(made.nbytes)}, {8 * made.nbytes / made.parameters:.2f} bits a parameter, in {target}"
     if cost:
         yield cost
     if job.upload:
@@ -189,10 +190,6 @@ def upload(directory: Path, repository: str) -> Iterator[str]:
     except Exception as e:  # connection errors have no common base
         raise RgmlxError(
             f"{directory} is complete, but could not be uploaded to {repository} ({str(e).strip().splitlines()[0]}): "
-            "check the name and `hf auth whoami`, then run  hf upload {repository} {directory}"
+            f"check the name and `hf auth whoami`, then run  hf upload {repository} {directory}"
         ) from None
     yield f"uploaded: https://huggingface.co/{repository}"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

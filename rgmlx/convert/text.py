@@ -1,4 +1,4 @@
-"""The token ids of a text, for measuring and for calibration."""
+"""Texts as token ids, for measuring and for calibration, and figures as text."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def rows(text: str, tokenizer: Tokenizer, limit: int, row: int = _ROW) -> list[l
     ids = tokenizer.encode(text)[:limit]
     if len(ids) < 2:
         raise RgmlxError("the text is too short to measure anything: give a page or more")
-    size = min(row - 1, len(ids))
-    return [[tokenizer.bos, *ids[i : i + size]] for i in range(0, len(ids) - size + 1, size)]
+    length = min(row - 1, len(ids))
+    return [[tokenizer.bos, *ids[i : i + length]] for i in range(0, len(ids) - length + 1, length)]
 
 
 def random_rows(config: ModelConfig, limit: int) -> list[list[int]]:
     """Random ids, for a model without a tokenizer."""
     ids = np.random.default_rng(0).integers(0, config.vocab_size, limit)
-    size = min(_ROW, limit)
-    return ids[: limit // size * size].reshape(-1, size).tolist()
+    length = min(_ROW, limit)
+    return ids[: limit // length * length].reshape(-1, length).tolist()
 
 
 def built_in() -> str:
@@ -56,3 +56,8 @@ def from_file(path: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8", errors="replace")
     except OSError as e:
         raise RgmlxError(f"the text {path} can't be read: {e.strerror or e}") from None
+
+
+def size(nbytes: int) -> str:
+    """Bytes for a person."""
+    return f"{nbytes / 1e9:,.2f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:,.1f} MB"
