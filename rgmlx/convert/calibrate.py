@@ -2,11 +2,17 @@
 
     shapes   B batch   T time   D hidden_size   V vocabulary   O, I outputs and inputs of a matrix
 
-The calibration text goes through the network once. At each block its hidden states are what the blocks before it,
-already quantized, make of the text; inside a block the matrices are quantized in the order in which data flows, and
-each is compensated (`gptq`) for the inputs that the already quantized ones before it produce. So every matrix also
-sees, and partly answers to, what rounding has done so far. Memory is that of one block in float32, of the hidden states
-of the text, and of one Hessian.
+The calibration text goes through two networks side by side: the exact one, and the one that the blocks before
+this one, already quantized, make of it. Inside a block the matrices are quantized in the order in which data flows, and each
+is compensated (`gptq`) for the inputs that the already quantized ones before it produce. What the text has drifted by
+then is corrected by half: a matrix W is replaced by the W' that would bring its outputs from the drifted inputs x half
+way back to those of the exact inputs z, and, where it writes to the residual stream r, the stream too,
+
+    W' = W + (W (sum z x^T - sum x x^T) + sum (r_exact - r) x^T) / 2 (sum x x^T + damping)^-1
+
+before it is rounded (compare GPTAQ, arXiv:2504.02692). Half, since the whole correction, which is the best for the mean
+square error, shrinks what the network says: measured, it undoes the gain. Memory is that of two blocks in float32, of the
+hidden states of the text, and of a few I x I sums.
 
 Computes with the network's own modules, in float32. Knows names and settings only from those it is given: nothing of
 files, recipes or tokenizers.
@@ -15,23 +21,24 @@ files, recipes or tokenizers.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 
-from ..chunk import Chunk, plan_chunk
+from ..chunk import Chunk
 from ..config import ModelConfig
-from ..network import Block, Griffin, RMSNorm
+from ..network import Block, RMSNorm, embedding_scale
 from ..rope import Rotary
-from ..state import empty_layer
 from .gptq import compensated
+from .streamed import run_block
 
 _TOKENS = 4096  # that go through a block at once
+_CORRECTION = 0.5  # of what the text has drifted
+_DAMPING = 0.1  # of the correction, as a part of the mean square of an input
 EMBEDDING, LAYERS, NORM, HEAD = "model.embed_tokens", "model.layers", "model.final_norm", "lm_head"
 
 Read = Callable[[str], mx.array]
@@ -50,6 +57,37 @@ class _Listener(nn.Module):
     def __call__(self, x: mx.array) -> mx.array:
         self.heard = x
         return self.layer(x)
+
+
+class _StreamListener(nn.Module):
+    """A norm that remembers the residual stream that it read."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.heard = mx.zeros(())
+
+    def __call__(self, *inputs: Any) -> tuple[mx.array, mx.array]:
+        self.heard, normed = self.norm(*inputs)
+        return self.heard, normed
+
+
+class _Sums(NamedTuple):
+    """Over all tokens, of a layer's inputs x, its exact inputs z, and the drift d of the stream it writes to."""
+
+    hessian: np.ndarray  # sum x x^T [I, I]
+    cross: np.ndarray  # sum z x^T [I, I]
+    stream: np.ndarray | None  # sum d x^T [O, I]; None where the layer does not write to the stream
+
+    def corrected(self, weight: mx.array) -> mx.array:
+        """W' of the module's docstring, float32 [O, I]."""
+        w = np.array(weight.astype(mx.float32))
+        drift = w @ (self.cross - self.hessian)
+        if self.stream is not None:
+            drift += self.stream
+        mean = float(np.mean(np.diag(self.hessian)))
+        damped = self.hessian + _DAMPING * max(mean, 1e-12) * np.eye(len(self.hessian), dtype=np.float32)
+        return mx.array(w + _CORRECTION * np.linalg.solve(damped, drift.T).T.astype(np.float32))
 
 
 class Calibrator:
@@ -79,6 +117,7 @@ class Calibrator:
         self._rotary = Rotary(config.rotary_dim, config.rope_theta)
         self._tokens = _batches(rows)
         self._hidden: list[mx.array] = []
+        self._exact: list[mx.array] = []
         self._due = -1  # the block that comes next; -1: the embedding
 
     # --- the steps, in order --------------------------------------------------------------
@@ -90,9 +129,13 @@ class Calibrator:
         end, where rows are the model's input (measured: no better). It has the better scales alone.
         """
         self._turn(-1)
+        exact = self._read(f"{EMBEDDING}.weight")
         alone = np.eye(self._config.hidden_size, dtype=np.float32)
-        tensors = self._quantized(EMBEDDING, self._read(f"{EMBEDDING}.weight"), lambda: alone)
-        self._start(tensors)
+        tensors = self._quantized(EMBEDDING, exact, lambda: alone)
+        scale = embedding_scale(self._config)
+        self._hidden = [self._dense(EMBEDDING, tensors, rows=tokens) * scale for tokens in self._tokens]
+        self._exact = [exact[tokens].astype(mx.float32) * scale for tokens in self._tokens]
+        mx.eval(self._hidden, self._exact)
         return tensors
 
     def block(self, index: int) -> Tensors:
@@ -110,14 +153,18 @@ class Calibrator:
         # A matrix that will be quantized is exact until its turn comes.
         weights = {name: tensors.get(prefix + name, source) for name, source in sources.items()}
         block.load_weights([(name, w.astype(mx.float32)) for name, w in weights.items()])
-        for stage in stages:
-            hear = functools.cache(functools.partial(self._inputs, index, block, stage[0]))
+        exact = self._exact_block(index, sources)
+        for number, stage in enumerate(stages):
+            sums = functools.cache(functools.partial(self._sums, index, block, exact, stage[0], number % 2 == 1))
             for path in stage:
                 if f"{path}.weight" in chosen:
-                    made = self._quantized(prefix + path, sources[f"{path}.weight"], hear)
+                    source = sources[f"{path}.weight"]
+                    if (self._choose(prefix + path) or {})["mode"] == "affine":
+                        source = sums().corrected(source)
+                    made = self._quantized(prefix + path, source, lambda sums=sums: sums().hessian)  # type: ignore[misc]
                     tensors |= made
                     block.load_weights([(f"{path}.weight", self._dense(prefix + path, made))], strict=False)
-        self._advance(index, block)
+        self._advance(index, block, exact)
         return tensors
 
     def skip_block(self, index: int, tensors: Mapping[str, mx.array]) -> None:
@@ -134,7 +181,8 @@ class Calibrator:
             w = self._dense(prefix + name.removesuffix(".weight"), tensors) if dense else tensors[prefix + name]
             weights.append((name, w.astype(mx.float32)))
         block.load_weights(weights)
-        self._advance(index, block)
+        names = [name for name, _ in tree_flatten(block.parameters())]
+        self._advance(index, block, self._exact_block(index, {n: self._read(prefix + n) for n in names}))
 
     def final(self) -> Tensors:
         """The final norm, and the head if the model has its own. Raises ValueError before the last block is done."""
@@ -144,7 +192,7 @@ class Calibrator:
         if not self._config.tie_word_embeddings:
             norm = tensors[name]
             tensors |= self._quantized(HEAD, self._read(f"{HEAD}.weight"), lambda: self._normed_hessian(norm))
-        self._hidden = []
+        self._hidden, self._exact = [], []
         return tensors
 
     # --- matrices -------------------------------------------------------------------------
@@ -180,42 +228,53 @@ class Calibrator:
             raise ValueError(f"block {self._due} is due, not {index} (-1 is the embedding)")
         self._due += 1
 
-    def _start(self, tensors: Mapping[str, mx.array]) -> None:
-        scale = Griffin(replace(self._config, num_hidden_layers=1)).embed_scale
-        self._hidden = [self._dense(EMBEDDING, tensors, rows=tokens) * scale for tokens in self._tokens]
-        mx.eval(self._hidden)
-
     def _blank(self, index: int) -> Block:
         return Block(self._config, self._config.layer_types[index])
 
+    def _exact_block(self, index: int, sources: Mapping[str, mx.array]) -> Block:
+        block = self._blank(index)
+        block.load_weights([(name, w.astype(mx.float32)) for name, w in sources.items()])
+        return block
+
     def _run(self, index: int, block: Block, hidden: mx.array) -> mx.array:
         """Hidden states [B, T, D] after a block, not evaluated."""
-        batch, time, _ = hidden.shape
-        state = empty_layer(self._config, self._config.layer_types[index], batch, mx.float32)
-        chunk = plan_chunk(self._config, self._rotary, [0] * batch, time, None, inference=True)
-        x, (y, bias), _ = block(hidden, (None, None), state, chunk, mx.float32)
-        assert y is not None
-        return x + (y if bias is None else y + bias)
+        return run_block(self._config, self._rotary, self._config.layer_types[index], block, hidden)
 
-    def _advance(self, index: int, block: Block) -> None:
-        for i, hidden in enumerate(self._hidden):
-            self._hidden[i] = self._run(index, block, hidden)
-            mx.eval(self._hidden[i])
+    def _advance(self, index: int, block: Block, exact: Block) -> None:
+        for through, states in ((block, self._hidden), (exact, self._exact)):
+            for i, hidden in enumerate(states):
+                states[i] = self._run(index, through, hidden)
+                mx.eval(states[i])
 
-    def _inputs(self, index: int, block: Block, path: str) -> np.ndarray:
-        """The Hessian [I, I] of a layer's inputs. Only what these depend on is computed: MLX is lazy."""
+    def _sums(self, index: int, block: Block, exact: Block, path: str, writes: bool) -> _Sums:
+        """What a layer hears. Only what its inputs depend on is computed: MLX is lazy.
+
+        Args:
+            writes: the layer's output goes to the residual stream.
+        """
+        hessian = cross = stream = None
+        for hidden, ideal in zip(self._hidden, self._exact, strict=True):
+            x, r = self._heard(index, block, path, hidden)
+            z, s = self._heard(index, exact, path, ideal)
+            inputs, wanted = _rows(x), _rows(z)
+            hessian = _added(hessian, inputs.T @ inputs)
+            cross = _added(cross, wanted.T @ inputs)
+            if writes:
+                stream = _added(stream, _rows(s - r).T @ inputs)
+        assert hessian is not None and cross is not None
+        return _Sums(hessian, cross, stream)
+
+    def _heard(self, index: int, block: Block, path: str, hidden: mx.array) -> tuple[mx.array, mx.array]:
+        """A layer's inputs, and the residual stream that its half of the block read."""
         part, name = path.split(".")
-        layer = block[part][name]
+        layer, norm = block[part][name], block.channel_pre_norm
         listener = block[part][name] = _Listener(layer)
+        middle = block.channel_pre_norm = _StreamListener(norm)
         try:
-            return _gram(self._heard(index, block, listener))
-        finally:
-            block[part][name] = layer
-
-    def _heard(self, index: int, block: Block, listener: _Listener) -> Iterator[mx.array]:
-        for hidden in self._hidden:
             self._run(index, block, hidden)
-            yield listener.heard
+        finally:
+            block[part][name], block.channel_pre_norm = layer, norm
+        return listener.heard, middle.heard if part == "mlp_block" else hidden
 
     def _normed_hessian(self, weight: mx.array) -> np.ndarray:
         """The Hessian [D, D] of the head's inputs."""
@@ -236,13 +295,20 @@ def _stages(block: Block) -> list[list[str]]:
     ]
 
 
+def _rows(x: mx.array) -> np.ndarray:
+    return np.array(x.reshape(-1, x.shape[-1]))
+
+
+def _added(total: np.ndarray | None, part: np.ndarray) -> np.ndarray:
+    return part if total is None else np.add(total, part, out=total)
+
+
 def _gram(inputs: Iterable[mx.array]) -> np.ndarray:
     """The sum of x x^T over all tokens [..., I]."""
     total: np.ndarray | None = None
     for x in inputs:
-        rows = np.array(x.reshape(-1, x.shape[-1]))
-        part = rows.T @ rows
-        total = part if total is None else np.add(total, part, out=total)
+        rows = _rows(x)
+        total = _added(total, rows.T @ rows)
     assert total is not None
     return total
 
