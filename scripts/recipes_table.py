@@ -41,12 +41,14 @@ def main() -> None:
     p.add_argument("checkpoint", type=Path)
     p.add_argument("corpus", type=Path)
     p.add_argument("--tokens", type=int, default=8192, help="held-out tokens to measure on")
+    p.add_argument("--skip", type=int, default=0, help="held-out tokens to leave out before these")
     p.add_argument("--calibration", type=int, default=16_384, help="tokens")
     p.add_argument("--recipes", nargs="*", default=["bf16", "8bit", "mixed", "4bit", "mxfp4", "nvfp4"])
     options = p.parse_args()
     source = open_source(options.checkpoint)
     tokenizer = rgmlx.load(options.checkpoint).text_tokenizer()
-    held_out = rows_of(options.corpus, tokenizer, True, options.tokens // 512)
+    skip = options.skip // 512
+    held_out = rows_of(options.corpus, tokenizer, True, skip + options.tokens // 512)[skip:]
     rows = rows_of(options.corpus, tokenizer, False, options.calibration // 512)
     calibration = conversion.Calibration(rows, f"{sum(map(len, rows)):,} tokens of the corpus")
     print(f"{sum(map(len, held_out)):,} held-out tokens, {sum(map(len, rows)):,} for calibration\n")
