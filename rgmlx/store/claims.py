@@ -1,0 +1,67 @@
+"""Who has a conversation open: a lock file each, that the system releases when its process ends.
+
+Knows files and numbers of conversations; does not know the database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from .errors import StoreError
+
+
+class Claim:
+    """A conversation held by this process, until `release` or the process's end."""
+
+    def __init__(self, path: Path, lock: IO[bytes]) -> None:
+        self._path, self._lock = path, lock
+
+    def release(self) -> None:
+        """Lets another process have it. Doing so twice is fine."""
+        if not self._lock.closed:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)  # before the lock goes, so that nobody's file is removed
+            self._lock.close()
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def claim(directory: Path, conversation: int) -> Claim | None:
+    """Takes a conversation for this process.
+
+    Returns:
+        None when another holder has it.
+
+    Raises:
+        StoreError: the lock file can't be made.
+    """
+    path = directory / "open" / f"{conversation}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            lock = path.open("ab")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                    return Claim(path, lock)
+            except BlockingIOError:
+                lock.close()
+                return None
+            except FileNotFoundError:  # released between the two looks
+                pass
+            except BaseException:
+                lock.close()
+                raise
+            lock.close()  # its holder removed this file while we waited to look: the next one counts
+    except OSError as e:
+        raise StoreError(
+            f"conversations can't be opened in {directory} ({e.strerror or e}): name another directory"
+        ) from None

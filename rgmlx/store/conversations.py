@@ -1,0 +1,173 @@
+"""Conversations: a title, a model's name, settings, and the message one stands at.
+
+Knows the table of conversations; of messages only that a head is one of them. Deleting hides a
+conversation until it is purged, so that it can be undone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .database import Database
+from .errors import StoreError
+from .text import clean
+
+_COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One conversation. Times are seconds since 1970; `deleted` is None for one that is not."""
+
+    id: int
+    title: str
+    model: str
+    system: str | None
+    settings: dict[str, Any] = field(hash=False)
+    created: float
+    updated: float
+    archived: bool
+    deleted: float | None
+    head: int | None
+
+
+class Conversations:
+    """All conversations of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self, model: str, title: str = "", system: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Conversation:
+        """A new, empty conversation. Raises StoreError: settings are not JSON, or the disk is full."""
+        now = time.time()
+        with self._database.transaction() as c:
+            new = c.execute(
+                "INSERT INTO conversations (title, model, system, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?)",
+                (clean(title), clean(model), None if system is None else clean(system), _json(settings), now, now),
+            ).lastrowid
+        assert new is not None
+        return self.get(new)
+
+    def get(self, conversation: int) -> Conversation:
+        """One conversation, deleted or not. Raises StoreError: there is none."""
+        row = self._database.row(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (conversation,))
+        if row is None:
+            raise _none(conversation)
+        return _conversation(row)
+
+    def listed(self, *, archived: bool | None = False, limit: int = -1, after: int = 0) -> list[Conversation]:
+        """Conversations that are not deleted, the newest first.
+
+        Args:
+            archived: only those that are, or are not; None for both.
+            limit: at most so many; -1 for all.
+            after: leaves out so many of the newest.
+        """
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM conversations WHERE deleted IS NULL AND (?1 IS NULL OR archived = ?1) "
+            "ORDER BY updated DESC, id DESC LIMIT ?2 OFFSET ?3",
+            (archived, limit, after),
+        )
+        return [_conversation(row) for row in rows]
+
+    def deleted(self) -> list[Conversation]:
+        """Deleted conversations that can still be had back, the last deleted first."""
+        sql = f"SELECT {_COLUMNS} FROM conversations WHERE deleted IS NOT NULL ORDER BY deleted DESC, id DESC"
+        return [_conversation(row) for row in self._database.rows(sql)]
+
+    # --- changes; each raises StoreError when there is no such conversation ----------------
+
+    def rename(self, conversation: int, title: str) -> None:
+        """Gives it another title. Its place in the list stays."""
+        self._set(conversation, "title = ?", clean(title))
+
+    def archive(self, conversation: int, archived: bool = True) -> None:
+        """Moves it out of the list, or back into it."""
+        self._set(conversation, "archived = ?", archived)
+
+    def delete(self, conversation: int) -> None:
+        """Hides it; `undelete` brings it back until it is purged."""
+        with self._database.transaction() as c:
+            self._set(conversation, "deleted = coalesce(deleted, ?)", time.time())
+            c.execute("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))  # the first to go
+
+    def undelete(self, conversation: int) -> None:
+        """Takes a deletion back."""
+        self._set(conversation, "deleted = ?", None)
+
+    def set_settings(self, conversation: int, settings: Mapping[str, Any]) -> None:
+        """Replaces the settings."""
+        self._set(conversation, "settings = ?", _json(settings))
+
+    def set_model(self, conversation: int, model: str) -> None:
+        """Notes that another model goes on with it."""
+        self._set(conversation, "model = ?", clean(model))
+
+    def set_system(self, conversation: int, system: str | None) -> None:
+        """Changes the system text of a conversation without messages.
+
+        Raises:
+            StoreError: it has messages; what the model made of them depends on the text.
+        """
+        with self._database.transaction() as c:
+            if c.execute("SELECT 1 FROM messages WHERE conversation = ? LIMIT 1", (conversation,)).fetchone():
+                raise StoreError("the system text stands before all messages: start a new conversation to change it")
+            self._set(conversation, "system = ?", None if system is None else clean(system))
+
+    def set_head(self, conversation: int, message: int | None) -> None:
+        """Stands at another message, or (None) before the first.
+
+        Raises:
+            StoreError: the message is not one of this conversation.
+        """
+        with self._database.transaction() as c:
+            found = c.execute("SELECT conversation FROM messages WHERE id = ?", (message,)).fetchone()
+            if message is not None and (found is None or found[0] != conversation):
+                raise StoreError(f"message {message} is not in conversation {conversation}: choose one that is")
+            self._set(conversation, "head = ?", message)
+
+    def purge(self, older_than: float = 0.0) -> int:
+        """Removes for ever what was deleted at least so many seconds ago. Returns how many there were."""
+        limit = time.time() - older_than
+        rows = self._database.rows("SELECT id FROM conversations WHERE deleted <= ?", (limit,))
+        for (conversation,) in rows:
+            with self._database.transaction() as c:  # one each: others wait for a short while only
+                c.execute("UPDATE conversations SET head = NULL WHERE id = ?", (conversation,))
+                c.execute("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
+                c.execute("DELETE FROM messages WHERE conversation = ?", (conversation,))
+                c.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+        if rows:
+            self._database.shrink()
+        return len(rows)
+
+    def _set(self, conversation: int, change: str, value: Any) -> None:
+        with self._database.transaction() as c:
+            if not c.execute(f"UPDATE conversations SET {change} WHERE id = ?", (value, conversation)).rowcount:
+                raise _none(conversation)
+
+
+def _none(conversation: int) -> StoreError:
+    return StoreError(f"there is no conversation {conversation}: choose one from the list")
+
+
+def _conversation(row: Any) -> Conversation:
+    number, title, model, system, settings, created, updated, archived, deleted, head = row
+    try:
+        options = json.loads(settings)
+    except ValueError:  # settings are not worth losing a conversation for
+        options = {}
+    options = options if isinstance(options, dict) else {}
+    return Conversation(number, title, model, system, options, created, updated, bool(archived), deleted, head)
+
+
+def _json(settings: Mapping[str, Any] | None) -> str:
+    try:
+        return json.dumps(dict(settings or {}))
+    except (TypeError, ValueError, RecursionError):
+        raise StoreError("these settings can't be stored: give numbers, texts and lists only") from None

@@ -1,0 +1,334 @@
+"""Messages: a tree in each conversation, linked to their parents and hashed by their contents.
+
+Knows the tables of messages and of pieces. A reply that is being written grows by pieces, each
+written once and never again; they become one text when it ends. Paths are walked by the database, so
+that a conversation may be as long as it likes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from .database import Database
+from .errors import StoreError
+from .text import clean
+
+USER, MODEL = "user", "model"
+FOLD_CHARS = 4_000_000
+"""A reply longer than this stays in pieces when it ends: no step may take memory without bound."""
+
+_SAME_PLACE = "FROM messages s WHERE s.parent IS m.parent AND s.conversation = m.conversation"
+_COLUMNS = (
+    "m.id, m.conversation, m.parent, m.depth, m.role, m.text, m.closed, m.streaming, m.hash, m.created, "
+    f"(SELECT count(*) {_SAME_PLACE} AND s.id <= m.id), (SELECT count(*) {_SAME_PLACE}), m.loose"
+)
+_UP = (
+    "WITH RECURSIVE up (id, parent) AS (SELECT id, parent FROM messages WHERE id = ? UNION ALL "
+    "SELECT p.id, p.parent FROM up JOIN messages p ON p.id = up.parent AND p.id < up.id LIMIT ?) "  # never in circles
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message.
+
+    Attributes:
+        depth: messages before it on its path.
+        closed: false for a reply that was cut short, or is still being written.
+        streaming: still being written (or left so by a process that died; see `settle`).
+        hash: of the system text and all messages up to this one; while it streams, of no use.
+        number, siblings: it is the `number`-th, from 1, of so many messages with the same parent.
+    """
+
+    id: int
+    conversation: int
+    parent: int | None
+    depth: int
+    role: str
+    text: str
+    closed: bool
+    streaming: bool
+    hash: bytes
+    created: float
+    number: int
+    siblings: int
+
+
+class Messages:
+    """The messages of all conversations of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- reading --------------------------------------------------------------------------
+
+    def get(self, message: int) -> Message:
+        """One message. Raises StoreError: there is none."""
+        found = self._read(f"SELECT {_COLUMNS} FROM messages m WHERE m.id = ?", (message,))
+        if not found:
+            raise _none(message)
+        return found[0]
+
+    def path(self, message: int | None) -> list[Message]:
+        """All messages from the root to this one; none for None."""
+        return self.window(message, -1)
+
+    def window(self, message: int | None, count: int, *, chars: int | None = None) -> list[Message]:
+        """The last `count` messages of the path to this one, for a screen. Costs as much as they do.
+
+        Args:
+            chars: of a text that is in pieces, read about so many of its last characters only.
+        """
+        sql = f"{_UP} SELECT {_COLUMNS} FROM up JOIN messages m ON m.id = up.id ORDER BY m.depth"
+        return self._read(sql, (message, count), chars)
+
+    def roots(self, conversation: int) -> list[Message]:
+        """The first messages of a conversation, in order."""
+        sql = f"SELECT {_COLUMNS} FROM messages m WHERE m.conversation = ? AND m.parent IS NULL ORDER BY m.id"
+        return self._read(sql, (conversation,))
+
+    def children(self, message: int) -> list[Message]:
+        """The messages that follow this one, in order."""
+        return self._read(f"SELECT {_COLUMNS} FROM messages m WHERE m.parent = ? ORDER BY m.id", (message,))
+
+    def siblings(self, message: int) -> list[Message]:
+        """The messages with the same parent, this one included, in order."""
+        one = self.get(message)
+        return self.roots(one.conversation) if one.parent is None else self.children(one.parent)
+
+    def tree(self, conversation: int) -> list[Message]:
+        """All messages of a conversation, parents before children."""
+        return self._read(f"SELECT {_COLUMNS} FROM messages m WHERE m.conversation = ? ORDER BY m.id", (conversation,))
+
+    def tip(self, message: int) -> int:
+        """Where one gets by always taking the newest child: what to show after choosing a sibling."""
+        row = self._database.row(
+            "WITH RECURSIVE down (id, n) AS (SELECT ?, 0 UNION ALL "
+            "SELECT (SELECT max(m.id) FROM messages m WHERE m.parent = down.id), n + 1 FROM down "
+            "WHERE down.id IS NOT NULL) SELECT id FROM down WHERE id IS NOT NULL ORDER BY n DESC LIMIT 1",
+            (message,),
+        )
+        return int(row[0])
+
+    def _read(self, sql: str, values: Sequence[Any], chars: int | None = None) -> list[Message]:
+        # No transaction for two reads: a reply that is folded between them has its whole text in neither,
+        # so that one is read again.
+        found = []
+        for row in self._database.rows(sql, values):
+            number, conversation, parent, depth, role, text, closed, streaming, *rest, loose = row
+            if loose:
+                text, closed, streaming, rest[0] = self._loose(number, chars)
+            found.append(Message(number, conversation, parent, depth, role, text, bool(closed), bool(streaming), *rest))
+        return found
+
+    def _loose(self, message: int, chars: int | None) -> tuple[str, bool, bool, bytes]:
+        """Text, closed, streaming and hash of a message in pieces, as they are at one moment."""
+        rows = self._database.rows(
+            "SELECT m.text, m.closed, m.streaming, m.hash, p.text FROM messages m LEFT JOIN pieces p "
+            "ON p.message = m.id AND (?2 IS NULL OR p.id > coalesce((SELECT id FROM (SELECT id, "
+            "sum(chars) OVER (ORDER BY id DESC) AS after FROM pieces WHERE message = ?1) "
+            "WHERE after >= ?2 ORDER BY id DESC LIMIT 1) - 1, 0)) WHERE m.id = ?1 ORDER BY p.id",
+            (message, chars),
+        )
+        if not rows:
+            raise _none(message)
+        end = "".join(piece for *_, piece in rows if piece is not None)
+        start = rows[0][0] if chars is None or len(end) < chars else ""
+        return start + end, bool(rows[0][1]), bool(rows[0][2]), rows[0][3]
+
+    # --- writing --------------------------------------------------------------------------
+
+    def add_user(self, conversation: int, parent: int | None, text: str) -> Message:
+        """A message of the user's after `parent` (None: the first). The conversation stands there now.
+
+        A reply before it that is still open ends there.
+
+        Raises:
+            StoreError: there is no such conversation or parent, or the disk is full.
+        """
+        return self.get(self._add(conversation, parent, USER, clean(text), closed=True, streaming=False))
+
+    def start_reply(self, conversation: int, parent: int | None, text: str = "") -> Message:
+        """An open reply of the model's, to `append` to and to `finish`. The conversation stands there now.
+
+        Raises:
+            StoreError: there is no such conversation or parent, or the disk is full.
+        """
+        return self.get(self._add(conversation, parent, MODEL, clean(text), closed=False, streaming=True))
+
+    def append(self, message: int, text: str) -> None:
+        """Adds to an open reply. Writes this text and no more; it is on the disk when this returns.
+
+        Raises:
+            StoreError: the reply has ended, or the disk is full.
+        """
+        text = clean(text)
+        if not text:
+            return
+        with self._database.transaction() as c:
+            added = c.execute(
+                "INSERT INTO pieces (message, chars, text) SELECT id, ?, ? FROM messages WHERE id = ? AND streaming",
+                (len(text), text, message),
+            )
+            if not added.rowcount:
+                raise StoreError(f"message {message} is not being written: start a new reply")
+
+    def finish(self, message: int, *, closed: bool) -> Message:
+        """Ends a reply: `closed` if the model ended it, not if it was cut short. Twice is fine.
+
+        Returns:
+            The message; of a reply that stays in pieces, with the end of its text only.
+
+        Raises:
+            StoreError: there is no such message, or the disk is full.
+        """
+        with self._database.transaction() as c:
+            _fold(c, message, closed)
+        return self.window(message, 1, chars=FOLD_CHARS)[0]
+
+    def discard(self, message: int) -> None:
+        """Removes a message that nothing follows, such as a reply stopped before its first word.
+
+        Raises:
+            StoreError: something follows it.
+        """
+        with self._database.transaction() as c:
+            if c.execute("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)).fetchone():
+                raise StoreError(f"message {message} has others after it: go back to before it instead")
+            c.execute(
+                "UPDATE conversations SET head = (SELECT parent FROM messages WHERE id = ?1) WHERE head = ?1",
+                (message,),
+            )
+            c.execute("UPDATE snapshots SET message = NULL WHERE message = ?", (message,))
+            c.execute("DELETE FROM messages WHERE id = ?", (message,))
+
+    def settle(self, conversation: int) -> list[int]:
+        """Ends replies that a process left open when it died. Only for who holds the conversation.
+
+        Returns:
+            The messages that were open.
+        """
+        rows = self._database.rows("SELECT id FROM messages WHERE conversation = ? AND streaming", (conversation,))
+        for (message,) in rows:
+            with self._database.transaction() as c:
+                _fold(c, message, closed=False)
+        return [message for (message,) in rows]
+
+    def add_finished(
+        self,
+        conversation: int,
+        parent: int | None,
+        role: str,
+        text: str,
+        *,
+        closed: bool,
+        created: float,
+    ) -> int:
+        """A finished message from elsewhere, with its own time. The conversation's time stays."""
+        return self._add(conversation, parent, role, clean(text), closed=closed, streaming=False, created=created)
+
+    def _add(
+        self,
+        conversation: int,
+        parent: int | None,
+        role: str,
+        text: str,
+        *,
+        closed: bool,
+        streaming: bool,
+        created: float | None = None,
+    ) -> int:
+        with self._database.transaction() as c:
+            home = c.execute("SELECT system FROM conversations WHERE id = ?", (conversation,)).fetchone()
+            if home is None:
+                raise StoreError(f"there is no conversation {conversation}: choose one from the list")
+            if parent is None:
+                before, depth = _root_hash(home[0]), 0
+            else:
+                sql = "SELECT conversation, depth, streaming FROM messages WHERE id = ?"
+                above = c.execute(sql, (parent,)).fetchone()
+                if above is None or above[0] != conversation:
+                    raise StoreError(f"message {parent} is not in conversation {conversation}: choose one that is")
+                if above[2]:  # a child's hash needs the whole text of its parent
+                    _fold(c, parent, closed=False)
+                depth = above[1] + 1
+                before = c.execute("SELECT hash FROM messages WHERE id = ?", (parent,)).fetchone()[0]
+            now = time.time() if created is None else created
+            digest = content_hash(before, role, [text], closed)
+            new = c.execute(
+                "INSERT INTO messages (conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, "
+                "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (conversation, parent, depth, role, text, len(text), closed, streaming, streaming, digest, now),
+            ).lastrowid
+            assert new is not None
+            if created is None:
+                c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (new, now, conversation))
+        return new
+
+
+def content_hash(parent: bytes, role: str, pieces: Iterable[str], closed: bool, size: int | None = None) -> bytes:
+    """The hash of a message after a parent with the given hash.
+
+    Args:
+        size: bytes of all pieces together; None counts them, which needs them twice.
+    """
+    if size is None:
+        pieces = list(pieces)
+        size = sum(len(p.encode()) for p in pieces)
+    h = blake2b(digest_size=32)
+    for part in (parent, role.encode(), b"closed" if closed else b"open"):
+        h.update(len(part).to_bytes(8, "little") + part)
+    h.update(size.to_bytes(8, "little"))
+    for piece in pieces:
+        h.update(piece.encode())
+    return h.digest()
+
+
+def _root_hash(system: str | None) -> bytes:
+    """Stands for the parent of a first message: what the model makes of it depends on the system text."""
+    return blake2b(b"" if system is None else b"system" + system.encode(), digest_size=32).digest()
+
+
+def _fold(c: sqlite3.Connection, message: int, closed: bool) -> None:
+    row = c.execute(
+        "SELECT m.streaming, m.role, m.text, m.chars, p.hash, v.system FROM messages m "
+        "JOIN conversations v ON v.id = m.conversation LEFT JOIN messages p ON p.id = m.parent WHERE m.id = ?",
+        (message,),
+    ).fetchone()
+    if row is None:
+        raise _none(message)
+    streaming, role, start, chars, before, system = row
+    if not streaming:
+        return
+    before = _root_hash(system) if before is None else before
+
+    def pieces() -> Iterable[str]:
+        yield start
+        for (piece,) in c.execute("SELECT text FROM pieces WHERE message = ? ORDER BY id", (message,)):
+            yield piece
+
+    chars += c.execute("SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?", (message,)).fetchone()[0]
+    size = sum(len(p.encode()) for p in pieces())
+    digest = content_hash(before, role, pieces(), closed, size)
+    if loose := chars > FOLD_CHARS:
+        c.execute("UPDATE messages SET chars = ? WHERE id = ?", (chars, message))
+    else:
+        c.execute("UPDATE messages SET chars = ?, text = ? WHERE id = ?", (chars, "".join(pieces()), message))
+        c.execute("DELETE FROM pieces WHERE message = ?", (message,))
+    c.execute(
+        "UPDATE messages SET streaming = 0, closed = ?, loose = ?, hash = ? WHERE id = ?",
+        (closed, loose, digest, message),
+    )
+    c.execute(
+        "UPDATE conversations SET updated = ? WHERE id = (SELECT conversation FROM messages WHERE id = ?)",
+        (time.time(), message),
+    )
+
+
+def _none(message: int) -> StoreError:
+    return StoreError(f"there is no message {message}: choose one of the conversation")

@@ -1,0 +1,174 @@
+"""From an older schema to this one, with a copy of the file beside it first.
+
+Knows the tables and the steps between versions; does not know what the tables are used for. An
+upgrade is one function from version n to n + 1, run inside the transaction that also notes the new
+version: a crash leaves the old schema as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from .errors import StoreError
+
+VERSION = 1
+Step = Callable[[sqlite3.Connection], None]
+STEPS: Mapping[int, Step] = {}
+"""`{version: step}`; a step takes a database of that version to the next."""
+
+SCHEMA = """
+CREATE TABLE conversations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again: locks and windows may hold an old one
+    title TEXT NOT NULL,
+    model TEXT NOT NULL,
+    system TEXT,
+    settings TEXT NOT NULL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    archived INTEGER NOT NULL DEFAULT 0,
+    deleted REAL,
+    head INTEGER REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED
+);
+CREATE INDEX conversations_by_time ON conversations (updated);
+CREATE INDEX conversations_by_head ON conversations (head);
+
+-- `parent` does not cascade: SQLite would recurse once a message, and gives up at a thousand.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    parent INTEGER REFERENCES messages (id),
+    depth INTEGER NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('user', 'model')),
+    text TEXT NOT NULL,
+    chars INTEGER NOT NULL,      -- of the whole text once finished
+    closed INTEGER NOT NULL,
+    streaming INTEGER NOT NULL,  -- still being written
+    loose INTEGER NOT NULL,      -- the text goes on in `pieces`
+    hash BLOB NOT NULL,
+    created REAL NOT NULL
+);
+CREATE INDEX messages_by_parent ON messages (parent, conversation);
+CREATE INDEX messages_by_conversation ON messages (conversation, parent);
+CREATE INDEX messages_streaming ON messages (conversation) WHERE streaming;
+
+CREATE TABLE pieces (
+    id INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    chars INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX pieces_by_message ON pieces (message, id, chars);
+
+-- The large column is the last, so that the others are read without it. A row without a message is
+-- one that was replaced while others were based on it.
+CREATE TABLE snapshots (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    message INTEGER REFERENCES messages (id),
+    identity TEXT NOT NULL,
+    base INTEGER REFERENCES snapshots (id) DEFERRABLE INITIALLY DEFERRED,
+    links INTEGER NOT NULL,      -- deltas between this one and a full one
+    chars INTEGER NOT NULL,      -- of the message when it was taken
+    hash BLOB,                   -- of the message, once it was finished
+    digest BLOB NOT NULL,        -- of the whole state
+    checksum BLOB NOT NULL,      -- of this row
+    size INTEGER NOT NULL,
+    used INTEGER NOT NULL,       -- a counter, not a clock: clocks go backwards
+    unread BLOB NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (message, identity)
+);
+CREATE INDEX snapshots_by_base ON snapshots (base);
+CREATE INDEX snapshots_by_use ON snapshots (used, id, size);
+CREATE INDEX snapshots_by_conversation ON snapshots (conversation, identity);
+CREATE INDEX snapshots_replaced ON snapshots (id) WHERE message IS NULL;
+
+CREATE VIRTUAL TABLE message_index USING fts5 (
+    text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER message_added AFTER INSERT ON messages BEGIN
+    INSERT INTO message_index (rowid, text) VALUES (new.id, new.text);
+END;
+CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
+    INSERT INTO message_index (message_index, rowid, text) VALUES ('delete', old.id, old.text);
+END;
+CREATE TRIGGER message_changed AFTER UPDATE OF text ON messages BEGIN
+    INSERT INTO message_index (message_index, rowid, text) VALUES ('delete', old.id, old.text);
+    INSERT INTO message_index (rowid, text) VALUES (new.id, new.text);
+END;
+
+CREATE VIRTUAL TABLE title_index USING fts5 (
+    title, content='conversations', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER conversation_added AFTER INSERT ON conversations BEGIN
+    INSERT INTO title_index (rowid, title) VALUES (new.id, new.title);
+END;
+CREATE TRIGGER conversation_removed AFTER DELETE ON conversations BEGIN
+    INSERT INTO title_index (title_index, rowid, title) VALUES ('delete', old.id, old.title);
+END;
+CREATE TRIGGER conversation_renamed AFTER UPDATE OF title ON conversations BEGIN
+    INSERT INTO title_index (title_index, rowid, title) VALUES ('delete', old.id, old.title);
+    INSERT INTO title_index (rowid, title) VALUES (new.id, new.title);
+END;
+"""
+
+
+def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
+    """Makes the tables, or upgrades older ones after copying the file.
+
+    The caller sees to it that no other process does the same at the same time.
+
+    Returns:
+        A sentence about the upgrade and its copy, or None where there was none.
+
+    Raises:
+        StoreError: the file is of a newer version, or not a store of ours.
+        sqlite3.Error: the disk is full, or the file is damaged; nothing was changed.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer rgmlx (format {version}, this one knows {VERSION}): update rgmlx, "
+            f"or name another directory"
+        )
+    if version == VERSION:
+        return None
+    if not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        # executescript would commit the transaction around it; BEGIN and COMMIT inside make it one.
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        return None
+    missing = [v for v in range(version, VERSION) if v not in STEPS]
+    if missing:
+        raise StoreError(f"{path} is not a store of rgmlx conversations (format {version}): name another directory")
+    copy = _copy(connection, path, version)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for v in range(version, VERSION):
+            STEPS[v](connection)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return f"The conversations were brought to format {VERSION}; a copy from before is {copy}."
+
+
+def _copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+    """A whole copy beside the file, write-ahead log included; under its name only once it is complete."""
+    copy = path.with_name(f"{path.stem}.format-{version}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    part = copy.with_name(f".{copy.name}.part")
+    try:
+        target = sqlite3.connect(part)
+        try:
+            connection.backup(target)
+        finally:
+            target.close()
+        os.replace(part, copy)
+    finally:
+        part.unlink(missing_ok=True)
+    return copy
