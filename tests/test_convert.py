@@ -405,3 +405,29 @@ def test_parameters_are_all_there(tmp_path: Path) -> None:
     network = rgmlx.load(tmp_path)
     assert {s.name for s in plan.steps} == {n for n, _ in tree_flatten(network.parameters())}
     assert plan.parameters == network.config.parameter_counts()["total"]
+
+
+def test_reads_that_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may give less than was asked for; that is no end of the file."""
+    source = write(tmp_path / "source")
+    opened, honest = SafetensorsSource(source), Path.open
+
+    class Stingy:
+        def __init__(self, path: Path) -> None:
+            self._file = honest(path, "rb", buffering=0)
+
+        def __enter__(self) -> Stingy:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def seek(self, position: int) -> None:
+            self._file.seek(position)
+
+        def readinto(self, buffer: memoryview) -> int | None:
+            return self._file.readinto(buffer[:1000])
+
+    want = {name: opened.read(name) for name in opened.tensors}
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Stingy(path))
+    assert all(mx.array_equal(opened.read(name), w) for name, w in want.items())

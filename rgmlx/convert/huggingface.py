@@ -166,7 +166,9 @@ class SafetensorsSource:
         try:
             with stored.path.open("rb", buffering=0) as f:
                 f.seek(stored.offset + start * row)
-                count = f.readinto(data.data) if data.size else 0
+                count = 0  # one call may give less than was asked for
+                while count < data.size and (more := f.readinto(data.data[count:])):
+                    count += more
         except OSError as e:
             raise CheckpointError(f"{stored.path} can't be read: {e.strerror or e}") from None
         if count != data.size:
