@@ -18,7 +18,7 @@ from rgmlx.checkpoint import read_weights
 from rgmlx.chunk import plan_step
 from rgmlx.model import Model
 
-GOLDENS = sorted(p for p in (Path(__file__).parent / "goldens").iterdir() if p.is_dir())
+GOLDENS = sorted(p.parent for p in (Path(__file__).parent / "goldens").glob("*/config.json"))
 EXACT = 2e-6  # relative, float32 against float64
 WINDOW = checkpoints.BASE["attention_window_size"]
 

@@ -200,6 +200,7 @@ def test_a_recipe_of_ones_own_with_gates(tmp_path: Path) -> None:
         ('[patterns]\n"*.q_proj" = {bit = 4}', "'*.q_proj' must be bits"),
         ("patterns = 3", "patterns must be a table"),
         ("default = [", "not valid TOML"),
+        ("", "says nothing"),
     ],
 )
 def test_a_recipe_that_is_not_understood(tmp_path: Path, content: str, said: str) -> None:
@@ -318,6 +319,10 @@ def test_nan_and_infinity(tmp_path: Path, value: float, dtype: str) -> None:
     bad[-1, -1] = value
     source = write(tmp_path / "source", dtype=dtype, **{SOME.replace(".", "__"): bad})
     assert f"{SOME} holds NaN or infinite" in refused(source, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]  # nothing that could be of use is left
+    if np.isnan(value):
+        with pytest.raises(RgmlxError, match=f"{SOME} holds NaN"):
+            compare.tensor_errors(open_source(source), open_source(source))
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, 0.5, -1])
@@ -342,18 +347,45 @@ def test_the_target_is_guarded(tmp_path: Path) -> None:
     convert(source, out, verify=False)
     with pytest.raises(RgmlxError, match="--force replaces it"):
         convert(source, out, verify=False)
-    (out / "mine.txt").write_text("x")
     convert(source, out, "8bit", verify=False, force=True)
-    assert (
-        not (out / "mine.txt").exists() and json.loads((out / "config.json").read_text())["quantization"]["bits"] == 8
-    )
+    assert json.loads((out / "config.json").read_text())["quantization"]["bits"] == 8
+    before = (out / "model.safetensors").read_bytes()
+    (out / "mine.txt").write_text("x")
+    with pytest.raises(RgmlxError, match=r"it holds mine\.txt"):
+        convert(source, out, verify=False, force=True)
+    assert (out / "mine.txt").exists() and (out / "model.safetensors").read_bytes() == before
     other = tmp_path / "photos"
     other.mkdir()
     (other / "holiday.jpg").write_text("x")
-    with pytest.raises(RgmlxError, match="not a model directory"):
-        convert(source, other, verify=False, force=True)
-    assert (other / "holiday.jpg").exists()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "photos", "source"]
+    for force in (False, True):
+        with pytest.raises(RgmlxError, match=r"not only a model \(it holds holiday\.jpg\)"):
+            convert(source, other, verify=False, force=force)
+    link = tmp_path / "link"
+    link.symlink_to(out)
+    with pytest.raises(RgmlxError, match="symbolic link"):
+        convert(source, link, verify=False, force=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "out", "photos", "source"]
+
+
+def test_the_source_is_never_replaced(tmp_path: Path) -> None:
+    source = write(tmp_path / "models" / "source")
+    before = (source / "model.safetensors").read_bytes()
+    (tmp_path / "models" / "config.json").write_text("{}")
+    for target in (source, tmp_path / "models" / ".." / "models" / "source", tmp_path / "models"):
+        with pytest.raises(RgmlxError, match=r"that are to be converted|not only a model"):
+            convert(source, target, verify=False, force=True)
+    assert (source / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [{"model": ""}, {"target": Path()}, {"upload": "no-slash"}])
+def test_names_that_name_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
+    job = Job(
+        **{"model": str(write(tmp_path / "source")), "target": tmp_path / "out", "recipe": recipe.RECIPES["4bit"]}
+        | options
+    )
+    with pytest.raises(RgmlxError):
+        list(pipeline.run(job, lambda *_: None))
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
 
 
 def test_a_result_that_came_out_wrong_is_not_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

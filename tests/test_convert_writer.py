@@ -183,7 +183,7 @@ def test_a_disk_that_is_too_small_is_noticed_first(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: os.terminal_size((0, 0)) and type("U", (), {"free": 1000})())
     opened = SafetensorsSource(source)
-    with pytest.raises(ConversionError, match=r"GB are still to be written .* where 0\.00 GB are free"):
+    with pytest.raises(ConversionError, match=r"0\.4 MB are still to be written .* where 0\.0 MB are free"):
         conversion.write(opened, conversion.plan(opened, recipe.RECIPES["4bit"]), tmp_path / "out")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from .common import add_command
@@ -90,8 +91,12 @@ def run(options: argparse.Namespace) -> None:
     from .progress import Bar
 
     with Bar() as bar:
-        for line in pipeline.run(job, bar):
-            bar.print(line)
+        try:
+            for line in pipeline.run(job, bar):
+                bar.print(line)
+        except KeyboardInterrupt:
+            print("\ninterrupted: what is finished is kept, and the same command goes on from there", file=sys.stderr)
+            raise
 
 
 def _print_plan(plan: Any) -> None:

@@ -17,7 +17,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..config import ModelConfig
-from ..errors import RgmlxError
+from ..errors import CheckpointError, RgmlxError
 from .source import Source, pieces
 from .streamed import hidden_states
 
@@ -41,7 +41,7 @@ class Outputs:
         a, b = self.perplexity
         return (
             f"KL {self.kl:.4f} nats a token, the same likeliest token in {self.top1:.1%}, "
-            f"perplexity {a:,.2f} and {b:,.2f}"
+            f"perplexity {a:,.2f} -> {b:,.2f}"
         )
 
 
@@ -62,6 +62,10 @@ def tensor_errors(a: Source, b: Source, progress: Progress = lambda *_: None) ->
         if x is None or y is None or x.shape != y.shape:
             raise RgmlxError(f"these are not two versions of one model: they differ in the shape of {name}")
         errors[name] = relative_error(a, b, name)
+        if math.isnan(errors[name]):
+            raise CheckpointError(
+                f"the tensor {name} holds NaN or infinite values in one of the two: download it again"
+            )
     progress("", len(names), len(names))
     return errors
 

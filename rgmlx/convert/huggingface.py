@@ -172,7 +172,7 @@ class SafetensorsSource:
         except OSError as e:
             raise CheckpointError(f"{stored.path} can't be read: {e.strerror or e}") from None
         if count != data.size:
-            raise CheckpointError(f"{stored.path} is truncated: download the model again")
+            raise CheckpointError(f"{stored.path} ended early: it has changed meanwhile, or is truncated")
         return viewed(mx.array(data), stored.dtype).reshape(stop - start, *stored.shape[1:])
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CheckpointError, RgmlxError
+from ..hub import is_repository
 from ..tokenizer import Tokenizer
 from . import compare, documents, recipe, text
 from . import run as conversion
@@ -19,6 +20,7 @@ from .writer import Writer, check_target
 
 CALIBRATION_TOKENS = 16_384
 _CALIBRATION_ROW = 512
+_FEWEST = 64
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, in all)."""
@@ -83,19 +85,24 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
     Raises:
         RgmlxError: one sentence; the target is as it was before.
     """
+    if not job.model or str(job.target) in ("", ".", ".."):
+        raise RgmlxError("--model and --mlx-path each name something: an empty name and the current folder won't do")
+    if job.upload is not None and not is_repository(job.upload):
+        raise RgmlxError(f"'{job.upload}' is no name for a repository: give USER/NAME after --upload-repo")
     check_target(job.target, job.force)
     if job.text is not None and not job.verify:
         raise RgmlxError("--text is what the result is verified on, and --no-verify leaves that out: drop one of them")
     if job.calibrate_tokens is not None and (job.calibrate is None or job.calibrate_tokens < 2):
         raise RgmlxError("--calibrate-tokens goes with --calibrate, and is 2 or more")
     source = open_source(job.model)
+    check_target(job.target, job.force, source.directory)
     made = _plan(job, source)
     tokenizer = Path(job.tokenizer).expanduser() if job.tokenizer else source.directory
     if job.tokenizer and Tokenizer.from_directory(tokenizer) is None:
         raise RgmlxError(f"{tokenizer} holds no tokenizer.model or tokenizer.json: name the folder that does")
     calibration = _calibration(job, source, tokenizer)
     measured = measuring_rows(source, job.text, None, tokenizer) if job.verify else None
-    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {text.size(sum(t.nbytes for t in source.tensors.values()))}"
+    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {text.size(sum(p.stat().st_size for p in source.files))}"
     for reason in dict.fromkeys(step.kept for step in made.steps if step.kept):
         names = [step.name for step in made.steps if step.kept == reason]
         yield f"not quantized, because {reason}: {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else "")
@@ -175,8 +182,10 @@ def _calibration(job: Job, source: Source, tokenizer: Path) -> conversion.Calibr
         raise RgmlxError("--calibrate compensates quantization, and nothing is quantized: leave it out")
     content = text.built_in() if job.calibrate == "builtin" else text.from_file(job.calibrate)
     rows = text.rows(content, found, job.calibrate_tokens or CALIBRATION_TOKENS, _CALIBRATION_ROW)
+    if (count := sum(map(len, rows))) < _FEWEST:
+        raise RgmlxError(f"{count} tokens are too few to calibrate with: give --calibrate a text of some pages")
     name = "the built-in text" if job.calibrate == "builtin" else Path(job.calibrate).name
-    return conversion.Calibration(rows, f"{sum(map(len, rows)):,} tokens of {name}")
+    return conversion.Calibration(rows, f"{count:,} tokens of {name}")
 
 
 def upload(directory: Path, repository: str) -> Iterator[str]:

@@ -124,6 +124,8 @@ def load(name: str) -> Recipe:
         raise RgmlxError(
             f"the recipe {path} has an unknown field '{next(iter(left))}': it holds 'default' and 'patterns'"
         )
+    if not data.get("patterns") and "default" not in data:
+        raise RgmlxError(f"the recipe {path} says nothing: it holds 'default', 'patterns' or both")
     if not isinstance(patterns, Mapping):
         raise RgmlxError(f"the recipe {path}: patterns must be a table of patterns and bits")
 

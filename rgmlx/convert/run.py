@@ -67,7 +67,9 @@ def write(
     writer = Writer(target, files, _job(source, plan, calibration, shard_bytes), force)
     try:
         _write_all(source, plan, writer, files, calibration, progress or (lambda *_: None))
-    except BaseException:
+    except BaseException as e:
+        if isinstance(e, CheckpointError):  # the source is at fault: no run will go on from here
+            writer.discard()
         writer.close()
         raise
     return writer

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from ..checkpoint import INDEX
 from ..errors import RgmlxError
 from ..files import sync_directory
 from .source import Tensor, raw
+from .text import size
 
 SHARD_BYTES = 2**30
 """Of one file at most, unless a single module is larger: small enough that an interruption costs little."""
@@ -92,8 +94,8 @@ class Writer:
         free = shutil.disk_usage(self.folder).free
         if missing > free:
             raise ConversionError(
-                f"{missing / 1e9:,.2f} GB are still to be written to {self.target.parent}, where {free / 1e9:,.2f} GB are "
-                "free: make room, or name another place with --mlx-path"
+                f"{size(missing)} are still to be written to {self.target.parent}, where {size(free)} are free: "
+                "make room, or name another place with --mlx-path"
             )
 
     def is_finished(self, shard: int) -> bool:
@@ -158,6 +160,15 @@ class Writer:
             if self._old.exists():
                 shutil.rmtree(self._old)
         return self.target
+
+    @property
+    def finished(self) -> int:
+        """How many shards are there, of this run and of earlier ones."""
+        return len(self._sums)
+
+    def discard(self) -> None:
+        """Throws the folder away: nothing in it can be of use."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Lets go of the folder, which stays for the next run unless it was published."""
@@ -234,14 +245,33 @@ class Shard:
             self._hash.update(piece)
 
 
-def check_target(target: Path, force: bool) -> None:
-    """Raises ConversionError unless the target can become a directory of ours."""
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
+_PARTS = re.compile(
+    r".*\.safetensors|.*\.json|tokenizer.*|.*\.jinja|README.*|LICENSE.*|NOTICE.*|\.gitattributes|\.DS_Store"
+)
+
+
+def check_target(target: Path, force: bool, source: Path | None = None) -> None:
+    """Raises ConversionError unless the target can become a directory of ours, with nothing of anybody else's lost.
+
+    Args:
+        source: the folder of the weights that are being converted.
+    """
+    if target.is_symlink():
+        raise ConversionError(f"{target} is a symbolic link: name the place itself with --mlx-path")
+    if not target.exists():
+        return
+    if not target.is_dir():
         raise ConversionError(f"{target} is not a directory: name another place with --mlx-path")
-    if target.exists() and not force:
+    if source is not None and target.resolve() in (source.resolve(), *source.resolve().parents):
+        raise ConversionError(
+            f"{target} holds the weights that are to be converted: name another place with --mlx-path"
+        )
+    strange = sorted(p.name for p in target.iterdir() if not p.is_file() or not _PARTS.fullmatch(p.name))
+    if strange or (any(target.iterdir()) and not (target / "config.json").is_file()):
+        what = f"it holds {strange[0]}" if strange else "it holds no config.json"
+        raise ConversionError(f"{target} is not only a model ({what}), so it is not replaced: name another place")
+    if not force:
         raise ConversionError(f"{target} exists already: --force replaces it, --mlx-path names another place")
-    if target.exists() and any(target.iterdir()) and not (target / "config.json").is_file():
-        raise ConversionError(f"{target} is not a model directory, so --force does not replace it: name another place")
 
 
 def _sha256(path: Path) -> str | None:
