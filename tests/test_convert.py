@@ -463,3 +463,11 @@ def test_reads_that_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     want = {name: opened.read(name) for name in opened.tensors}
     monkeypatch.setattr(Path, "open", lambda path, *_, **__: Stingy(path))
     assert all(mx.array_equal(opened.read(name), w) for name, w in want.items())
+
+
+def test_going_on_is_said(tmp_path: Path) -> None:
+    source = write(tmp_path / "source")
+    opened = SafetensorsSource(source)
+    conversion.write(opened, conversion.plan(opened, recipe.RECIPES["4bit"]), tmp_path / "out").close()
+    lines = convert(source, tmp_path / "out", verify=False)
+    assert "going on: 1 of 1 files are there from an earlier run" in lines

@@ -110,7 +110,10 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         yield f"{tokenizer} has no tokenizer, so neither has the result (--tokenizer names a folder with one)"
     label = calibration.name if calibration else ""
     beside = documents.documents(source, job.model, made, tokenizer, "", label)
-    writer = conversion.write(source, made, job.target, force=job.force, calibration=calibration, progress=progress)
+    writer = conversion.begin(source, made, job.target, force=job.force, calibration=calibration)
+    if writer.finished:
+        yield f"going on: {writer.finished} of {len(writer.files)} files are there from an earlier run"
+    conversion.fill(source, made, writer, calibration=calibration, progress=progress)
     try:
         writer.finish(beside, made.parameters)
         cost = ""

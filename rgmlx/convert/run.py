@@ -62,17 +62,41 @@ def write(
         ConversionError: the target can't be written.
         CheckpointError: a tensor can't be read or holds NaN or infinite values; it is named.
     """
-    parts = [(part, [o for step in part for o in step.outputs]) for part in plan.parts()]
-    files = shards([outputs for _, outputs in parts], shard_bytes)
-    writer = Writer(target, files, _job(source, plan, calibration, shard_bytes), force)
+    writer = begin(source, plan, target, force=force, calibration=calibration, shard_bytes=shard_bytes)
+    fill(source, plan, writer, calibration=calibration, progress=progress)
+    return writer
+
+
+def begin(
+    source: Source,
+    plan: Plan,
+    target: Path,
+    *,
+    force: bool = False,
+    calibration: Calibration | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Writer:
+    """The first half of `write`: the hidden folder, with what an earlier run has finished of the same job."""
+    files = shards([[o for step in part for o in step.outputs] for part in plan.parts()], shard_bytes)
+    return Writer(target, files, _job(source, plan, calibration, shard_bytes), force)
+
+
+def fill(
+    source: Source,
+    plan: Plan,
+    writer: Writer,
+    *,
+    calibration: Calibration | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """The second half of `write`: all shards that are not there yet. Lets go of the writer if it fails."""
     try:
-        _write_all(source, plan, writer, files, calibration, progress or (lambda *_: None))
+        _write_all(source, plan, writer, writer.files, calibration, progress or (lambda *_: None))
     except BaseException as e:
         if isinstance(e, CheckpointError):  # the source is at fault: no run will go on from here
             writer.discard()
         writer.close()
         raise
-    return writer
 
 
 def _write_all(

@@ -72,7 +72,7 @@ class Writer:
         self.target = Path(os.path.abspath(target))
         self.folder = self.target.parent / f".{self.target.name}.rgmlx-partial"
         self._old = self.target.parent / f".{self.target.name}.rgmlx-old"
-        self._files = files
+        self.files = files
         count = len(files)
         self.names = [
             f"model-{i + 1:05}-of-{count:05}.safetensors" if count > 1 else "model.safetensors" for i in range(count)
@@ -109,7 +109,7 @@ class Writer:
         temporary = path.with_suffix(".writing")
         with _explained(self.folder):
             with temporary.open("wb") as f:
-                out = Shard(f, self._files[number])
+                out = Shard(f, self.files[number])
                 yield out
                 digest = out.close()
                 f.flush()
@@ -127,13 +127,11 @@ class Writer:
         """
         index = {
             "metadata": {
-                "total_size": sum(t.nbytes for f in self._files for _, t in f),
+                "total_size": sum(t.nbytes for f in self.files for _, t in f),
                 "total_parameters": parameters,
                 "sha256": {name: self._sums[name] for name in self.names},
             },
-            "weight_map": dict(
-                sorted((n, name) for f, name in zip(self._files, self.names, strict=True) for n, _ in f)
-            ),
+            "weight_map": dict(sorted((n, name) for f, name in zip(self.files, self.names, strict=True) for n, _ in f)),
         }
         content: dict[str, bytes | Path] = {INDEX: json.dumps(index, indent=1).encode() + b"\n", **documents}
         with _explained(self.folder):
