@@ -12,27 +12,23 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
-from textual.widgets import Footer, Markdown, Static
-from textual.widgets.markdown import MarkdownStream
+from textual.widgets import Footer, Static
 
 from rgmlx.chat import USER
 from rgmlx.errors import RgmlxError
 from rgmlx.hub import DEMO
 from rgmlx.text import printable
 
-from .messages import Ended, Failed, Loaded, Written
+from .messages import Ended, Failed, Loaded
 from .session import Session
-from .widgets import Notice, Prompt, ReplyMessage, UserMessage
+from .transcript import Transcript
+from .widgets import Prompt
 
 GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
     "an easy fact, or tell it your name. For real work use a larger one: rgchat --help says how."
 )
-WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
-MOUNTED = 50  # messages on the screen; older ones stay in the conversation
 
 
 class ChatApp(App[None]):
@@ -53,18 +49,18 @@ class ChatApp(App[None]):
         self.session = session
         self._busy = True  # loading, or a reply is being written
         self._waiting: str | None = None  # sent while the model was still loading
-        self._stream: MarkdownStream | None = None
         self._speed = ""
+        self._doing = ""
+        self._news = False  # there is text below what is on the screen
         self._exit_code = 0
 
     def compose(self) -> ComposeResult:
-        yield VerticalScroll(id="transcript")
+        yield Transcript()
         yield Prompt(id="prompt", placeholder="Write a message, Enter sends")
         yield Static(id="status")
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one("#transcript", VerticalScroll).anchor()
         self.query_one(Prompt).focus()
         self._show_status(f"loading {self.session.name} ...")
         # A daemon, not a worker: leaving must not wait for a download to end.
@@ -85,23 +81,18 @@ class ChatApp(App[None]):
         else:
             self.post_message(Loaded())
 
-    @work(thread=True)
-    def _write(self, start: Callable[[], Iterator[str]]) -> None:
-        begun, pieces, tokens, shown = 0.0, "", 0, 0.0
+    @work(thread=True, group="write")
+    def _write(self, start: Callable[[], Iterator[str]], show: Callable[[str], None]) -> None:
+        begun, tokens = 0.0, 0
         try:
             for piece in start():
-                now = time.monotonic()
-                begun = begun or now
-                pieces, tokens = pieces + piece, tokens + 1
-                if now - shown > 1 / WRITES_PER_SECOND:
-                    self.post_message(Written(pieces))
-                    pieces, shown = "", now
+                begun = begun or time.monotonic()
+                tokens += 1
+                show(piece)
         except RgmlxError as e:
             self.post_message(Failed(str(e)))
         except Exception as e:  # a failing engine must not take the conversation with it
             self.post_message(Failed(f"The reply broke off: {type(e).__name__}: {e}"))
-        if pieces:
-            self.post_message(Written(pieces))
         self.post_message(Ended(time.monotonic() - begun if begun else 0.0, tokens))
 
     # --- what happens ---------------------------------------------------------------------
@@ -109,16 +100,13 @@ class ChatApp(App[None]):
     @on(Loaded)
     async def _loaded(self) -> None:
         turns = self.session.turns
-        if len(turns) > MOUNTED:
-            await self._add(Notice(f"{len(turns) - MOUNTED} earlier messages are part of this conversation."))
-        for turn in turns[-MOUNTED:]:
-            await self._add(UserMessage(turn.text) if turn.role == USER else ReplyMessage(turn.text))
+        await self.transcript.load(turns)
         if not turns:
             if self.session.name == DEMO:
-                await self._add(Notice(GREETING))
-            await self._add(Notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves."))
+                await self.transcript.notice(GREETING)
+            await self.transcript.notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves.")
         if self.session.notice:
-            await self._add(Notice(self.session.notice))
+            await self.transcript.notice(self.session.notice)
         self._show_status()
         self._busy = False
         if self._waiting is not None:
@@ -139,49 +127,44 @@ class ChatApp(App[None]):
         await self._send(event.text)
 
     async def _send(self, text: str) -> None:
-        await self._add(UserMessage(text))
+        await self.transcript.jump()
+        await self.transcript.add(USER, text)
         await self._begin(lambda: self.session.send(text))
 
     async def _begin(self, start: Callable[[], Iterator[str]]) -> None:
         self._busy = True
-        reply = ReplyMessage()
-        await self._add(reply)
-        self._stream = Markdown.get_stream(reply)
+        await self.transcript.begin_reply()
         self._show_status("thinking ...")
-        self._write(start)
-        self._watch_reading()
+        self._write(start, self.transcript.write)
+        self._watch_writing()
 
-    @work(exclusive=True, group="reading")
-    async def _watch_reading(self) -> None:
-        """Shows how far a long message has been read."""
+    @work(exclusive=True, group="watching")
+    async def _watch_writing(self) -> None:
+        """Shows how far a long message has been read, and how far the reply is."""
         while self._busy:
             if self.session.reading:
                 done, total = self.session.reading
                 self._show_status(f"reading your message, {done:,} of {total:,} tokens ...")
+            elif self.transcript.has_words:
+                self._show_status("writing ...")
             await asyncio.sleep(0.2)
-
-    @on(Written)
-    async def _written(self, event: Written) -> None:
-        if self._stream is not None:
-            await self._stream.write(printable(event.text))
-            self._show_status("writing ...")
 
     @on(Ended)
     async def _ended(self, event: Ended) -> None:
-        if self._stream is not None:
-            await self._stream.stop()
-            self._stream = None
-        reply = self.query(ReplyMessage)
-        if reply and not reply.last().source:  # stopped before the first word
-            await reply.last().remove()
+        await self.transcript.end_reply()
         if event.seconds:
             self._speed = f"{event.tokens / event.seconds:.0f} pieces/s"
         self._show_status()
         self._busy = False  # only now: what comes next finds the transcript as it stays
 
+    @on(Transcript.News)
+    def _there_is_news(self, event: Transcript.News) -> None:
+        self._news = event.below
+        self._show_status(self._doing)
+
     @on(Failed)
     async def _failed(self, event: Failed) -> None:
-        await self._add(Notice(event.sentence))
+        await self.transcript.notice(event.sentence)
         if event.fatal:
             self.query_one(Prompt).disabled = True
             self._show_status("no model: Ctrl+Q leaves")
@@ -195,9 +178,9 @@ class ChatApp(App[None]):
     async def action_regenerate(self) -> None:
         if self._busy or not self.session.turns:
             return
-        replies = self.query(ReplyMessage)
-        if self.session.turns[-1].role != USER and replies:
-            await replies.last().remove()
+        await self.transcript.jump()
+        if self.session.turns[-1].role != USER:
+            await self.transcript.drop_reply()
         await self._begin(self.session.regenerate)
 
     async def action_start_over(self) -> None:
@@ -209,31 +192,40 @@ class ChatApp(App[None]):
         except RgmlxError as e:
             await self._failed(Failed(str(e)))
             return
-        await self.query_one("#transcript").remove_children()
+        await self.transcript.clear()
         where = f" The one before is kept: rgchat --open {shlex.quote(str(kept))}" if kept else ""
-        await self._add(Notice(f"A new conversation.{where}"))
+        await self.transcript.notice(f"A new conversation.{where}")
         self._show_status()
 
     async def action_quit(self) -> None:
         self.session.stop()
         self._show_status("saving ...")
-        await self.workers.wait_for_complete()
+        if writing := [w for w in self.workers if w.group == "write"]:  # none would mean all of them
+            await self.workers.wait_for_complete(writing)
         self.exit(return_code=self._exit_code)
+
+    async def action_read(self, where: str) -> None:
+        """Scrolls the transcript from the prompt: a page up or down, or to the end."""
+        if where == "end":
+            await self.transcript.jump()
+        elif where == "up":
+            self.transcript.scroll_page_up()
+        else:
+            self.transcript.scroll_page_down()
 
     def _refuse(self) -> None:
         self.notify("A reply is being written: Esc stops it.", timeout=2)
 
     # --- the screen -----------------------------------------------------------------------
 
-    async def _add(self, widget: Widget) -> None:
-        transcript = self.query_one("#transcript")
-        await transcript.mount(widget)
-        surplus = list(transcript.children)[: -MOUNTED - 1]
-        if surplus:
-            await transcript.remove_children(surplus)
+    @property
+    def transcript(self) -> Transcript:
+        """What was said so far."""
+        return self.query_one(Transcript)
 
     def _show_status(self, doing: str = "") -> None:
-        parts = [self.session.name]
+        self._doing = doing
+        parts = ["\u2193 new text below (End)" if self._news else "", self.session.name]
         if gauges := self.session.gauges:
             parts.append(f"memory {gauges.state_bytes / 1e6:.1f} MB, always")
             parts.append(f"{gauges.position:,} tokens so far")

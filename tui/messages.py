@@ -9,14 +9,6 @@ class Loaded(Message):
     """The model and the kept conversation are there."""
 
 
-class Written(Message):
-    """A piece of the running reply."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-
 class Ended(Message):
     """The running reply is over."""
 

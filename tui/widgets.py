@@ -1,4 +1,4 @@
-"""The widgets of the chat: a message, a notice, the prompt."""
+"""The prompt. Knows keys, and nothing of what becomes of a text that is sent."""
 
 from __future__ import annotations
 
@@ -6,34 +6,8 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
-from textual.widgets import Markdown, Static, TextArea
-
-from rgmlx.text import printable
-
-
-class UserMessage(Static):
-    """What the user wrote, as it was written."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(Content(printable(text)), markup=False)
-        self.border_title = "You"
-
-
-class ReplyMessage(Markdown):
-    """What the model wrote, as Markdown."""
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__(printable(text), open_links=False)
-        self.border_title = "Assistant"
-
-
-class Notice(Static):
-    """A sentence of the app itself."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(Content(printable(text)), markup=False)
+from textual.widgets import TextArea
 
 
 class Prompt(TextArea):
@@ -43,6 +17,9 @@ class Prompt(TextArea):
         Binding("enter", "submit", "send"),
         Binding("ctrl+j,shift+enter", "newline", "new line", key_display="^j"),
         Binding("ctrl+c", "copy_or_stop", "copy or stop", show=False),
+        Binding("end", "end", "end", show=False),
+        Binding("pageup", "app.read('up')", "read back", show=False),
+        Binding("pagedown", "app.read('down')", "read on", show=False),
     ]
 
     class Submitted(Message):
@@ -63,6 +40,13 @@ class Prompt(TextArea):
             self.action_copy()
         else:
             await self.app.run_action("stop")
+
+    async def action_end(self) -> None:
+        """To the end of the line, and from there to the end of the conversation."""
+        if self.cursor_at_end_of_line:
+            await self.app.run_action("read('end')")
+        else:
+            self.action_cursor_line_end()
 
     def action_newline(self) -> None:
         self.insert("\n")

@@ -1,0 +1,105 @@
+"""The messages on the screen, each a row of parts that are drawn alone: what the user and the model wrote, notices.
+
+Knows how one part looks and how an open one grows. Which of them are on the screen is the transcript's business.
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from rgmlx.chat import USER
+from rgmlx.text import printable
+
+from .markdown import SafeMarkdown
+from .parts import Parts
+
+NOTICE = "notice"
+
+
+class Entry:
+    """One message: its text in parts, which are cut when they are first asked for, or as the text is written.
+
+    Attributes:
+        index: the message's place in the transcript.
+        live: whether it is still being written.
+    """
+
+    def __init__(self, role: str, text: str | None, index: int) -> None:
+        self.role, self.index, self.live = role, index, text is None
+        self._text = text
+        self._parts = Parts() if text is None else None
+
+    @property
+    def parts(self) -> Parts:
+        if self._parts is None:
+            self._parts = Parts(printable(self._text or ""), markdown=self.role not in (USER, NOTICE))
+        return self._parts
+
+    @property
+    def first(self) -> int:
+        return self.parts.first
+
+    @property
+    def end(self) -> int:
+        """One more than the last part's number. A message has one, if an empty one, before its first word."""
+        return max(self.parts.end, self.first + 1)
+
+    def forget(self) -> None:
+        """Lets go of the parts, which can be cut again from the text."""
+        if self._text is not None:
+            self._parts = None
+
+    def widget(self, number: int) -> Message:
+        """A widget for one part."""
+        text = self.parts[number] if self.parts.end else ""
+        if self.role == USER:
+            return UserMessage(text, self, number)
+        return Notice(text, self, number) if self.role == NOTICE else ReplyMessage(text, self, number)
+
+
+class _Plain(Static):
+    """A part that is shown as it was written."""
+
+    def __init__(self, text: str, entry: Entry, number: int) -> None:
+        self.entry, self.number, self.source = entry, number, text
+        super().__init__(Content(text.removesuffix("\n")), markup=False)
+
+    @property
+    def lines(self) -> int:
+        """About how many lines it takes, and a measure for what it costs."""
+        return 1 + self.source.count("\n")
+
+
+class UserMessage(_Plain):
+    """What the user wrote, as it was written."""
+
+    BORDER_TITLE = "You"
+
+
+class Notice(_Plain):
+    """A sentence of the app itself."""
+
+
+class ReplyMessage(SafeMarkdown):
+    """A part of what the model wrote, as Markdown. It only ever grows, and is left alone once the next one begins."""
+
+    BORDER_TITLE = "Assistant"
+
+    def __init__(self, text: str, entry: Entry, number: int) -> None:
+        self.entry, self.number = entry, number
+        # What still grows is written by `grow`: an append after an update does not continue an open fence.
+        super().__init__(None if entry.live and number == entry.end - 1 else text)
+
+    @property
+    def lines(self) -> int:
+        """About how many lines it takes, and a measure for what it costs."""
+        return 1 + self.source.count("\n")
+
+    async def grow(self, text: str) -> None:
+        """Shows the part as it is now; it begins with what it was."""
+        if new := text[len(self.source) :]:
+            await self.append(new)
+
+
+Message = UserMessage | Notice | ReplyMessage
