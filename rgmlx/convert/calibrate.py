@@ -161,7 +161,7 @@ class Calibrator:
                     source = sources[f"{path}.weight"]
                     if (self._choose(prefix + path) or {})["mode"] == "affine":
                         source = sums().corrected(source)
-                    made = self._quantized(prefix + path, source, lambda sums=sums: sums().hessian)  # type: ignore[misc]
+                    made = self._quantized(prefix + path, source, functools.partial(_hessian_of, sums))
                     tensors |= made
                     block.load_weights([(f"{path}.weight", self._dense(prefix + path, made))], strict=False)
         self._advance(index, block, exact)
@@ -293,6 +293,10 @@ def _stages(block: Block) -> list[list[str]]:
         [f"mlp_block.{name}" for name in mlp.joins],
         ["mlp_block.down_proj"],
     ]
+
+
+def _hessian_of(sums: Callable[[], _Sums]) -> np.ndarray:
+    return sums().hessian
 
 
 def _rows(x: mx.array) -> np.ndarray:
