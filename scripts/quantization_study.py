@@ -16,6 +16,7 @@ import json
 import lzma
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,10 @@ def bits(rule: Callable[[str], int | None]) -> Choose:
         return None if number is None else {"group_size": GROUP_SIZE, "bits": number, "mode": "affine"}
 
     return choose
+
+
+def _parted(ends: tuple[str, ...], own: int | None, others: int | None, path: str) -> int | None:
+    return own if path.endswith(ends) else others
 
 
 def documents(lines: list[str], tokenizer: Tokenizer, turns: bool) -> Iterator[list[int]]:
@@ -174,7 +179,7 @@ def compare(study: Study, rows: list[list[int]]) -> None:
     four = bits(lambda path: 4)
     print(study.score(study.plain(four), four).row("plain, 4 bits"), flush=True)
     for number in (4, 6, 8):
-        choose = bits(lambda path, number=number: number if path == EMBEDDING else 4)  # type: ignore[misc]
+        choose = bits(partial(_parted, (EMBEDDING,), number, 4))
         for name, make in (("plain", study.plain), ("compensated", lambda c: study.calibrated(c, rows))):
             if name == "plain" and number == 4:
                 continue
@@ -189,11 +194,11 @@ def sensitivity(study: Study) -> None:
     """Each part at 4 bits by itself, the rest in full precision."""
     head("Only this part at 4 bits (plain)")
     for name, ends in PARTS.items():
-        choose = bits(lambda path, ends=ends: 4 if path.endswith(ends) else None)  # type: ignore[misc]
+        choose = bits(partial(_parted, ends, 4, None))
         print(study.score(study.plain(choose), choose).row(name), flush=True)
     head("All at 4 bits but this part, at 6 (plain)")
     for name, ends in PARTS.items():
-        choose = bits(lambda path, ends=ends: 6 if path.endswith(ends) else 4)  # type: ignore[misc]
+        choose = bits(partial(_parted, ends, 6, 4))
         print(study.score(study.plain(choose), choose).row(name), flush=True)
 
 

@@ -37,7 +37,7 @@ def write(directory: Path, shards: int = 1, dtype: str = "bfloat16", **changed: 
     """A random checkpoint in 16 bits with some tensors replaced, or left out with None; `__` stands for a dot."""
     tensors = WEIGHTS | {k.replace("__", "."): v for k, v in changed.items()}
     kept = {k: mx.array(v).astype(getattr(mx, dtype)) for k, v in tensors.items() if v is not None}
-    return checkpoints.write(directory, CONFIG | {"torch_dtype": dtype}, kept, shards)  # type: ignore[arg-type]
+    return checkpoints.write(directory, CONFIG | {"torch_dtype": dtype}, kept, shards)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def convert(source: Path | str, target: Path, chosen: Recipe | str = "4bit", **o
 def tensors(directory: Path) -> dict[str, mx.array]:
     out: dict[str, mx.array] = {}
     for path in sorted(directory.glob("*.safetensors")):
-        out |= mx.load(str(path))  # type: ignore[arg-type]
+        out |= mx.load(str(path))
     return out
 
 

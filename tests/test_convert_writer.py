@@ -60,7 +60,7 @@ def wanted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 def start(source: Path, target: Path, **options: object) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-c", SCRIPT, str(source), str(target), str(SHARD)]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def sums(directory: Path) -> dict[str, str]:
@@ -135,7 +135,7 @@ def test_finished_shards_are_not_made_again(source: Path, tmp_path: Path, monkey
         made.append(arguments[1])
         if len(made) == 100:
             raise KeyboardInterrupt
-        return honest(*arguments)  # type: ignore[arg-type]
+        return honest(*arguments)
 
     monkeypatch.setattr(conversion, "converted", stopping)
     with pytest.raises(KeyboardInterrupt):
@@ -233,7 +233,7 @@ def test_a_shard_is_what_mlx_writes_and_reads(tmp_path: Path) -> None:
         digest = out.close()
     assert digest == hashlib.sha256((tmp_path / "x.safetensors").read_bytes()).hexdigest()
     back = mx.load(str(tmp_path / "x.safetensors"))
-    assert all(back[n].dtype == a.dtype and mx.array_equal(back[n], a) for n, a in arrays.items())  # type: ignore[index]
+    assert all(back[n].dtype == a.dtype and mx.array_equal(back[n], a) for n, a in arrays.items())
 
 
 def test_a_writer_that_is_not_published_shows_nothing(tmp_path: Path) -> None:

@@ -302,7 +302,7 @@ async def test_links_are_text_and_do_nothing(tmp_path: Path) -> None:
     text = "[a](https://x.example/) [b](javascript:alert(1)) [c](file:///etc/passwd) ![d](http://e/f.png) <https://g.example>"
     app = ChatApp(Scripted(tmp_path, [text]))
     opened: list[str] = []
-    app.open_url = lambda url, **_: opened.append(url)  # type: ignore[method-assign]
+    app.open_url = lambda url, **_: opened.append(url)
     async with app.run_test(size=(150, 24)) as pilot:
         await wait_until(lambda: idle(app))
         await type_and_send(app, pilot, "go")

@@ -10,7 +10,7 @@ Both are read through `Source`, dense and block by block, so neither has to fit 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -18,13 +18,10 @@ import numpy as np
 
 from ..config import ModelConfig
 from ..errors import CheckpointError, RgmlxError
-from .source import Source, pieces
+from .source import Progress, Source, pieces
 from .streamed import hidden_states
 
 _PIECE = 2**22  # numbers of a tensor compared at once, in float32
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being compared, steps done, steps in all)."""
 
 
 @dataclass(frozen=True)

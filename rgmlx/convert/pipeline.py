@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +15,12 @@ from .huggingface import SafetensorsSource
 from .open import open_source
 from .plan import Plan
 from .recipe import Recipe
-from .source import Source
+from .source import Progress, Source
 from .writer import Writer, check_target
 
 CALIBRATION_TOKENS = 16_384
 _CALIBRATION_ROW = 512
 _FEWEST = 64
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, done, in all)."""
 
 
 @dataclass(frozen=True)

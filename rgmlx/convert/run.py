@@ -6,7 +6,7 @@ there it is less. With calibration text, a block of the network is worked on at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,14 +22,11 @@ from .calibrate import Calibrator
 from .huggingface import SafetensorsSource
 from .plan import Plan, Step
 from .recipe import Recipe, is_gate
-from .source import Source, pieces, raw
+from .source import Progress, Source, pieces, raw
 from .writer import SHARD_BYTES, Writer, shards
 
 _PIECE = 2**26  # bytes of a large matrix read at a time
 _EXPONENT = {mx.bfloat16: 0x7F80, mx.float16: 0x7C00, mx.float32: 0x7F800000}  # all ones: NaN or infinite
-
-Progress = Callable[[str, int, int], None]
-"""Told (the tensor or block under way, bytes written, bytes in all)."""
 
 
 @dataclass(frozen=True)

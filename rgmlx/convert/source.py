@@ -7,13 +7,17 @@ a source keeps none, so converting takes the memory of the largest tensor, not o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import mlx.core as mx
 import numpy as np
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, how much of it is done, how much there is)."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,15 @@ def pieces(source: Source, name: str, nbytes: int = 2**26) -> Iterator[tuple[int
         yield start, source.read_rows(name, start, min(start + each, tensor.shape[0]))
 
 
-_side = mx.new_stream(mx.cpu)  # a view must not queue up behind the work on the default stream
+@cache
+def _side() -> mx.Stream:
+    """A stream of its own: a view must not queue up behind the work on the default one."""
+    return mx.new_stream(mx.cpu)
 
 
 def viewed(array: mx.array, dtype: mx.Dtype) -> mx.array:
     """The same bytes as numbers of another dtype, at once, whatever MLX is busy with. Needs contiguous memory."""
-    out = mx.view(array, dtype, stream=_side)
+    out = mx.view(array, dtype, stream=_side())
     mx.eval(out)
     return out
 
@@ -104,4 +111,4 @@ def viewed(array: mx.array, dtype: mx.Dtype) -> mx.array:
 def raw(array: mx.array) -> np.ndarray:
     """The bits of an array as unsigned whole numbers [size], without a copy where its memory is contiguous."""
     plain = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32}[array.dtype.size]
-    return np.array(viewed(mx.contiguous(array, stream=_side), plain), copy=False).reshape(-1)
+    return np.array(viewed(mx.contiguous(array, stream=_side()), plain), copy=False).reshape(-1)
