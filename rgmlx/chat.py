@@ -14,36 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .engine import Generation, Progress, prefill
-from .errors import ChatError
+from .errors import ChatError, RgmlxError
 from .sampling import Sampling, make_sampling
-from .state import State, load_states, save_states
-from .tokenizer import Detokenizer, between_turns, turn_ids
+from .tokenizer import Detokenizer, turn_ids
+from .turns import MODEL, NOW, USER, Point, SavedChat, Turn, ids_of
 
 if TYPE_CHECKING:
     from .model import Model
 
-USER, MODEL = "user", "model"
 SNAPSHOT_BYTES = 512 * 2**20
 """Default budget of the states kept in memory for going back: 15 turns of 2B, hundreds of the demo."""
 MAX_REPLY_CHARS = 1_000_000
 """Of one reply, this much of its end is kept as text; the model's memory is the state, not the text."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One message. `closed` is false for a reply that was cut short by a stop or a budget."""
-
-    role: str
-    text: str
-    closed: bool = True
-
-
-@dataclass(frozen=True)
-class _Point:
-    """Where a chat stands: a state, and ids that it has yet to read."""
-
-    state: State
-    unread: tuple[int, ...] = ()
 
 
 @dataclass
@@ -51,15 +33,15 @@ class _Entry:
     """A turn with the point before it (None once that fell out of the budget)."""
 
     turn: Turn
-    before: _Point | None
+    before: Point | None
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A moment of a chat to return to. Made by `Chat.checkpoint`; holds its states."""
 
-    entries: tuple[tuple[Turn, _Point | None], ...]
-    now: _Point
+    entries: tuple[tuple[Turn, Point | None], ...]
+    now: Point
 
 
 class Reply:
@@ -151,10 +133,10 @@ class Chat:
         settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
-        fresh = not self._state.position and not self._unread
-        between = [] if fresh else between_turns(self._tokenizer, self._entries[-1].turn.closed)
-        prompt = (*self._unread, *between, *self._turn_ids(text, fresh))
-        self._add(Turn(USER, text, closed=False))
+        turn = Turn(USER, text, closed=False)
+        before = self._entries[-1].turn if self._entries else None
+        prompt = (*self._unread, *ids_of(self._tokenizer, turn, before, self.system))
+        self._add(turn)
         self._unread = prompt
         return self._start(settings, max_tokens, progress)
 
@@ -233,14 +215,11 @@ class Chat:
         Raises:
             StateError: the file can't be written; what was there before is unchanged.
         """
-        points = {"now": self._here()}
+        points = {NOW: self._here()}
         for index, entry in enumerate(self._entries[-2:], max(len(self._entries) - 2, 0)):
             if entry.before is not None:
                 points[str(index)] = entry.before
-        turns = [[e.turn.role, e.turn.text, e.turn.closed] for e in self._entries]
-        unread = {key: point.unread for key, point in points.items()}
-        chat = {"turns": turns, "unread": unread, "system": self.system, "sampling": vars(self.sampling)}
-        save_states(path, {key: point.state for key, point in points.items()}, {"chat": chat})
+        SavedChat(self.turns, points, self.system, vars(self.sampling)).write(path)
 
     @classmethod
     def load(cls, path: str | Path, model: Model, *, snapshot_bytes: int = SNAPSHOT_BYTES) -> Chat:
@@ -250,16 +229,13 @@ class Chat:
             StateError: the file is damaged, or was saved with another model.
             ChatError: the file holds a state without a chat.
         """
-        states, extra = load_states(path, model)
+        saved = SavedChat.read(path, model)
         try:
-            saved = extra["chat"]
-            chat = cls(model, saved["system"], snapshot_bytes=snapshot_bytes, **saved["sampling"])
-            points = {key: _Point(state, tuple(saved["unread"][key])) for key, state in states.items()}
-            turns = [Turn(str(role), str(text), bool(closed)) for role, text, closed in saved["turns"]]
-            chat._entries = [_Entry(turn, points.get(str(i))) for i, turn in enumerate(turns)]
-            chat._stand_at(points["now"])
-        except (KeyError, TypeError, ValueError):
-            raise ChatError(f"{path} is not a saved chat") from None
+            chat = cls(model, saved.system, snapshot_bytes=snapshot_bytes, **saved.sampling)
+        except RgmlxError as e:
+            raise ChatError(f"{path} is not a saved chat ({e})") from None
+        chat._entries = [_Entry(turn, saved.points.get(str(i))) for i, turn in enumerate(saved.turns)]
+        chat._stand_at(saved.points[NOW])
         return chat
 
     # --- inside ---------------------------------------------------------------------------
@@ -267,15 +243,10 @@ class Chat:
     def _settings(self, overrides: dict[str, Any]) -> Sampling:
         return make_sampling(overrides, self.sampling)
 
-    def _turn_ids(self, text: str, fresh: bool) -> list[int]:
-        if not fresh:
-            return turn_ids(self._tokenizer, text)
-        return [self._tokenizer.bos, *turn_ids(self._tokenizer, text, self.system)]
+    def _here(self) -> Point:
+        return Point(self._state.copy(), self._unread)
 
-    def _here(self) -> _Point:
-        return _Point(self._state.copy(), self._unread)
-
-    def _stand_at(self, point: _Point) -> None:
+    def _stand_at(self, point: Point) -> None:
         self._state, self._unread = point.state.copy(), point.unread
 
     def _add(self, turn: Turn) -> _Entry:
@@ -302,17 +273,11 @@ class Chat:
         known = next((i for i in range(index - 1, -1, -1) if self._entries[i].before is not None), None)
         start = known or 0
         point = None if known is None else self._entries[known].before
-        self._stand_at(point or _Point(self._model.new_state()))
+        self._stand_at(point or Point(self._model.new_state()))
         ids = list(self._unread)
+        turns = self.turns
         for i in range(start, index):
-            turn = self._entries[i].turn
-            if turn.role == USER:
-                fresh = i == 0
-                ids += [] if fresh else between_turns(self._tokenizer, self._entries[i - 1].turn.closed)
-                ids += self._turn_ids(turn.text, fresh)
-            else:  # its text, which may split into other tokens than those that were sampled
-                ids += self._tokenizer.encode(turn.text)
-                ids += [self._tokenizer.end_of_turn] if turn.closed and self._tokenizer.end_of_turn else []
+            ids += ids_of(self._tokenizer, turns[i], turns[i - 1] if i else None, self.system)
         self.prefilled_tokens += prefill(self._model, self._state, [ids])
         self._unread = ()
 

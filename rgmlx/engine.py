@@ -113,6 +113,7 @@ class Generation:
         *,
         sampling: Sampling | None = None,
         max_tokens: int | None = None,
+        min_tokens: float = 0,
         stop_ids: Collection[int] = (),
         chunk: int | None = None,
         progress: Progress | None = None,
@@ -122,6 +123,7 @@ class Generation:
             state: one row; advanced in place, and valid between any two tokens.
             prompt: ids to read first; may be empty when the state has read something before.
             max_tokens: the budget; None for no limit.
+            min_tokens: stop ids are never drawn before so many tokens; `math.inf` goes on until stopped.
             stop_ids: ids that end the run. They are consumed, not delivered.
         """
         if state.batch_size != 1:
@@ -133,7 +135,7 @@ class Generation:
         check_ids(network, prompt)
         self._network, self._state, self._prompt = network, state, prompt
         self._sampling = (sampling or Sampling()).seeded()
-        self._max_tokens, self._stop_ids = max_tokens, frozenset(stop_ids)
+        self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
         self._chunk, self._progress = chunk, progress
         self._cancel = threading.Event()
         self.finish_reason: str | None = None
@@ -146,6 +148,16 @@ class Generation:
 
     def __iter__(self) -> Iterator[int]:
         return self._tokens
+
+    @property
+    def state(self) -> State:
+        """The state that the run advances."""
+        return self._state
+
+    @property
+    def position(self) -> int:
+        """Tokens that the state has consumed."""
+        return self._state.positions[0]
 
     def read_prompt(self) -> None:
         """Reads the prompt now, so that the state before the first token can be copied.
@@ -173,12 +185,12 @@ class Generation:
                 self.finish_reason = "length"
                 return
             sample = Sampler(self._sampling, state.recent)
-            token = sample(network.head(state.hidden), state.positions)
+            token = sample(self._logits(0), state.positions)
             mx.async_eval(token)
             delivered = 0
             while not self._cancel.is_set():
                 network.advance(token[:, None], state)
-                following = sample(network.head(state.hidden), state.positions)
+                following = sample(self._logits(delivered + 1), state.positions)
                 mx.async_eval(following, state.arrays())
                 value = _ids(token)[0]
                 state.remember([[value]])
@@ -198,6 +210,13 @@ class Generation:
             self.finish_reason = self.finish_reason or "cancelled"
             # An array left lazy belongs to this thread; the state must be usable from any.
             mx.eval(state.arrays())
+
+    def _logits(self, number: int) -> mx.array:
+        """The logits of token `number` of this run, float32 [1, V]."""
+        logits = self._network.head(self._state.hidden)
+        if number >= self._min_tokens or not self._stop_ids:
+            return logits
+        return mx.put_along_axis(logits, mx.array([sorted(self._stop_ids)]), mx.array(-mx.inf, logits.dtype), axis=-1)
 
 
 def generate_batch(

@@ -18,7 +18,8 @@ from .text import first_line
 
 DEMO = "demo"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_FILES = ["config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "*.jinja"]
+FILES = ["config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "*.jinja"]
+"""What of a repository a model needs, as patterns."""
 
 
 def demo_directory() -> Path:
@@ -66,18 +67,19 @@ def _download(repository: str) -> Path:
 
     watched = sys.stderr is not None and sys.stderr.isatty()
     try:
-        with contextlib.nullcontext() if watched else _quiet():
-            return Path(snapshot_download(repository, allow_patterns=_FILES))
+        with contextlib.nullcontext() if watched else quiet():
+            return Path(snapshot_download(repository, allow_patterns=FILES))
     except Exception as e:  # the HTTP library's own connection errors have no common base with the others
-        raise _explained(e, repository) from None
+        raise explained(e, repository) from None
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps the library's bars, hints and retries out of a stderr that nobody watches."""
+    from huggingface_hub.utils.logging import get_logger  # importing it sets the level, which must not come after ours
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    logger = logging.getLogger("huggingface_hub")
+    logger = get_logger()
     level, bars = logger.level, not are_progress_bars_disabled()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -91,7 +93,14 @@ def _quiet() -> Iterator[None]:
                 enable_progress_bars()
 
 
-def _explained(error: Exception, repository: str) -> RgmlxError:
+def unreachable(error: BaseException) -> bool:
+    """Whether an error says that the network failed, and not that a server refused."""
+    # By name: the library has changed its HTTP client twice, and a version of it may bring any of them.
+    names = {c.__name__ for c in type(error).__mro__}
+    return bool(names & {"TransportError", "OfflineModeIsEnabled"})
+
+
+def explained(error: Exception, repository: str) -> RgmlxError:
     """A failed download in one sentence."""
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -120,6 +129,11 @@ def _explained(error: Exception, repository: str) -> RgmlxError:
         return ModelNotFoundError(
             f"{repository} is not in the local cache and Hugging Face can't be reached: "
             "connect to the network (or unset HF_HUB_OFFLINE) and try again"
+        )
+    if unreachable(error):
+        return ModelNotFoundError(
+            f"Hugging Face can't be reached for {repository}: connect to the network (or unset HF_HUB_OFFLINE) and try "
+            "again, what was fetched is kept"
         )
     if isinstance(error, HFValidationError):
         return ModelNotFoundError(f"'{repository}' is not a name that a Hugging Face repository can have: check it")

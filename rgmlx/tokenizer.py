@@ -177,6 +177,11 @@ class Detokenizer:
         """The text that this token completes; "" while a character is still incomplete."""
         return self._decoder.decode(self._tokenizer.token_bytes(token))
 
+    @property
+    def pending(self) -> bool:
+        """Whether a character has begun that is not whole yet."""
+        return bool(self._decoder.getstate()[0])
+
     def finish(self) -> str:
         """What is left at the end: a replacement character if a character was cut off."""
         text = self._decoder.decode(b"", final=True)
@@ -209,6 +214,13 @@ def between_turns(tokenizer: Tokenizer, closed: bool) -> list[int]:
     """What stands between a reply and the next user turn; `closed` if the reply ended itself."""
     _, end = _turn_tokens(tokenizer)
     return ([] if closed else [end]) + tokenizer.encode("\n")
+
+
+def reply_ids(tokenizer: Tokenizer, text: str, *, opened: bool, closed: bool) -> list[int]:
+    """A reply that was not written here: `opened` if the user's turn before it has begun the model's."""
+    start, end = _turn_tokens(tokenizer)
+    opening = [] if opened else [start, *tokenizer.encode("model\n")]
+    return [*opening, *tokenizer.encode(text), *([end] if closed else [])]
 
 
 def _turn_tokens(tokenizer: Tokenizer) -> tuple[int, int]:

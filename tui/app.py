@@ -1,34 +1,55 @@
-"""The chat screen: a transcript, a prompt, a line of gauges."""
+"""The chat screen: what was said, the prompt, a line of gauges; what happens when the model has done something.
+
+Knows when the model is busy and with what. What a command does is in `actions`, the conversation in `session`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import shlex
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, InvalidThemeError
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Footer, Static
 
-from rgmlx.chat import USER
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import DEMO
+from rgmlx.store import MODEL
+from rgmlx.store import Message as Stored
 from rgmlx.text import printable
 
-from .messages import Ended, Failed, Loaded
+from . import themes
+from .actions import Actions
+from .commands import COMMANDS as TABLE
+from .commands import parse, plain
+from .files import expand
+from .history import History
+from .messages import Ended, Failed, Loaded, Stood
+from .pages import Pages
+from .palette import Palette
+from .parts import KEPT_CHARS
+from .prompt import Completions, Prompt
 from .session import Session
+from .settings import Defaults
+from .status import status_line
 from .transcript import Transcript
-from .widgets import Prompt
+
+if TYPE_CHECKING:
+    from .memory import Horizon
 
 GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
-    "an easy fact, or tell it your name. For real work use a larger one: rgchat --help says how."
+    "an easy fact, or tell it your name. For real work get a larger one: /guide says how."
 )
+FIRST = 30
+"""Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
+HORIZON_SECONDS = 3.0
 
 
 class ChatApp(App[None]):
@@ -36,173 +57,305 @@ class ChatApp(App[None]):
 
     TITLE = "rgchat"
     CSS_PATH = "styles.tcss"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar = {Palette}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "stop"),
-        Binding("ctrl+r", "regenerate", "another reply"),
-        Binding("ctrl+n", "start_over", "new conversation"),
-        Binding("ctrl+q", "quit", "quit", priority=True),
+        Binding(
+            command.key,
+            f"command('{command.name}')",
+            command.shown or command.name,
+            show=bool(command.shown),
+            priority=command.key not in ("escape", "alt+left", "alt+right"),
+        )
+        for command in TABLE
+        if command.key
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        defaults: Defaults | None = None,
+        defaults_file: Path | None = None,
+        file: Path | None = None,
+        history: History | None = None,
+        guide: bool = False,
+    ) -> None:
+        """
+        Args:
+            defaults: settings as the user's file has them; changes are written to `defaults_file`.
+            file: a `.rgstate` file to go on from, once the model is there.
+            history: what was sent before.
+            guide: show the first-run guide.
+        """
         super().__init__()
         self.session = session
-        self._busy = True  # loading, or a reply is being written
-        self._waiting: str | None = None  # sent while the model was still loading
-        self._speed = ""
-        self._doing = ""
+        self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
+        self.history = history
+        self.actions = Actions(self)
+        self.busy = "loading"  # or "standing" somewhere else, or "writing", or ""
+        self.place = ""  # where one stands, when that is not the end
+        self.editing: Stored | None = None  # its text is in the prompt
+        self.first_theme = ""  # instead of that of the defaults
+        self.then = ""  # a command for when the model stands where it was sent
+        self._guide, self._file = guide, file
+        self._waiting: str | None = None  # sent while the model was not ready
+        self._loading = (0, 0)
         self._news = False  # there is text below what is on the screen
         self._exit_code = 0
 
     def compose(self) -> ComposeResult:
-        yield Transcript()
-        yield Prompt(id="prompt", placeholder="Write a message, Enter sends")
+        yield Static(id="title")
+        pages = Pages(
+            lambda message, count: self.session.store.messages.window(message, count, chars=KEPT_CHARS),
+            lambda message: self.session.store.messages.window(message, 1, chars=KEPT_CHARS)[0].text,
+        )
+        yield Transcript(pages)
+        yield Static(id="place")
+        yield Completions()
+        prompt = Prompt(self.history, id="prompt", placeholder="Write a message, Enter sends; / for commands")
+        prompt.commands = [(command.name, command.summary) for command in TABLE]
+        yield prompt
         yield Static(id="status")
         yield Footer()
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
+        themes.register(self)
+        with contextlib.suppress(InvalidThemeError):  # one that an older version knew
+            self.theme = self.first_theme or self.defaults.theme
         self.query_one(Prompt).focus()
-        self._show_status(f"loading {self.session.name} ...")
-        # A daemon, not a worker: leaving must not wait for a download to end.
-        threading.Thread(target=self._load, daemon=True).start()
+        await self.show_conversation()
+        if self._guide:
+            self.actions.guide()
+        self.load_model()
 
     def on_unmount(self) -> None:
         self.session.close()
 
     # --- worker threads: they touch no widget ---------------------------------------------
 
-    def _load(self) -> None:
+    def load_model(self, name: str | None = None) -> None:
+        """Loads a model behind the screen; the one so far stays if that fails."""
+        self.busy, self._loading = "loading", (0, 0)
+        self.watch_work()
+        # A daemon, not a worker: leaving must not wait for a download to end.
+        threading.Thread(target=self._load, args=(name,), daemon=True).start()
+
+    def _load(self, name: str | None) -> None:
+        def progress(done: int, total: int) -> None:
+            self._loading = (done, total)
+
         try:
-            self.session.load()
+            self.session.load(name, progress)
         except RgmlxError as e:
-            self.post_message(Failed(str(e), fatal=True))
+            self.post_message(Failed(str(e), "load"))
         except Exception as e:  # never a traceback over the screen
-            self.post_message(Failed(f"The model could not be loaded: {type(e).__name__}: {e}", fatal=True))
+            self.post_message(Failed(f"The model could not be loaded: {type(e).__name__}: {e}", "load"))
         else:
             self.post_message(Loaded())
 
-    @work(thread=True, group="write")
-    def _write(self, start: Callable[[], Iterator[str]], show: Callable[[str], None]) -> None:
-        begun, tokens = 0.0, 0
+    @work(thread=True, group="model")
+    def _stand(self) -> None:
+        begun = time.monotonic()
+        try:
+            tokens = self.session.stand()
+            self.post_message(Stood(tokens, time.monotonic() - begun, self.session.horizon()))
+        except RgmlxError as e:
+            self.post_message(Failed(str(e), "stand"))
+        except Exception as e:
+            self.post_message(Failed(f"The conversation could not be read: {type(e).__name__}: {e}", "stand"))
+
+    @work(thread=True, group="model")
+    def _write(self, start: Callable[[], Iterator[str]]) -> None:
+        show, horizon = self.query_one(Transcript).write, None
         try:
             for piece in start():
-                begun = begun or time.monotonic()
-                tokens += 1
                 show(piece)
+            horizon = self.session.horizon()
         except RgmlxError as e:
-            self.post_message(Failed(str(e)))
+            self.post_message(Failed(str(e), "write"))
         except Exception as e:  # a failing engine must not take the conversation with it
-            self.post_message(Failed(f"The reply broke off: {type(e).__name__}: {e}"))
-        self.post_message(Ended(time.monotonic() - begun if begun else 0.0, tokens))
+            self.post_message(Failed(f"The reply broke off: {type(e).__name__}: {e}", "write"))
+        self.post_message(Ended(horizon))
 
     # --- what happens ---------------------------------------------------------------------
 
-    @on(Loaded)
-    async def _loaded(self) -> None:
-        turns = self.session.turns
-        await self.transcript.load(turns)
-        if not turns:
-            if self.session.name == DEMO:
+    async def show_conversation(self) -> None:
+        """Shows the conversation as it stands, from the store alone."""
+        head = self.session.head
+        shown = self.session.store.messages.window(head.id, FIRST, chars=KEPT_CHARS) if head else []
+        await self.transcript.load(shown)
+        if not shown:
+            if self.session.name == "demo":
                 await self.transcript.notice(GREETING)
             await self.transcript.notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves.")
-        if self.session.notice:
-            await self.transcript.notice(self.session.notice)
-        self._show_status()
-        self._busy = False
-        if self._waiting is not None:
+        elif shown[-1].role != MODEL:
+            await self.transcript.notice("Your last message has no reply yet: Ctrl+R writes one.")
+        elif not shown[-1].closed:
+            await self.transcript.notice("This reply was cut short: Ctrl+G goes on with it.")
+        await self.show_notices()
+        self.show_status()
+
+    async def show_notices(self) -> None:
+        """Says what the session has to say."""
+        while self.session.notices:
+            await self.transcript.notice(self.session.notices.pop(0))
+
+    @on(Loaded)
+    async def _loaded(self) -> None:
+        self.busy = ""
+        await self.show_notices()
+        if self._file is not None:
+            file, self._file = self._file, None
+            await self.actions.run("open", str(file))
+        if self.busy != "standing":
+            self.stand()
+
+    def stand(self) -> None:
+        """Brings the model to where the conversation stands."""
+        if self.session.ready and self.busy != "standing":  # else it goes on when it gets there
+            self.busy = "standing"
+            self.watch_work()
+            self._stand()
+
+    @on(Stood)
+    async def _stood(self, event: Stood) -> None:
+        if not self.session.stands:  # one has gone on in the meantime
+            self._stand()
+            return
+        self.busy = ""
+        if self.place:
+            took = f"{1000 * event.seconds:.0f} ms" if event.seconds < 1 else f"{event.seconds:.1f} s"
+            self.place += f"  ·  {event.tokens:,} tokens re-read, {took}"
+        elif event.tokens:
+            await self.transcript.notice(
+                f"{event.tokens:,} tokens were read again in {event.seconds:.1f} s; from here on nothing is."
+            )
+        await self._mark(event.horizon)
+        self.show_status()
+        if self.then:
+            command, self.then = self.then, ""
+            await self.actions.run(command, "")
+        elif self._waiting is not None:
             text, self._waiting = self._waiting, None
             await self._send(text)
 
     @on(Prompt.Submitted)
     async def _submitted(self, event: Prompt.Submitted) -> None:
-        if self._waiting is not None or (self._busy and self.session.ready):
-            self._refuse()
+        command = parse(event.text)
+        if command is not None:
+            await self.actions.run(*command)
             return
-        self._busy = True
-        self.query_one(Prompt).load_text("")  # and nothing for undo to bring back
-        if not self.session.ready:
-            self._waiting = event.text
-            self._show_status(f"loading {self.session.name}, your message is sent then ...")
+        if self._waiting is not None or self.busy == "writing":
+            self.refuse()
             return
-        await self._send(event.text)
+        if not self.session.ready and self.busy != "loading":
+            await self.transcript.notice(f"{self.session.name} is not loaded: choose a model with /model.")
+            return
+        self.query_one(Prompt).accept(event.text)
+        if self.busy:
+            self._waiting = plain(event.text)
+            self.show_status()
+            return
+        self.busy = "sending"  # at once: whoever looks next finds the chat at work
+        await self._send(plain(event.text))
 
     async def _send(self, text: str) -> None:
+        found = await asyncio.to_thread(expand, text)
+        if found.problems:
+            await self._give_back(text, " ".join(found.problems))
+            return
+        old, self.editing = self.editing, None
+        try:
+            message = self.session.edit(old.id, found.text) if old else self.session.ask(found.text)
+        except RgmlxError as e:
+            self.editing = old
+            await self._give_back(text, f"This was not sent: {e}.")
+            return
+        self.leave_place()
+        if old is not None and old.role == MODEL:
+            await self.show_conversation()
+            self.stand()
+            return
+        if old is not None and (message.parent is None or not await self.transcript.cut(message.parent)):
+            await self.show_conversation() if message.parent is not None else await self.transcript.clear()
         await self.transcript.jump()
-        await self.transcript.add(USER, text)
-        await self._begin(lambda: self.session.send(text))
+        await self.transcript.add(message)
+        await self.begin(self.session.reply)
 
-    async def _begin(self, start: Callable[[], Iterator[str]]) -> None:
-        self._busy = True
-        await self.transcript.begin_reply()
-        self._show_status("thinking ...")
-        self._write(start, self.transcript.write)
-        self._watch_writing()
+    async def _give_back(self, text: str, sentence: str) -> None:
+        """What could not be sent is in the prompt again."""
+        self.busy = ""
+        self.query_one(Prompt).load_text(text)
+        await self.transcript.notice(sentence)
+
+    async def begin(self, start: Callable[[], Iterator[str]], text: str = "") -> None:
+        """Has a reply written, after a text that it begins with."""
+        self.busy = "writing"
+        self.leave_place()
+        await self.transcript.begin_reply(text)
+        self._write(start)
+        self.watch_work()
 
     @work(exclusive=True, group="watching")
-    async def _watch_writing(self) -> None:
-        """Shows how far a long message has been read, and how far the reply is."""
-        while self._busy:
-            if self.session.reading:
-                done, total = self.session.reading
-                self._show_status(f"reading your message, {done:,} of {total:,} tokens ...")
-            elif self.transcript.has_words:
-                self._show_status("writing ...")
+    async def watch_work(self) -> None:
+        """Keeps the status line and the horizon up to date while the model works."""
+        marked = time.monotonic()
+        while self.busy:
+            self.show_status()
             await asyncio.sleep(0.2)
+            if self.busy == "writing" and time.monotonic() - marked > HORIZON_SECONDS:
+                await self._mark(await asyncio.to_thread(self.session.horizon_while_writing))
+                marked = time.monotonic()
+        self.show_status()
 
     @on(Ended)
     async def _ended(self, event: Ended) -> None:
-        await self.transcript.end_reply()
-        if event.seconds:
-            self._speed = f"{event.tokens / event.seconds:.0f} pieces/s"
-        self._show_status()
-        self._busy = False  # only now: what comes next finds the transcript as it stays
+        head = self.session.head
+        await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
+        await self._mark(event.horizon)
+        await self.show_notices()
+        self.busy = ""  # only now: what comes next finds the transcript as it stays
+        self.show_status()
+
+    @on(Failed)
+    async def _failed(self, event: Failed) -> None:
+        await self.transcript.notice(event.sentence if event.sentence.endswith(".") else f"{event.sentence}.")
+        if event.of == "write":
+            return  # its end is told as well
+        self.busy = self.then = ""
+        if event.of == "load" and not self.session.ready:
+            await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
+            self._exit_code = 1
+        if self._waiting is not None:
+            self.query_one(Prompt).load_text(self._waiting)
+            self._waiting = None
+        self.show_status()
 
     @on(Transcript.News)
     def _there_is_news(self, event: Transcript.News) -> None:
         self._news = event.below
-        self._show_status(self._doing)
+        self.show_status()
 
-    @on(Failed)
-    async def _failed(self, event: Failed) -> None:
-        await self.transcript.notice(event.sentence)
-        if event.fatal:
-            self.query_one(Prompt).disabled = True
-            self._show_status("no model: Ctrl+Q leaves")
-            self._exit_code = 1
+    async def _mark(self, horizon: Horizon | None) -> None:
+        message, characters = (horizon.message, horizon.characters) if horizon else (None, 0)
+        await self.transcript.mark_horizon(message, characters, self.session.gauges.window)
 
     # --- keys -----------------------------------------------------------------------------
 
-    def action_stop(self) -> None:
-        self.session.stop()
+    async def action_command(self, name: str) -> None:
+        await self.actions.run(name, "")
 
-    async def action_regenerate(self) -> None:
-        if self._busy or not self.session.turns:
-            return
-        await self.transcript.jump()
-        if self.session.turns[-1].role != USER:
-            await self.transcript.drop_reply()
-        await self._begin(self.session.regenerate)
+    async def action_stop(self) -> None:
+        await self.actions.run("stop", "")
 
-    async def action_start_over(self) -> None:
-        if self._busy:
-            self._refuse()
-            return
-        try:
-            kept = self.session.start_over()
-        except RgmlxError as e:
-            await self._failed(Failed(str(e)))
-            return
-        await self.transcript.clear()
-        where = f" The one before is kept: rgchat --open {shlex.quote(str(kept))}" if kept else ""
-        await self.transcript.notice(f"A new conversation.{where}")
-        self._show_status()
-
-    async def action_quit(self) -> None:
-        self.session.stop()
-        self._show_status("saving ...")
-        if writing := [w for w in self.workers if w.group == "write"]:  # none would mean all of them
-            await self.workers.wait_for_complete(writing)
-        self.exit(return_code=self._exit_code)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Arrows move the cursor in the prompt while there is something in it."""
+        if action == "command" and parameters in (("previous",), ("next",)):
+            return not self.query_one(Prompt).text
+        if action == "command" and len(self.screen_stack) > 1:
+            return parameters == ("quit",)  # a screen above has keys of its own
+        return True
 
     async def action_read(self, where: str) -> None:
         """Scrolls the transcript from the prompt: a page up or down, or to the end."""
@@ -213,8 +366,19 @@ class ChatApp(App[None]):
         else:
             self.transcript.scroll_page_down()
 
-    def _refuse(self) -> None:
-        self.notify("A reply is being written: Esc stops it.", timeout=2)
+    async def leave(self) -> None:
+        """Stops, waits until all is on the disk, and leaves."""
+        self.session.stop()
+        self.query_one("#status", Static).update("saving ...")
+        if working := [w for w in self.workers if w.group == "model"]:  # none would mean all of them
+            with contextlib.suppress(Exception):  # it has told what went wrong
+                await self.workers.wait_for_complete(working)
+        self.exit(return_code=self._exit_code)
+
+    def refuse(self) -> None:
+        """Says that it can't be done now."""
+        what = {"writing": "A reply is being written", "loading": "The model is being loaded"}
+        self.notify(f"{what.get(self.busy, 'The conversation is being read')}: Esc stops it.", timeout=2)
 
     # --- the screen -----------------------------------------------------------------------
 
@@ -223,11 +387,38 @@ class ChatApp(App[None]):
         """What was said so far."""
         return self.query_one(Transcript)
 
-    def _show_status(self, doing: str = "") -> None:
-        self._doing = doing
-        parts = ["\u2193 new text below (End)" if self._news else "", self.session.name]
-        if gauges := self.session.gauges:
-            parts.append(f"memory {gauges.state_bytes / 1e6:.1f} MB, always")
-            parts.append(f"{gauges.position:,} tokens so far")
-        parts.append(doing or self._speed)
-        self.query_one("#status", Static).update(Content(printable("  ·  ".join(p for p in parts if p))))
+    def leave_place(self) -> None:
+        """One stands at the end again."""
+        self.place = ""
+        self.actions.tip = None
+        self.show_status()
+
+    def show_status(self) -> None:
+        """Brings all lines around the transcript up to date."""
+        if not self.is_running or not self.query("#status"):
+            return
+        title = self.session.conversation.title if self.session.conversation else "New conversation"
+        self.query_one("#title", Static).update(Content(printable(title or "Untitled")))
+        place = "Editing: Enter sends it, Esc leaves it as it was" if self.editing else self.place
+        line = self.query_one("#place", Static)
+        line.display = bool(place)
+        line.update(Content(place))
+        doing = self._doing()
+        news = "↓ new text below (End)" if self._news else ""
+        text = status_line(self.session.name, self.session.gauges, doing, news, self.size.width - 4)
+        self.query_one("#status", Static).update(Content(printable(text)))
+
+    def _doing(self) -> str:
+        if self.busy == "loading":
+            done, total = self._loading
+            if total and done < total:
+                return f"downloading, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ..."
+            return "loading, your message is sent then ..." if self._waiting else "loading ..."
+        if self.session.reading and self.busy:
+            done, total = self.session.reading
+            if self.busy == "standing":
+                return f"reading again, {100 * done // total} % ..."
+            return f"reading your message, {done:,} of {total:,} tokens ..."
+        if self.busy == "writing":
+            return "writing ..." if self.transcript.has_words else "thinking ..."
+        return ""

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from .memory import Horizon
 
 
 class Loaded(Message):
-    """The model and the kept conversation are there."""
+    """The model is there."""
+
+
+class Stood(Message):
+    """The model stands where the conversation does: so many tokens were read again for it, in so many seconds."""
+
+    def __init__(self, tokens: int, seconds: float, horizon: Horizon | None) -> None:
+        super().__init__()
+        self.tokens, self.seconds, self.horizon = tokens, seconds, horizon
 
 
 class Ended(Message):
     """The running reply is over."""
 
-    def __init__(self, seconds: float, tokens: int) -> None:
+    def __init__(self, horizon: Horizon | None) -> None:
         super().__init__()
-        self.seconds, self.tokens = seconds, tokens
+        self.horizon = horizon
 
 
 class Failed(Message):
-    """Something went wrong, in a sentence; the app goes on."""
+    """Something went wrong, in a sentence; the app goes on.
 
-    def __init__(self, sentence: str, fatal: bool = False) -> None:
+    `of`: what failed, "load", "stand" or "write".
+    """
+
+    def __init__(self, sentence: str, of: str) -> None:
         super().__init__()
-        self.sentence, self.fatal = sentence, fatal
+        self.sentence, self.of = sentence, of

@@ -5,10 +5,13 @@ Knows how one part looks and how an open one grows. Which of them are on the scr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.content import Content
 from textual.widgets import Static
 
-from rgmlx.chat import USER
+from rgmlx.store import USER
+from rgmlx.store import Message as Stored
 from rgmlx.text import printable
 
 from .markdown import SafeMarkdown
@@ -23,18 +26,43 @@ class Entry:
     Attributes:
         index: the message's place in the transcript.
         live: whether it is still being written.
+        stored: the message in the store; None for a notice, and for a reply that is being written.
     """
 
-    def __init__(self, role: str, text: str | None, index: int) -> None:
-        self.role, self.index, self.live = role, index, text is None
-        self._text = text
+    def __init__(
+        self,
+        role: str,
+        text: str | None,
+        index: int,
+        stored: Stored | None = None,
+        load: Callable[[int], str] | None = None,
+    ) -> None:
+        """`text`: None for one that is being written. `load` brings back the text of a stored one."""
+        self.role, self.index, self.live, self.stored = role, index, text is None, stored
+        self._text, self._load = (None if load else text), load
         self._parts = Parts() if text is None else None
 
     @property
     def parts(self) -> Parts:
         if self._parts is None:
+            if self._text is None and self.stored is not None and self._load is not None:
+                self._text = self._load(self.stored.id)
             self._parts = Parts(printable(self._text or ""), markdown=self.role not in (USER, NOTICE))
+            if self._load is not None:
+                self._text = None  # it is in the parts, and in the store
         return self._parts
+
+    @property
+    def title(self) -> str:
+        """Who says it, and which of several answers it is."""
+        name = "You" if self.role == USER else "Assistant"
+        if self.stored is None or self.stored.siblings < 2:
+            return name
+        return f"{name} ‹{self.stored.number}/{self.stored.siblings}›"
+
+    def settle(self, stored: Stored, load: Callable[[int], str]) -> None:
+        """It has been written, and is in the store."""
+        self.stored, self._load, self.live = stored, load, False
 
     @property
     def first(self) -> int:
@@ -47,15 +75,17 @@ class Entry:
 
     def forget(self) -> None:
         """Lets go of the parts, which can be cut again from the text."""
-        if self._text is not None:
+        if self._text is not None or (self._load is not None and self.stored is not None and not self.live):
             self._parts = None
 
     def widget(self, number: int) -> Message:
         """A widget for one part."""
         text = self.parts[number] if self.parts.end else ""
-        if self.role == USER:
-            return UserMessage(text, self, number)
-        return Notice(text, self, number) if self.role == NOTICE else ReplyMessage(text, self, number)
+        if self.role == NOTICE:
+            return Notice(text, self, number)
+        widget = UserMessage(text, self, number) if self.role == USER else ReplyMessage(text, self, number)
+        widget.border_title = Content(self.title)
+        return widget
 
 
 class _Plain(Static):
@@ -74,8 +104,6 @@ class _Plain(Static):
 class UserMessage(_Plain):
     """What the user wrote, as it was written."""
 
-    BORDER_TITLE = "You"
-
 
 class Notice(_Plain):
     """A sentence of the app itself."""
@@ -83,8 +111,6 @@ class Notice(_Plain):
 
 class ReplyMessage(SafeMarkdown):
     """A part of what the model wrote, as Markdown. It only ever grows, and is left alone once the next one begins."""
-
-    BORDER_TITLE = "Assistant"
 
     def __init__(self, text: str, entry: Entry, number: int) -> None:
         self.entry, self.number = entry, number
@@ -103,3 +129,15 @@ class ReplyMessage(SafeMarkdown):
 
 
 Message = UserMessage | Notice | ReplyMessage
+
+
+class HorizonLine(Static):
+    """Between what the model remembers to the letter and what it remembers in gist only."""
+
+    def __init__(self, window: int) -> None:
+        super().__init__(
+            Content(
+                f"memory horizon: above, only the gist is remembered; below, the last {window:,} tokens, word by word"
+            ),
+            markup=False,
+        )

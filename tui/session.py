@@ -1,194 +1,395 @@
-"""The conversation behind the screen: loads the model, keeps the chat on disk, writes replies.
+"""The conversation behind the screen: kept in the store from the first word on, gone on with by the model.
 
-Everything here runs in worker threads and knows nothing of widgets. A prompt is on disk before its
-reply starts; a reply is saved every few seconds (each second for a small model), and when it ends, is
-stopped or the app is left. A conversation that another chat has open is left to that one.
+Knows the store and where the model stands (`Memory`); nothing of widgets. What changes the conversation (`ask`, `go`,
+`edit`) is on the disk when it returns and may be called from the screen; what needs the model (`load`, `stand`,
+`reply`, `go_on`) takes its time and belongs into a worker thread, one at a time.
 """
 
 from __future__ import annotations
 
-import fcntl
-import re
+import hashlib
+import math
+import secrets
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import platformdirs
+from rgmlx.errors import ChatError, RgmlxError
+from rgmlx.store import MODEL, USER, Claim, Conversation, Message, Store
 
-from rgmlx.chat import USER
-from rgmlx.errors import ChatError, RgmlxError, StateError
+from .gauges import Gauges, resident_bytes
 
 if TYPE_CHECKING:
-    from rgmlx.chat import Chat, Reply, Turn
-    from rgmlx.model import Model
+    from rgmlx.sampling import Sampling
 
-DISK_RATE = 5e6  # bytes a second that saving a running reply may write; never more than once a second
+    from .memory import Horizon, Memory
+    from .writer import Writer
 
-
-@dataclass(frozen=True)
-class Gauges:
-    """Numbers for the status line."""
-
-    state_bytes: int
-    position: int  # tokens that the model has read and written
-    prefilled: int  # of these, tokens read from prompts since the start
+SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", "seed")
+TITLE_CHARS = 60
+_GO_ON_TOKENS = 8  # a reply that had ended, and is to go on, says at least this much more
+_DRAW = "draw"  # the number that a conversation's seeds come from, among its settings
+_HEAD_CHARS = 1_000_000  # of a message in memory
 
 
 class Session:
-    """One conversation with one model.
+    """One conversation at a time, with one model.
 
     Attributes:
-        name: the model's name, as given.
-        notice: something the user should know after loading, or "".
+        name: the model's name.
+        conversation: None until the first message.
+        head: the message one stands at; None before the first.
+        memory: None until the model is loaded.
+        gauges: numbers for the status line.
+        reading: (done, in all) while a long text is being read, else None.
+        notices: sentences that the user should see.
     """
 
     def __init__(
         self,
-        name: str,
-        data: Path | None = None,
+        store: Store,
+        name: str = "demo",
         *,
         system: str | None = None,
-        sampling: dict[str, Any] | None = None,
-        new: bool = False,
-        file: Path | None = None,
+        sampling: Mapping[str, Any] | None = None,
     ) -> None:
-        """`data`: the directory of conversations. `file`: open this one instead of the model's usual one."""
-        self.name = name
-        self.notice = ""
-        self.reading: tuple[int, int] | None = None  # tokens read of a long message, and in all
-        self._directory = data or platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
-        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
-        self.path = file or self._directory / f"{slug}.rgstate"  # keeps this conversation
-        self._system, self._sampling, self._new = system, sampling or {}, new
-        self._lock: IO[bytes] | None = None
-        self._model: Model | None = None
-        self._chat: Chat | None = None
+        """`system`, `sampling`: of new conversations; the second also of one that is opened, where it says nothing."""
+        self.store, self.name = store, name
+        self.defaults = dict(sampling or {})
+        self.default_system = system
+        self.system = system
+        self.settings: dict[str, Any] = self.new_settings()
+        self.conversation: Conversation | None = None
+        self.head: Message | None = None
+        self.memory: Memory | None = None
+        self.gauges = Gauges()
+        self.reading: tuple[int, int] | None = None
+        self.notices: list[str] = list(store.notices)
+        self._claim: Claim | None = None
+        self._writer: Writer | None = None
+        self._cancel = threading.Event()
 
     @property
     def ready(self) -> bool:
-        return self._chat is not None
+        """Whether a model is loaded."""
+        return self.memory is not None
 
     @property
-    def turns(self) -> tuple[Turn, ...]:
-        return self._chat.turns if self._chat else ()
+    def stands(self) -> bool:
+        """Whether the model stands where the conversation does."""
+        return self.memory is not None and self.memory.at == (self.head.id if self.head else None)
 
-    @property
-    def gauges(self) -> Gauges | None:
-        chat = self._chat
-        return Gauges(chat.state_nbytes, chat.position, chat.prefilled_tokens) if chat else None
+    # --- which conversation ---------------------------------------------------------------
 
-    def claim(self) -> None:
-        """Takes the conversation's file for this process, or the next free one beside it.
+    def begin(self) -> None:
+        """A new conversation; it is in the store from its first message on."""
+        self._release()
+        self.conversation = self.head = None
+        self.system, self.settings = self.default_system, self.new_settings()
+
+    def open(self, conversation: int, message: int | None = None) -> bool:
+        """Goes on with a conversation, at a message or where it was left.
+
+        Returns:
+            False if another rgchat has it open; this session is as it was then.
 
         Raises:
-            RgmlxError: conversations can't be kept there; the sentence says how to choose another place.
+            StoreError: there is no such conversation.
         """
-        first = self.path
-        for number in range(1, 100):
-            self.path = first if number == 1 else first.with_name(f"{first.stem}-{number}{first.suffix}")
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                lock = self.path.with_name(f".{self.path.name}.lock").open("wb")
-            except OSError as e:
-                raise RgmlxError(
-                    f"conversations can't be kept in {self.path.parent} ({e.strerror}): name another directory with --data"
-                ) from None
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
-            except OSError:
-                lock.close()
+        found = self.store.conversations.get(conversation)
+        if self.conversation is None or self.conversation.id != conversation:
+            taken = self.store.claim(conversation)
+            if taken is None:
+                return False
+            self._release()
+            self._claim = taken
+        self.conversation = found
+        if message is not None and message != found.head:
+            self.store.conversations.set_head(conversation, message)
+            found = self.store.conversations.get(conversation)
+        self.conversation, self.system = found, found.system
+        self.settings = {**self.new_settings(), **found.settings}
+        self.head = None if found.head is None else self._message(found.head)
+        return True
+
+    def open_latest(self, model: str | None = None) -> None:
+        """Opens the newest conversation (with this model) that no other rgchat has open, else begins one."""
+        busy = None
+        for found in self.store.conversations.listed(limit=50):
+            if model is not None and found.model != model:
                 continue
-            self._lock = lock
-            if number > 1:
-                self.notice = f"Another rgchat has the conversation {first.stem} open: this one is {self.path.stem}."
-            return
-        raise RgmlxError(f"a hundred chats are open in {first.parent}: close one")
+            if self.open(found.id):
+                self.name = found.model
+                break
+            busy = busy or found
+        if busy is not None:
+            self.notices.append(f"Another rgchat has “{busy.title or 'Untitled'}” open: this is another conversation.")
 
     def close(self) -> None:
-        """Lets another chat have the conversation."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        """Lets another rgchat have the conversation."""
+        self._release()
 
-    def load(self) -> None:
-        """Loads the model and the kept conversation. Raises RgmlxError."""
+    # --- changes of the conversation, on the disk when they return ------------------------
+
+    def ask(self, text: str) -> Message:
+        """Adds a message of the user's after the head and stands there. Raises StoreError."""
+        if self.conversation is None:
+            title = text.strip().splitlines()[0][:TITLE_CHARS].strip() if text.strip() else ""
+            made = self.store.conversations.create(self.name, title, self.system, self.settings)
+            self._claim = self.store.claim(made.id)
+            self.conversation = made
+        message = self.store.messages.add_user(self.conversation.id, self.head.id if self.head else None, text)
+        return self._at(message)
+
+    def edit(self, message: int, text: str) -> Message:
+        """Puts another text beside a message, and stands there. The first one is kept as its sibling.
+
+        Raises:
+            StoreError: the message is not of this conversation, or the disk is full.
+        """
+        assert self.conversation is not None
+        old = self.store.messages.get(message)
+        if old.role == USER:
+            return self._at(self.store.messages.add_user(self.conversation.id, old.parent, text))
+        new = self.store.messages.add_finished(
+            self.conversation.id, old.parent, MODEL, text, closed=True, created=time.time()
+        )
+        return self.go(new) or old
+
+    def go(self, message: int | None) -> Message | None:
+        """Stands at another message of this conversation (None: before the first). Raises StoreError."""
+        if self.conversation is None:
+            return None
+        self.store.conversations.set_head(self.conversation.id, message)
+        self.head = None if message is None else self._message(message)
+        return self.head
+
+    def set_settings(self, changes: Mapping[str, Any]) -> None:
+        """Changes settings of this conversation; None leaves one to the model. Raises RgmlxError, StoreError."""
+        kept = {**self.settings, **changes}
+        self.sampling(kept)
+        self.settings = {key: value for key, value in kept.items() if value is not None}
+        if self.conversation is not None:
+            self.store.conversations.set_settings(self.conversation.id, self.settings)
+
+    def set_system(self, system: str | None) -> None:
+        """Changes the system text. Raises StoreError: the conversation has messages."""
+        if self.conversation is not None:
+            self.store.conversations.set_system(self.conversation.id, system)
+        self.system = system
+
+    # --- with the model: in a worker ------------------------------------------------------
+
+    def load(self, name: str | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+        """Loads a model, downloading it first where it is not there.
+
+        Args:
+            progress: told (bytes, bytes in all) of a download.
+
+        Raises:
+            RgmlxError: there is no such model, or it can't chat; the one so far stays.
+        """
         import rgmlx
+        from rgmlx.download import Download
+        from rgmlx.hub import is_repository
 
-        if self._lock is None:
-            self.claim()
-        self._model = rgmlx.load(self.name)
-        if self.path.is_file():
-            if self._new:
-                self._set_aside("earlier")
+        from .memory import Memory
+
+        name = name or self.name
+        self._cancel.clear()
+        if is_repository(name):
+            Download(name).run(progress or (lambda done, total: None), self._cancel.is_set)
+        self.memory = Memory(rgmlx.load(name), self.store)
+        self.name = name
+        if self.conversation is not None and self.conversation.model != name:
+            self.store.conversations.set_model(self.conversation.id, name)
+        self.measure()
+
+    def stand(self) -> int:
+        """Brings the model to where the conversation stands.
+
+        Returns:
+            How many tokens were read again; 0 as long as there is a state.
+
+        Raises:
+            ChatError: it was stopped.  StoreError.
+        """
+        memory = self.needs()
+        self._cancel.clear()
+        try:
+            return self._stand(memory)
+        finally:
+            self.reading = None
+            self.measure()
+
+    def reply(self, *, endless: bool = False) -> Iterator[str]:
+        """Writes a reply to the user's message that one stands at; yields it piece by piece.
+
+        Args:
+            endless: goes on until it is stopped.
+
+        Raises:
+            RgmlxError: a setting out of range, a full disk; what was written so far is kept.
+        """
+        memory, asked = self.needs(), self.head
+        if asked is None or asked.role != USER or self.conversation is None:
+            raise ChatError("there is no message to reply to: send one first")
+        self._cancel.clear()
+        self._stand(memory)
+        message = self.store.messages.start_reply(self.conversation.id, asked.id)
+        self.head = message
+        yield from self._write(memory, message, min_tokens=math.inf if endless else 0)
+
+    def go_on(self, *, endless: bool = False) -> Iterator[str]:
+        """Goes on with the reply that one stands at; yields what is added.
+
+        One that was cut short grows; of one that had ended, or that others follow, a longer sibling is made.
+
+        Raises:
+            ChatError: one does not stand at a reply.  RgmlxError: as `reply`.
+        """
+        memory, old = self.needs(), self.head
+        if old is None or old.role != MODEL or self.conversation is None:
+            raise ChatError("there is no reply to go on with: send a message first")
+        self._cancel.clear()
+        if old.closed:
+            # The token that ended it is in the state: its text is read again, without that.
+            message = self.store.messages.start_reply(self.conversation.id, old.parent, old.text)
+            self.head = message
+            try:
+                memory.stand(message.id, self.system, progress=self._progress, cancelled=self._cancel.is_set)
+            except BaseException:
+                self.store.messages.discard(message.id)
+                self.go(old.id)
+                raise
+        else:
+            self._stand(memory)
+            if self.store.messages.children(old.id):
+                message = self.store.messages.start_reply(self.conversation.id, old.parent, old.text)
             else:
-                try:
-                    self._chat = rgmlx.Chat.load(self.path, self._model)
-                except (StateError, ChatError) as e:
-                    kept = self._set_aside("unreadable")
-                    self.notice = f"The last conversation could not be opened ({e}). It is kept as {kept}."
-        if self.turns and self.turns[-1].role == USER:
-            self.notice = "Your last message has no reply yet: Ctrl+R writes one."
-        if self._chat is None:
-            self._chat = self._model.chat(self._system, **self._sampling)
-        elif self._sampling:
-            self._chat.set_sampling(self._sampling)
-
-    def start_over(self) -> Path | None:
-        """Begins a new conversation; the one so far is set aside, under the path that comes back."""
-        assert self._model is not None
-        kept = None
-        if self.turns:
-            self._save()
-            kept = self._set_aside("earlier")
-        self._chat = self._model.chat(self._system, **self._sampling)
-        return kept
-
-    def send(self, text: str) -> Iterator[str]:
-        """Sends a message; yields the reply piece by piece. Raises RgmlxError."""
-        assert self._chat is not None
-        return self._follow(self._chat.send(text, progress=self._progress))
-
-    def regenerate(self) -> Iterator[str]:
-        """Writes the last reply anew; yields it piece by piece. Raises RgmlxError."""
-        assert self._chat is not None
-        return self._follow(self._chat.regenerate())
+                message = self.store.messages.reopen(old.id)
+            self.head = message
+        least = math.inf if endless else _GO_ON_TOKENS if old.closed else 0
+        yield from self._write(memory, message, min_tokens=least)
 
     def stop(self) -> None:
-        """Stops the running reply, from any thread."""
-        if self._chat is not None:
-            self._chat.stop()
+        """Stops what the model is doing, from any thread. All that was delivered stays."""
+        self._cancel.set()
+        if (writer := self._writer) is not None:
+            writer.stop()
+
+    def horizon(self) -> Horizon | None:
+        """Where exact memory begins; None while it reaches to the first word, or no model is loaded."""
+        if self.memory is None or not self.stands:
+            return None
+        return self.memory.horizon(self.head.id if self.head else None, self.gauges.position)
+
+    def horizon_while_writing(self) -> Horizon | None:
+        """The same during a reply, as far as it is on the disk. From any thread."""
+        writer = self._writer
+        if self.memory is None or writer is None:
+            return None
+        return self.memory.horizon(writer.message.id, self.gauges.position)
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _stand(self, memory: Memory) -> int:
+        head = self.head  # the screen may go on to another one meanwhile
+        stopped = self._cancel.is_set
+        if head is not None and head.role == USER:
+            return memory.stand_before_reply(head, self.system, progress=self._progress, cancelled=stopped)
+        return memory.stand(head.id if head else None, self.system, progress=self._progress, cancelled=stopped)
+
+    def _write(self, memory: Memory, message: Message, *, min_tokens: float) -> Iterator[str]:
+        from .writer import Writer
+
+        try:
+            writer = Writer(
+                self.store,
+                memory,
+                message,
+                self._sampling(message),
+                self.gauges,
+                min_tokens=min_tokens,
+                progress=self._progress,
+            )
+        except RgmlxError:
+            self.store.messages.discard(message.id)
+            self.go(message.parent)
+            raise
+        self._writer = writer
+        try:
+            if self._cancel.is_set():  # stopped before there was a writer
+                writer.stop()
+            for piece in writer:
+                self.reading = None
+                yield piece
+        finally:
+            self._writer = self.reading = None
+            if writer.kept:
+                self.head = writer.message
+            else:
+                self.head = None if message.parent is None else self._message(message.parent)
+            for sentence in writer.notices:
+                self._notice(sentence)
+            self.measure()
+
+    def _sampling(self, message: Message) -> Sampling:
+        """Settings for a reply; its random numbers are a function of the conversation and the message."""
+        sampling = self.sampling(self.settings)
+        if sampling.seed is None:
+            seed = _derived(self.settings.get(_DRAW, 0), message.id)
+        elif message.number == 1:
+            seed = sampling.seed
+        else:  # another reply to the same message, which should not be the same one
+            seed = _derived(sampling.seed, message.number)
+        return replace(sampling, seed=seed)
+
+    def sampling(self, settings: Mapping[str, Any]) -> Sampling:
+        """The model's settings with these changed. Raises RgmlxError: one is out of range."""
+        from rgmlx.sampling import make_sampling
+
+        chosen = {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
+        return make_sampling(chosen, self.memory.model.sampling if self.memory else None)
+
+    def new_settings(self) -> dict[str, Any]:
+        return {**self.defaults, _DRAW: secrets.randbits(53)}
+
+    def _message(self, message: int) -> Message:
+        return self.store.messages.window(message, 1, chars=_HEAD_CHARS)[0]
+
+    def _at(self, message: Message) -> Message:
+        self.head = message
+        return message
+
+    def needs(self) -> Memory:
+        """The loaded model's memory. Raises ChatError: none is loaded."""
+        if self.memory is None:
+            raise ChatError(f"{self.name} is not loaded: choose a model with /model")
+        return self.memory
 
     def _progress(self, done: int, total: int) -> None:
         self.reading = (done, total) if done < total else None
 
-    def _follow(self, reply: Reply) -> Iterator[str]:
-        self._save()
-        saved = time.monotonic()
-        assert self._chat is not None
-        every = max(1.0, 3 * self._chat.state_nbytes / DISK_RATE)  # a chat's file holds three states
-        try:
-            for piece in reply:
-                yield piece
-                if time.monotonic() - saved > every:
-                    self._save()
-                    saved = time.monotonic()
-        finally:
-            self.reading = None
-            self._save()
+    def _notice(self, sentence: str) -> None:
+        if sentence and sentence not in self.notices:
+            self.notices.append(sentence)
 
-    def _save(self) -> None:
-        if self._chat is not None:
-            self._chat.save(self.path)
+    def measure(self) -> None:
+        """Brings the gauges up to date."""
+        if self.memory is not None:
+            state = self.memory.point.state
+            self.gauges.state_bytes, self.gauges.position = state.nbytes, state.position
+            self.gauges.window, self.gauges.read_again = self.memory.window, self.memory.read
+        self.gauges.resident = resident_bytes()
 
-    def _set_aside(self, why: str) -> Path:
-        """Renames the kept file, so that nothing is lost; returns its new path."""
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        target = self.path.with_suffix(f".{why}-{stamp}.rgstate")
-        number = 1
-        while target.exists():
-            number += 1
-            target = self.path.with_suffix(f".{why}-{stamp}-{number}.rgstate")
-        self.path.rename(target)
-        return target
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+
+def _derived(seed: Any, number: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed} {number}".encode(), digest_size=7).digest(), "little")

@@ -14,16 +14,19 @@ from time import monotonic
 from typing import Any, cast
 
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.geometry import Size
 from textual.layout import DockArrangeResult
 from textual.message import Message as TextualMessage
 from textual.scrollbar import ScrollBar
 from textual.widget import Widget
 
-from rgmlx.chat import MODEL, Turn
+from rgmlx.store import MODEL
+from rgmlx.store import Message as Stored
 from rgmlx.text import Cleaner
 
-from .reply import NOTICE, Entry, Message, ReplyMessage
+from .pages import Pages
+from .reply import NOTICE, Entry, HorizonLine, Message, ReplyMessage
 
 WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
 MAX_MESSAGES = 50
@@ -45,9 +48,11 @@ class Transcript(VerticalScroll):
             super().__init__()
             self.below = below
 
-    def __init__(self) -> None:
+    def __init__(self, pages: Pages | None = None) -> None:
+        """`pages`: where messages that are not on the screen come from."""
         super().__init__(id="transcript")
-        self._entries: list[Entry] = []
+        self._entries = pages or Pages()
+        self._horizon: tuple[int, int, int] | None = None  # message, its exact characters, the window
         self._live: Entry | None = None
         self._queue: deque[str] = deque()  # what the worker thread wrote
         self._cleaner = Cleaner()
@@ -65,34 +70,45 @@ class Transcript(VerticalScroll):
         """Adds to the running reply, from any thread; returns at once."""
         self._queue.append(piece)
 
-    async def load(self, turns: Iterable[Turn]) -> None:
-        """Shows the end of a conversation."""
+    async def load(self, messages: Iterable[Stored]) -> None:
+        """Shows the end of a conversation in place of what is there; earlier messages come on scrolling."""
         async with self._lock:
-            self._entries += [Entry(turn.role, turn.text, i) for i, turn in enumerate(turns, len(self._entries))]
+            self._horizon = None
+            self._entries.restart(messages)
             await self._show_end()
+        self._tell(False)
 
-    async def add(self, role: str, text: str) -> None:
+    async def add(self, message: Stored) -> None:
         """Adds a whole message."""
-        entry = Entry(role, text, len(self._entries))
-        await asyncio.to_thread(lambda: entry.parts)  # of ten megabytes, say
-        async with self._lock:
-            await self._add(entry)
+        await self._add_prepared(self._entries.entry(message))
 
     async def notice(self, text: str) -> None:
         """Adds a sentence of the app itself."""
-        await self.add(NOTICE, text)
+        await self._add_prepared(Entry(NOTICE, text, self._entries.end))
 
-    async def begin_reply(self) -> None:
-        """From now on what is written is drawn."""
+    async def _add_prepared(self, entry: Entry) -> None:
+        await asyncio.to_thread(lambda: entry.parts)  # of ten megabytes, say
+        async with self._lock:
+            entry.index = self._entries.end
+            await self._add(entry)
+
+    async def begin_reply(self, text: str = "") -> None:
+        """From now on what is written is drawn, after a text that the reply begins with."""
         self._cleaner = Cleaner()
         self._queue.clear()
         async with self._lock:
-            self._live = Entry(MODEL, None, len(self._entries))
+            self._live = Entry(MODEL, None, self._entries.end)
+            if text:
+                self._live.parts.feed(self._cleaner.feed(text))
             await self._add(self._live)
         self.run_worker(self._draw(), group="draw", exclusive=True)
 
-    async def end_reply(self) -> None:
-        """Draws what is left. A reply without a word leaves no trace."""
+    async def end_reply(self, message: Stored | None = None) -> None:
+        """Draws what is left. A reply without a word leaves no trace.
+
+        Args:
+            message: what it is in the store.
+        """
         live = self._live
         if live is None:
             return
@@ -105,25 +121,79 @@ class Transcript(VerticalScroll):
             self._live, live.live = None, False
             if not live.parts.end:
                 await self._remove(live)
+            elif message is not None:
+                self._entries.settle(live, message)
+                for row in self._rows:
+                    if row.entry is live:
+                        row.border_title = Content(live.title)
+            await self._place_horizon()
 
     @property
     def has_words(self) -> bool:
         """Whether the running reply has begun."""
         return self._live is not None and bool(self._live.parts.end)
 
-    async def drop_reply(self) -> None:
-        """Takes the last reply away, with what was said about it."""
+    async def cut(self, message: int) -> bool:
+        """Takes away all that comes after a message of the store; false if it is not known here."""
         async with self._lock:
-            for entry in reversed(self._entries):
-                if entry.role == MODEL:
-                    await self._remove(entry)
-                    return
+            entry = self._entries.find(message)
+            if entry is None:
+                return False
+            self._entries.cut(entry.index + 1)
+            await self.remove_children([row for row in self._rows if row.entry.index > entry.index])
+            if not self._rows or not self._ends:
+                await self._show_end()
+            return True
 
     async def clear(self) -> None:
         """Forgets everything."""
         async with self._lock:
-            self._entries.clear()
+            self._horizon = None
+            self._entries.restart(())
             await self.remove_children()
+
+    async def mark_horizon(self, message: int | None, characters: int = 0, window: int = 0) -> None:
+        """Draws the line above the first part that is within the window; `message` None takes it away.
+
+        Args:
+            message, characters: exact memory begins this far from the end of this message.
+            window: tokens of the window, for the line's text.
+        """
+        async with self._lock:
+            self._horizon = None if message is None else (message, characters, window)
+            await self._place_horizon()
+
+    async def _place_horizon(self) -> None:
+        """Puts the line where it belongs, if that is on the screen."""
+        lines = list(self.query_children(HorizonLine))
+        row = self._first_exact()
+        if row is None:
+            await self.remove_children(lines)
+            return
+        at = self.children.index(row)
+        if lines and at and self.children[at - 1] is lines[0]:
+            return
+        await self.remove_children(lines)
+        assert self._horizon is not None
+        await self.mount(HorizonLine(self._horizon[2]), before=row)
+
+    def _first_exact(self) -> Message | None:
+        """The part below the horizon, if the one above it is on the screen as well or there is none."""
+        if self._horizon is None:
+            return None
+        message, left, _ = self._horizon
+        entry = self._live if self._live and self._entries.find(message) is None else self._entries.find(message)
+        if entry is None:
+            return None
+        number = entry.end
+        while number > entry.first and entry.parts.end and len(entry.parts[number - 1]) <= left:
+            number -= 1
+            left -= len(entry.parts[number])
+        rows = self._rows
+        row = next((r for r in rows if (r.entry.index, r.number) >= (entry.index, number)), None)
+        if row is None or (row is rows[0] and self._before(row) is not None):
+            return None  # it belongs further up or down
+        return row
 
     # --- the reader -----------------------------------------------------------------------
 
@@ -249,13 +319,13 @@ class Transcript(VerticalScroll):
 
     @property
     def _rows(self) -> list[Message]:
-        return [cast(Message, child) for child in self.children]
+        return [cast(Message, child) for child in self.children if not isinstance(child, HorizonLine)]
 
     @property
     def _ends(self) -> bool:
         """Whether the last part is mounted."""
         rows = self._rows
-        return not self._entries if not rows else self._after(rows[-1]) is None
+        return not self._entries.last if not rows else self._after(rows[-1]) is None
 
     @property
     def _full(self) -> bool:
@@ -269,18 +339,14 @@ class Transcript(VerticalScroll):
     def _before(self, row: Message) -> tuple[Entry, int] | None:
         if row.number > row.entry.first:
             return row.entry, row.number - 1
-        if row.entry.index == 0:
-            return None
-        entry = self._entries[row.entry.index - 1]
-        return entry, entry.end - 1
+        entry = self._entries.before(row.entry)
+        return None if entry is None else (entry, entry.end - 1)
 
     def _after(self, row: Message) -> tuple[Entry, int] | None:
         if row.number + 1 < row.entry.end:
             return row.entry, max(row.number + 1, row.entry.first)
-        if row.entry.index + 1 >= len(self._entries):
-            return None
-        entry = self._entries[row.entry.index + 1]
-        return entry, entry.first
+        entry = self._entries.after(row.entry)
+        return None if entry is None else (entry, entry.first)
 
     def _make(self, entry: Entry, number: int) -> Message:
         row = entry.widget(number)
@@ -297,7 +363,7 @@ class Transcript(VerticalScroll):
 
     async def _add(self, entry: Entry) -> None:
         attached = self._ends
-        self._entries.append(entry)
+        self._entries.append(entry, keep=rows[0].entry.index if self.following and (rows := self._rows) else 0)
         if not self.following:
             self._tell(True)
         if not attached:
@@ -311,9 +377,7 @@ class Transcript(VerticalScroll):
 
     async def _remove(self, entry: Entry) -> None:
         await self.remove_children([row for row in self._rows if row.entry is entry])
-        del self._entries[entry.index]
-        for index, other in enumerate(self._entries):
-            other.index = index
+        self._entries.remove(entry)
         if not self.children:
             await self._show_end()
 
@@ -321,7 +385,8 @@ class Transcript(VerticalScroll):
         """Mounts the last parts, about two screens of them, in place of what is there."""
         rows: list[Message] = []
         lines, wanted = 0, 2 * max(self.size.height, 10)
-        at = (self._entries[-1], self._entries[-1].end - 1) if self._entries else None
+        last = self._entries.last
+        at = (last, last.end - 1) if last else None
         while at is not None and lines < wanted and len(rows) < MAX_MESSAGES:
             rows.insert(0, self._make(*at))
             lines += 1 + len(at[0].parts[at[1]]) // 80 if at[0].parts.end else 1
@@ -331,6 +396,7 @@ class Transcript(VerticalScroll):
             await self.mount_all(rows)
             if rows:
                 await self._refresh(rows[-1])
+            await self._place_horizon()
         self._shown = monotonic()
         self.anchor()
         self._look()
@@ -352,11 +418,13 @@ class Transcript(VerticalScroll):
                 break
         surplus = rows[:low] + rows[high:]
         if not surplus:
+            await self._place_horizon()
             return
         await self.remove_children(surplus)
         kept = {row.entry for row in self._rows}
         for entry in {row.entry for row in surplus} - kept:
             entry.forget()
+        await self._place_horizon()
 
     # --- coming and going at the ends -----------------------------------------------------
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from .carry import carry, to_bytes
 from .database import Database
 from .errors import StoreError
 from .text import clean
@@ -57,6 +58,29 @@ class Message:
     created: float
     number: int
     siblings: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One message as a line of the tree: the start of its text, and how it hangs together with others.
+
+    Attributes:
+        children: how many messages follow it, whether they are in the outline or not.
+        on_path: whether it is on the path to the head that was asked for.
+    """
+
+    id: int
+    parent: int | None
+    depth: int
+    role: str
+    start: str
+    closed: bool
+    streaming: bool
+    created: float
+    number: int
+    siblings: int
+    children: int
+    on_path: bool
 
 
 class Messages:
@@ -105,6 +129,59 @@ class Messages:
         """All messages of a conversation, parents before children."""
         return self._read(f"SELECT {_COLUMNS} FROM messages m WHERE m.conversation = ? ORDER BY m.id", (conversation,))
 
+    def outline(
+        self, conversation: int, head: int | None, around: int | None, limit: int, chars: int = 200
+    ) -> tuple[list[Outline], int]:
+        """The tree of a conversation without its texts, parents before children: all of it, or a part.
+
+        Where there are more than `limit` messages, the part is a line through `around` (None: the head, or the
+        start), a quarter of the limit before it and a quarter after, with the siblings of its messages. Past
+        `around` the line follows the path to the head, and else the newest.
+
+        Returns:
+            At most `limit` lines, each with the first `chars` characters; and how many messages there are.
+        """
+        total = int(self._database.row("SELECT count(*) FROM messages WHERE conversation = ?", (conversation,))[0])
+        around = head if around is None else around
+        if around is None:
+            sql = "SELECT max(id) FROM messages WHERE conversation = ? AND parent IS NULL"
+            around = self._database.row(sql, (conversation,))[0]
+        if total <= limit:
+            chosen = "SELECT id FROM messages WHERE conversation = ?1"
+        else:
+            chosen = (
+                "SELECT n.id FROM messages n WHERE n.conversation = ?1 AND (n.id IN line OR n.parent IN "
+                "(SELECT l.parent FROM messages l WHERE l.id IN line) OR n.parent IS NULL AND EXISTS "
+                "(SELECT 1 FROM messages l WHERE l.id IN line AND l.parent IS NULL)) "
+                "ORDER BY n.id IN line DESC, n.id DESC LIMIT ?5"
+            )
+        rows = self._database.rows(
+            "WITH RECURSIVE path (id, parent) AS (SELECT id, parent FROM messages WHERE id = ?2 UNION ALL "
+            "SELECT p.id, p.parent FROM path JOIN messages p ON p.id = path.parent AND p.id < path.id), "
+            "above (id, parent, n) AS (SELECT id, parent, 1 FROM messages WHERE id = ?3 UNION ALL "
+            "SELECT p.id, p.parent, n + 1 FROM above JOIN messages p ON p.id = above.parent WHERE n < ?4), "
+            "below (id, n) AS (SELECT ?3, 1 UNION ALL SELECT coalesce("
+            "(SELECT c.id FROM messages c WHERE c.parent = below.id AND c.id IN (SELECT id FROM path)), "
+            "(SELECT max(c.id) FROM messages c WHERE c.parent = below.id)), n + 1 FROM below "
+            "WHERE below.id IS NOT NULL AND n < ?4), "
+            "line (id) AS (SELECT id FROM above UNION SELECT id FROM below WHERE id IS NOT NULL) "
+            "SELECT m.id, m.parent, m.depth, m.role, substr(CASE WHEN m.loose THEN m.text || coalesce((SELECT "
+            # As many pieces as characters are enough: none is empty.
+            "group_concat(piece, '') FROM (SELECT substr(p.text, 1, ?6) AS piece FROM pieces p "
+            "WHERE p.message = m.id ORDER BY p.id LIMIT ?6)), '') ELSE m.text END, 1, ?6), "
+            "m.closed, m.streaming, m.created, "
+            f"(SELECT count(*) {_SAME_PLACE} AND s.id <= m.id), (SELECT count(*) {_SAME_PLACE}), "
+            "(SELECT count(*) FROM messages c WHERE c.parent = m.id), m.id IN (SELECT id FROM path) "
+            f"FROM messages m WHERE m.id IN ({chosen}) ORDER BY m.id",
+            (conversation, head, around, max(1, limit // 4), limit, chars),
+        )
+        return [
+            Outline(
+                n, parent, depth, role, start, bool(closed), bool(streaming), created, at, of, children, bool(on_path)
+            )
+            for n, parent, depth, role, start, closed, streaming, created, at, of, children, on_path in rows
+        ], total
+
     def tip(self, message: int) -> int:
         """Where one gets by always taking the newest child: what to show after choosing a sibling."""
         row = self._database.row(
@@ -114,6 +191,14 @@ class Messages:
             (message,),
         )
         return int(row[0])
+
+    def line(self, message: int | None, count: int = -1) -> list[tuple[int, int]]:
+        """(id, characters) of the last `count` messages of the path to this one, this one first. Reads no text.
+
+        Of a reply that is still being written only the characters that it began with are counted.
+        """
+        sql = f"{_UP} SELECT m.id, m.chars FROM up JOIN messages m ON m.id = up.id ORDER BY m.depth DESC"
+        return [(row[0], row[1]) for row in self._database.rows(sql, (message, count))]
 
     def _read(self, sql: str, values: Sequence[Any], chars: int | None = None) -> list[Message]:
         # No transaction for two reads: a reply that is folded between them has its whole text in neither,
@@ -161,8 +246,12 @@ class Messages:
         """
         return self.get(self._add(conversation, parent, MODEL, clean(text), closed=False, streaming=True))
 
-    def append(self, message: int, text: str) -> None:
+    def append(self, message: int, text: str, ids: Sequence[int] | None = None) -> None:
         """Adds to an open reply. Writes this text and no more; it is on the disk when this returns.
+
+        Args:
+            ids: the token ids that wrote it (and those before that wrote nothing). If the process dies, a snapshot
+                of the reply from before is still of use: the ids since then are what it has yet to read.
 
         Raises:
             StoreError: the reply has ended, or the disk is full.
@@ -170,10 +259,11 @@ class Messages:
         text = clean(text)
         if not text:
             return
+        known = None if ids is None else to_bytes(ids)
         with self._database.transaction() as c:
             added = c.execute(
-                "INSERT INTO pieces (message, chars, text) SELECT id, ?, ? FROM messages WHERE id = ? AND streaming",
-                (len(text), text, message),
+                "INSERT INTO pieces (message, chars, ids, text) SELECT id, ?, ?, ? FROM messages WHERE id = ? AND streaming",
+                (len(text), known, text, message),
             )
             if not added.rowcount:
                 raise StoreError(f"message {message} is not being written: start a new reply")
@@ -190,6 +280,28 @@ class Messages:
         with self._database.transaction() as c:
             _fold(c, message, closed)
         return self.window(message, 1, chars=FOLD_CHARS)[0]
+
+    def reopen(self, message: int) -> Message:
+        """Opens a reply that was cut short, to go on with it. The conversation stands there now.
+
+        Raises:
+            StoreError: the model has ended it, or something follows it.
+        """
+        with self._database.transaction() as c:
+            row = c.execute("SELECT conversation, role, closed FROM messages WHERE id = ?", (message,)).fetchone()
+            if row is None:
+                raise _none(message)
+            follows = c.execute("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)).fetchone()
+            if row[1] != MODEL or row[2] or follows:
+                raise StoreError(f"message {message} can't go on: only a last reply that was cut short can")
+            c.execute(
+                "UPDATE snapshots SET hash = NULL WHERE message = ?1 AND chars = ("
+                "SELECT chars FROM messages WHERE id = ?1)",
+                (message,),
+            )
+            c.execute("UPDATE messages SET streaming = 1, loose = 1 WHERE id = ?", (message,))
+            c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (message, time.time(), row[0]))
+        return self.get(message)
 
     def discard(self, message: int) -> None:
         """Removes a message that nothing follows, such as a reply stopped before its first word.
@@ -296,13 +408,13 @@ def _root_hash(system: str | None) -> bytes:
 
 def _fold(c: sqlite3.Connection, message: int, closed: bool) -> None:
     row = c.execute(
-        "SELECT m.streaming, m.role, m.text, m.chars, p.hash, v.system FROM messages m "
+        "SELECT m.streaming, m.role, m.text, p.hash, v.system FROM messages m "
         "JOIN conversations v ON v.id = m.conversation LEFT JOIN messages p ON p.id = m.parent WHERE m.id = ?",
         (message,),
     ).fetchone()
     if row is None:
         raise _none(message)
-    streaming, role, start, chars, before, system = row
+    streaming, role, start, before, system = row
     if not streaming:
         return
     before = _root_hash(system) if before is None else before
@@ -312,9 +424,14 @@ def _fold(c: sqlite3.Connection, message: int, closed: bool) -> None:
         for (piece,) in c.execute("SELECT text FROM pieces WHERE message = ? ORDER BY id", (message,)):
             yield piece
 
-    chars += c.execute("SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?", (message,)).fetchone()[0]
+    # A reply that was reopened has pieces that are counted already, if it was too long to be one text.
+    in_text = len(start)
+    chars = (
+        in_text + c.execute("SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?", (message,)).fetchone()[0]
+    )
     size = sum(len(p.encode()) for p in pieces())
     digest = content_hash(before, role, pieces(), closed, size)
+    carry(c, message, in_text, digest, closed)
     if loose := chars > FOLD_CHARS:
         c.execute("UPDATE messages SET chars = ? WHERE id = ?", (chars, message))
     else:

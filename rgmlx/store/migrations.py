@@ -59,6 +59,7 @@ CREATE TABLE pieces (
     id INTEGER PRIMARY KEY,
     message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     chars INTEGER NOT NULL,
+    ids BLOB,                    -- the token ids that wrote it, where they are known
     text TEXT NOT NULL
 );
 CREATE INDEX pieces_by_message ON pieces (message, id, chars);

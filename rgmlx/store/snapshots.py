@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
-
 from ..errors import StateError
 from ..state import Owner, State
+from .carry import checksum, from_bytes, to_bytes
 from .database import Database, damaged
 from .delta import Packed, decode, encode, pack, unpack
 from .errors import StoreError
@@ -156,7 +155,7 @@ class Snapshots:
     # --- inside: the same without MLX -----------------------------------------------------
 
     def _put(self, message: int, identity: str, packed: Packed, unread: Sequence[int] = ()) -> int:
-        digest, ids = packed.digest(), np.asarray(list(unread), "<i8").tobytes()
+        digest, ids = packed.digest(), to_bytes(unread)
         base, data = self._as_delta(message, identity, packed)
         if data is None:
             data = _whole(packed)
@@ -208,11 +207,11 @@ class Snapshots:
         data: bytes,
     ) -> tuple[int, int]:
         conversation, chars, message_hash = row
-        size, checksum = len(data) + len(unread), _checksum(digest, unread, data)
+        size, check = len(data) + len(unread), checksum(digest, unread, data)
         new = c.execute(
             "INSERT INTO snapshots (conversation, message, identity, base, links, chars, hash, digest, checksum, size, "
             "used, unread, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
-            (conversation, message, identity, base, links, chars, message_hash, digest, checksum, size, unread, data),
+            (conversation, message, identity, base, links, chars, message_hash, digest, check, size, unread, data),
         ).lastrowid
         assert new is not None
         _touch(c, new)
@@ -250,14 +249,14 @@ class Snapshots:
         try:
             if not rows or rows[-1][0] != snapshot:
                 raise StateError("a chain that does not end where it should")
-            for number, base, digest, checksum, unread, data in rows:
-                if base != before or checksum != _checksum(digest, unread, data):
+            for number, base, digest, check, unread, data in rows:
+                if base != before or check != checksum(digest, unread, data):
                     raise StateError("not what was written")
                 packed, before = decode(data, packed, consume=True), number
             assert packed is not None
             if packed.digest() != digest:
                 raise StateError("a chain that leads elsewhere")
-            return packed, tuple(np.frombuffer(unread, "<i8").tolist())
+            return packed, from_bytes(unread)
         except (StateError, ValueError, TypeError):
             self._drop(number)
             return None
@@ -314,12 +313,6 @@ def _whole(packed: Packed) -> bytes:
     data = encode(packed)
     assert data is not None
     return data
-
-
-def _checksum(digest: bytes, unread: bytes, data: bytes) -> bytes:
-    h = blake2b(digest + len(unread).to_bytes(8, "little") + unread, digest_size=16)
-    h.update(data)
-    return h.digest()
 
 
 def _touch(c: sqlite3.Connection, snapshot: int) -> None:

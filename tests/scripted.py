@@ -1,0 +1,111 @@
+"""A double for a slow model: a session whose replies are chosen pieces at a chosen pace, kept in a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rgmlx.store import MODEL, USER, Message, Store
+from tui.app import ChatApp
+from tui.prompt import Prompt
+from tui.session import Session
+
+
+class Scripted(Session):
+    """No model; everything else is as it is."""
+
+    def __init__(self, data: Path, pieces: Iterable[str] = (), delay: float = 0.0, past: Iterable[str] = ()) -> None:
+        """`past`: texts of a conversation that is there, the user's and the model's in turn."""
+        super().__init__(Store(data), "demo")
+        self.pieces, self.delay, self.loaded = list(pieces), delay, False
+        for number, text in enumerate(past):
+            if number % 2 == 0:
+                self.ask(text)
+            else:
+                self._reply(text)
+
+    def load(self, name: str | None = None, progress: object = None) -> None:
+        self.loaded = True
+        self.name = name or self.name
+
+    @property
+    def ready(self) -> bool:
+        return self.loaded
+
+    @property
+    def stands(self) -> bool:
+        return True
+
+    def stand(self) -> int:
+        return 0
+
+    def horizon(self) -> Any:
+        return None
+
+    def reply(self, *, endless: bool = False) -> Iterator[str]:
+        assert self.head is not None and self.head.role == USER
+        yield from self._write(None, self._begin(self.head.id), min_tokens=0)
+
+    def go_on(self, *, endless: bool = False) -> Iterator[str]:
+        assert self.head is not None and self.head.role == MODEL
+        message = self._begin(self.head.parent, self.head.text) if self.head.closed else self.head
+        if not message.streaming:
+            message = self.store.messages.reopen(message.id)
+        yield from self._write(None, message, min_tokens=0)
+
+    def texts(self) -> list[str]:
+        """All texts up to here."""
+        return [message.text for message in self.store.messages.path(self.head.id if self.head else None)]
+
+    def _write(self, memory: Any, message: Message, *, min_tokens: float) -> Iterator[str]:
+        self._cancel.clear()
+        whole = False
+        try:
+            for piece in self.pieces:
+                if self._cancel.is_set():
+                    return
+                time.sleep(self.delay)
+                self.store.messages.append(message.id, piece)
+                yield piece
+            whole = True
+        finally:
+            self.head = self.store.messages.finish(message.id, closed=whole)
+
+    def _begin(self, parent: int | None, text: str = "") -> Message:
+        assert self.conversation is not None
+        self.head = self.store.messages.start_reply(self.conversation.id, parent, text)
+        return self.head
+
+    def _reply(self, text: str) -> None:
+        assert self.head is not None
+        message = self._begin(self.head.id)
+        self.store.messages.append(message.id, text)
+        self.head = self.store.messages.finish(message.id, closed=True)
+
+
+async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
+    """Waits for something to become true; fails when it does not."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+def idle(app: ChatApp) -> bool:
+    """Whether the model is there and has nothing to do."""
+    return app.session.ready and not app.busy
+
+
+async def type_and_send(app: ChatApp, text: str) -> None:
+    """Puts a text into the prompt and presses Enter."""
+    app.query_one(Prompt).insert(text)
+    app.simulate_key("enter")  # pilot.press would wait for a quiet processor, which a reply is not
+    await wait_until(lambda: app.query_one(Prompt).text == "")
+
+
+def screen(app: ChatApp) -> list[str]:
+    """The lines on the screen, as the terminal is given them."""
+    return [strip.text for strip in app.screen._compositor.render_strips()]

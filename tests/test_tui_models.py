@@ -1,0 +1,305 @@
+"""The picker of models and the guide, by keys and clicks, with a real disk and a real server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_hub import NAME, closed, hub  # noqa: F401
+from test_models import CONFIG, home, make, point_to, repository, server, weights  # noqa: F401
+from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Input
+
+from rgmlx.models import list_models
+from tui.screens.guide import GuideScreen
+from tui.screens.models import MAX_ROWS, ModelsScreen
+
+SIZES = [(100, 30), (60, 20)]
+NOTHING = "nothing yet"
+
+
+class Asks(App[None]):
+    """An app that asks one screen's question and keeps the answer."""
+
+    def __init__(self, screen: Screen[str | None]) -> None:
+        super().__init__()
+        self.question, self.answer = screen, NOTHING  # type: ignore[var-annotated]
+
+    def on_mount(self) -> None:
+        self.push_screen(self.question, self.keep)
+
+    def keep(self, answer: str | None) -> None:
+        self.answer = answer
+
+
+async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+def seen(app: App[None]) -> str:
+    """What is on the screen, as one line of words."""
+    lines = [strip.text for strip in app.screen._compositor.render_strips()]
+    return " ".join(" ".join(lines).split())
+
+
+async def ready(app: Asks) -> None:
+    await wait_until(lambda: isinstance(app.screen, ModelsScreen) and app.screen._rows)
+    await wait_until(lambda: "looking for models" not in seen(app) and "choose" in seen(app))
+
+
+async def pick(app: Asks, pilot: Pilot[None], name: str) -> None:
+    """Moves to a line."""
+    rows = [r.name for r in app.question._rows]
+    await pilot.press("ctrl+home", *["down"] * rows.index(name))
+    await wait_until(lambda: app.question._chosen.name == name)
+
+
+async def type_name(app: Asks, pilot: Pilot[None], name: str) -> None:
+    await pilot.press("tab")
+    await wait_until(lambda: isinstance(app.focused, Input))
+    app.focused.value = name
+    await pilot.press("enter")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int]) -> None:  # noqa: F811
+    path = make(home / "models" / "mine", CONFIG | {"quantization": {"bits": 4, "group_size": 64}})
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=size) as pilot:
+        await ready(app)
+        screen = seen(app)
+        for text in ("* demo 10.6 MB 4-bit 256", "mine 0.2 MB 4-bit 8", "recurrentgemma-9b-it 17.16 GB bf16 2,048"):
+            assert text in screen
+        for text in ("Gemma terms", "hf auth login", "rgmlx convert --model", "choose", "esc", "type a name"):
+            assert text in screen
+        assert "reads the conversation again" in screen and "in use now" in screen
+        await pilot.press("down")
+        await wait_until(lambda: str(path) in seen(app).replace(" ", ""))
+        assert "in use now" not in seen(app)
+        await pilot.press("enter")
+        await wait_until(lambda: app.answer == str(path))
+
+
+@pytest.mark.parametrize("current", ["{home}/models/mine", "~/models/mine", "../models/mine"])
+async def test_the_current_model_is_marked_and_esc_leaves(home: Path, current: str) -> None:  # noqa: F811
+    make(home / "models" / "mine")
+    app = Asks(ModelsScreen(current.format(home=home)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await wait_until(lambda: "* mine" in seen(app) and "in use now" in seen(app))
+        assert "* demo" not in seen(app)
+        await pilot.press("tab", "escape")
+        await wait_until(lambda: app.answer is None)
+
+
+async def test_choosing_by_mouse(home: Path) -> None:  # noqa: F811
+    make(home / "models" / "mine")
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app)
+        await pilot.click("_Table", offset=(4, 2))
+        await wait_until(lambda: "in use now" not in seen(app))
+        await pilot.click("_Table", offset=(4, 2))
+        await wait_until(lambda: app.answer == str(home / "models" / "mine"))
+
+
+async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:  # noqa: F811
+    path = make(home / "models" / "hurt", shards=2)
+    (path / "model-00001-of-00002.safetensors").unlink()
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        assert "not usable" in seen(app) or "in part" in seen(app)
+        await pick(app, pilot, str(path))
+        await pilot.press("enter")
+        await wait_until(lambda: "hurt can't be chosen: model-00001-of-00002.safetensors is missing" in seen(app))
+        await pilot.press("d")  # nothing to download either
+        assert app.answer == NOTHING and isinstance(app.screen, ModelsScreen)
+
+
+async def test_typed_directories(home: Path, tmp_path: Path) -> None:  # noqa: F811
+    make(tmp_path / "far" / "away")
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        for wrong in ("nope", "/", "a/b/c", "[red]x[/", "nul\0byte", "x" * 5000, "\x1b[31m"):
+            await type_name(app, pilot, wrong)
+            await wait_until(lambda: "holds no RecurrentGemma model" in seen(app))
+            assert wrong.isprintable() is False or len(wrong) > 200 or f"{Path(wrong).name} holds no" in seen(app)
+            assert "\x1b" not in seen(app) and app.answer == NOTHING
+            app.focused.value = ""
+            await wait_until(lambda: "holds no" not in seen(app))
+            await pilot.press("enter")  # an empty name: back to the list
+            await wait_until(lambda: not isinstance(app.focused, Input))
+        await type_name(app, pilot, "../../far/away")  # from home/work
+        await wait_until(lambda: app.answer == str(tmp_path / "far" / "away"))
+
+
+async def test_names_are_never_markup(home: Path) -> None:  # noqa: F811
+    make(home / "models" / "[red]x[@click=app.quit]")
+    make(home / "models" / "esc\x1b[31m")
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        assert "[red]x[@click=app.quit]" in seen(app) and "esc\ufffd[31m" in seen(app)
+        await pick(app, pilot, str(home / "models" / "[red]x[@click=app.quit]"))
+        await wait_until(lambda: "models/[red]x[@click=app.quit]" in seen(app))
+
+
+async def test_many_models(home: Path) -> None:  # noqa: F811
+    for number in range(MAX_ROWS + 5):
+        path = home / "models" / f"{number:03}"
+        path.mkdir(parents=True)
+        (path / "config.json").write_text(json.dumps(CONFIG))
+        (path / "model.safetensors").touch()
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await ready(app)
+        await wait_until(lambda: f"{MAX_ROWS} of {MAX_ROWS + 8} models are shown" in seen(app))
+        await pilot.resize_terminal(100, 30)
+        await wait_until(lambda: "Where" in seen(app))
+        assert app.screen._table.row_count == MAX_ROWS
+
+
+# --- downloads ----------------------------------------------------------------------------
+
+
+def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], None]:  # noqa: F811
+    last = max(weights(server), key=lambda n: len(server.files[n]))
+
+    def hold(name: str, sent: int) -> None:
+        if name == last and sent >= at:
+            event.wait(30)
+
+    return hold
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, size: tuple[int, int]) -> None:  # noqa: F811
+    go_on = threading.Event()
+    server.hold = slow(server, 20 * 1024, go_on)
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=size) as pilot:
+        await ready(app)
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: "of 0.1 MB" in seen(app) or "of 0.2 MB" in seen(app))
+        assert f"downloading {NAME}: c stops it, and what was fetched is kept" in seen(app)
+        await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
+        await pilot.press("enter")  # choosing waits
+        await wait_until(lambda: "c stops that, then choose" in seen(app))
+        await pilot.press("c")
+        await wait_until(lambda: "was stopped: what was fetched is kept" in seen(app), seconds=3)
+        await wait_until(lambda: "here in part only" in seen(app))
+        assert "press d on its line" in seen(app)
+        half = sum(p.stat().st_size for p in repository(home).glob("blobs/*"))
+        server.hold = None
+        go_on.set()
+        server.sent.clear()
+        await pick(app, pilot, NAME)
+        await pilot.press("d")
+        await wait_until(lambda: f"{NAME} is here: Enter chooses it" in seen(app))
+        # Twice at most: the server had still to send what the first connection asked for.
+        assert sum(server.sent.values()) <= 2 * (sum(map(len, server.files.values())) - half)
+        await pilot.press("enter")
+        await wait_until(lambda: app.answer == NAME)
+    assert {m.name for m in list_models() if not m.problem} == {"demo", NAME}
+
+
+async def test_leaving_stops_a_download(home: Path, server: Any) -> None:  # noqa: F811
+    go_on = threading.Event()
+    server.hold = slow(server, 20 * 1024, go_on)
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
+        await pilot.press("escape")
+        await wait_until(lambda: app.answer is None)
+        await wait_until(lambda: not app.workers, seconds=3)
+        go_on.set()
+        await asyncio.sleep(0.2)
+        assert [m.complete for m in list_models() if m.name == NAME] == [False]
+
+
+async def test_a_gated_model_says_what_to_do(home: Path, server: Any) -> None:  # noqa: F811
+    server.refuse = [("/resolve/", 403, "GatedRepo")]
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: f"{NAME} is gated: accept its licence" in seen(app))
+        assert "hf auth login" in seen(app)
+        assert app.answer == NOTHING
+        server.refuse = []  # the user did so
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: f"{NAME} is here: Enter chooses it" in seen(app))
+
+
+async def test_enter_on_a_model_that_is_not_here(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    point_to(closed, monkeypatch)
+    app = Asks(ModelsScreen("demo"))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await ready(app)
+        await pick(app, pilot, "google/recurrentgemma-2b-it")
+        await pilot.press("enter")
+        await wait_until(lambda: "connect to the network" in seen(app))
+        await pilot.press("escape")
+        await wait_until(lambda: app.answer is None)
+
+
+# --- the guide ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [(["t"], "demo"), (["enter"], "demo"), (["g"], "models"), (["right", "enter"], "models"), (["escape"], None)],
+)
+async def test_the_guide_answers_to_keys(keys: list[str], answer: str | None) -> None:
+    app = Asks(GuideScreen())
+    async with app.run_test(size=(60, 20)) as pilot:
+        await wait_until(lambda: app.focused)
+        await pilot.press(*keys)
+        await wait_until(lambda: app.answer == answer)
+
+
+@pytest.mark.parametrize("answer", ["demo", "models"])
+async def test_the_guide_answers_to_clicks(answer: str) -> None:
+    app = Asks(GuideScreen())
+    async with app.run_test(size=(60, 20)) as pilot:
+        await wait_until(lambda: app.focused)
+        await pilot.click(f"#{answer}")
+        await wait_until(lambda: app.answer == answer)
+
+
+@pytest.mark.parametrize(("key", "times"), [("pagedown", 5), ("down", 60), ("space", 5)])
+async def test_the_guide_can_be_read_to_its_end(key: str, times: int) -> None:
+    app = Asks(GuideScreen())
+    async with app.run_test(size=(60, 20)) as pilot:
+        await wait_until(lambda: "What this is" in seen(app) and "Talk to Griff now (demo)" in seen(app))
+        read = seen(app)
+        for _ in range(times):
+            await pilot.press(key)
+            read += seen(app)
+        await wait_until(lambda: "Ctrl+Q leaves" in seen(app))
+        for text in (
+            "Nothing you write leaves this computer",
+            "https://huggingface.co/google/recurrentgemma-2b-it",
+            "https://huggingface.co/settings/tokens",
+            "hf auth login",
+            "1.54 GB",
+            "4.91 GB",
+        ):
+            assert text in read
+        await pilot.press("pageup", "pageup", "pageup", "pageup")
+        await wait_until(lambda: "What this is" in seen(app))

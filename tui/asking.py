@@ -1,0 +1,256 @@
+"""Commands that ask on a screen of their own, or for a file. The other half of `actions`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rgmlx.errors import RgmlxError
+from rgmlx.store import StoreError
+
+from . import settings
+from .prompt import Prompt
+from .screens.conversations import ConversationsScreen, Opened
+from .screens.dialogs import Confirm, exists, read_text, typed_path, write_text
+from .screens.guide import GuideScreen
+from .screens.help import HelpScreen
+from .screens.history import HistoryScreen
+from .screens.models import ModelsScreen
+from .screens.settings import Changed, SettingsScreen, Values
+from .screens.tree import Chosen, TreeScreen
+
+if TYPE_CHECKING:
+    from .app import ChatApp
+    from .session import Session
+
+
+class Asking:
+    """What is asked on other screens, and what becomes of the answers."""
+
+    def __init__(self, app: ChatApp) -> None:
+        self.app = app
+
+    @property
+    def session(self) -> Session:
+        return self.app.session
+
+    async def say(self, sentence: str) -> None:
+        """A sentence in the transcript."""
+        await self.app.transcript.notice(sentence if sentence.endswith((".", "?", "!", "\n")) else f"{sentence}.")
+
+    async def show(self) -> None:
+        """Shows the session's conversation, which is another one now, and brings the model there."""
+        self.app.editing = None
+        self.app.leave_place()
+        await self.app.show_conversation()
+        self.app.stand()
+
+    def _later(self, action: Any) -> None:
+        """Does something after a screen was left; what goes wrong is a sentence."""
+
+        async def guarded() -> None:
+            try:
+                await action
+            except RgmlxError as e:
+                await self.say(str(e))
+
+        self.app.run_worker(guarded(), group="asked")
+
+    # --- screens --------------------------------------------------------------------------
+
+    def help(self) -> None:
+        self.app.push_screen(HelpScreen())
+
+    def guide(self) -> None:
+        def answered(answer: str | None) -> None:
+            if answer == "models":
+                self.model("")
+
+        self.app.push_screen(GuideScreen(), answered)
+
+    def history(self) -> None:
+        if self.app.history is not None:
+            prompt = self.app.query_one(Prompt)
+            self.app.push_screen(
+                HistoryScreen(self.app.history, prompt.text if len(prompt.text) < 100 else ""),
+                lambda text: prompt.load_text(text) if text is not None else None,
+            )
+
+    def list(self) -> None:
+        current = self.session.conversation.id if self.session.conversation else None
+        self.app.push_screen(
+            ConversationsScreen(self.session.store, current), lambda opened: self._later(self._listed(opened))
+        )
+
+    async def _listed(self, opened: Opened | None) -> None:
+        current = self.session.conversation
+        if opened is not None:
+            await self.open_conversation(opened.conversation, opened.message)
+        elif current is not None:
+            now = self.session.store.conversations.get(current.id)
+            if now.deleted is not None:
+                self.session.begin()
+                await self.show()
+            else:
+                self.session.conversation = now  # it may have another title
+                self.app.show_status()
+
+    async def open_conversation(self, conversation: int, message: int | None = None) -> None:
+        """Goes on with another conversation, loading its model if that is another one."""
+        if not self.session.open(conversation, message):
+            await self.say("Another rgchat has this conversation open: close it there first.")
+            return
+        assert self.session.conversation is not None
+        wanted = self.session.conversation.model
+        if wanted == self.session.name and self.session.ready:
+            await self.show()
+            return
+        self.app.editing = None
+        self.app.leave_place()
+        await self.app.show_conversation()
+        self.app.load_model(wanted)
+
+    def tree(self) -> None:
+        conversation, head = self.session.conversation, self.session.head
+        if conversation is None:
+            self.app.notify("There are no branches yet: this conversation is empty.", timeout=3)
+            return
+        self.app.push_screen(
+            TreeScreen(self.session.store, conversation.id, head.id if head else None),
+            lambda chosen: self._later(self._chosen(chosen)),
+        )
+
+    async def _chosen(self, chosen: Chosen | None) -> None:
+        if chosen is None:
+            return
+        actions = self.app.actions
+        message = self.session.store.messages.get(chosen.message)
+        if chosen.action == "copy":
+            await actions.copy_text(message.text)
+        elif chosen.action == "edit":
+            actions.edit_message(message)
+        else:
+            await actions.travel(message.id, tip=self.session.store.messages.tip(message.id))
+            if chosen.action in ("regenerate", "continue"):
+                self.app.then = chosen.action  # once the model stands there
+
+    def model(self, name: str) -> None:
+        if name:
+            self._later(self._model(name))
+        else:
+            self.app.push_screen(ModelsScreen(self.session.name), lambda chosen: self._later(self._model(chosen)))
+
+    async def _model(self, name: str | None) -> None:
+        if name is None or (name == self.session.name and self.session.ready):
+            return
+        if self.session.head is None:
+            self._change_model(name)
+            return
+        question = (
+            f"{name} knows nothing of this conversation yet: it will read it once, up to here. "
+            f"What {self.session.name} remembers is kept, should you change back. Change the model?"
+        )
+        self.app.push_screen(Confirm(question, "Change"), lambda yes: self._change_model(name) if yes else None)
+
+    def _change_model(self, name: str) -> None:
+        self.app.load_model(name)
+        self.remember(model=name)
+
+    def settings(self) -> None:
+        values = Values.of(self.session.system, self.session.settings)
+        self.app.push_screen(
+            SettingsScreen(values, system_fixed=self.session.head is not None),
+            lambda changed: self._later(self._settings(changed)),
+        )
+
+    async def _settings(self, changed: Changed | None) -> None:
+        if changed is None:
+            return
+        values = changed.values
+        self.session.set_settings({**dict.fromkeys(settings.SAMPLING), **values.sampling})
+        if values.system != self.session.system:
+            self.session.set_system(values.system)
+        if changed.defaults:
+            self.session.defaults, self.session.default_system = dict(values.sampling), values.system
+            self.remember(sampling=values.sampling, system=values.system)
+        self.app.notify("These settings hold from the next reply on.", timeout=3)
+
+    def remember(self, **changes: Any) -> None:
+        """Keeps defaults in the user's file; what can't be written is said."""
+        self.app.defaults = dataclasses.replace(self.app.defaults, **changes)
+        if self.app.defaults_file is None:
+            return
+        try:
+            settings.save(self.app.defaults_file, self.app.defaults)
+        except RgmlxError as e:
+            self.app.notify(str(e), severity="warning", markup=False)
+
+    def describe(self) -> str:
+        """What the model, its memory and the program take."""
+        gauges, usage = self.session.gauges, self.session.store.snapshots.usage()
+        budget = self.session.store.snapshots.budget
+        return "\n".join(
+            (
+                f"Model: {self.session.name}",
+                f"Memory: {gauges.state_bytes / 1e6:.2f} MB, which never grows; the last {gauges.window:,} tokens word by "
+                f"word, what is older in gist",
+                f"Tokens so far: {gauges.position:,}; read again since the model was loaded: {gauges.read_again:,}",
+                f"Last reply: {gauges.rate:.1f} tokens a second, the first after {gauges.first_token:.2f} s",
+                f"This program: {gauges.resident / 1e6:,.0f} MB",
+                f"States on the disk: {usage.count:,}, {usage.bytes / 1e6:,.1f} of {budget / 1e6:,.0f} MB",
+                f"Conversations: {self.session.store.directory}",
+            )
+        )
+
+    # --- files ----------------------------------------------------------------------------
+
+    def _conversation(self) -> int:
+        if self.session.conversation is None:
+            raise StoreError("this conversation is empty: send a message first")
+        return self.session.conversation.id
+
+    async def _to_new_file(self, name: str, write: Any) -> None:
+        """Asks before a file is replaced, then writes it in a thread."""
+        path = typed_path(name)
+
+        async def work() -> None:
+            await asyncio.to_thread(write, path)
+            await self.say(f"Written: {path}")
+
+        if exists(path):
+            self.app.push_screen(
+                Confirm(f"{path} is there already. Replace it?", "Replace"),
+                lambda yes: self._later(work()) if yes else None,
+            )
+        else:
+            await work()
+
+    async def export(self, name: str) -> None:
+        conversation, exchange = self._conversation(), self.session.store.exchange
+
+        def write(path: Path) -> None:
+            if path.suffix not in (".md", ".json"):
+                raise StoreError(f"{path.name} should end in .md (to read) or .json (to import)")
+            form = exchange.to_json if path.suffix == ".json" else exchange.markdown
+            write_text(path, form(conversation))
+
+        await self._to_new_file(name, write)
+
+    async def import_(self, name: str) -> None:
+        text = await asyncio.to_thread(read_text, typed_path(name))
+        made = await asyncio.to_thread(self.session.store.exchange.from_json, text)
+        await self.open_conversation(made.id)
+
+    async def save(self, name: str) -> None:
+        from .saved import save_file
+
+        self._conversation()
+        await self._to_new_file(name, lambda path: save_file(self.session, path))
+
+    async def open(self, name: str) -> None:
+        from .saved import open_file
+
+        await asyncio.to_thread(open_file, self.session, typed_path(name))
+        await self.show()

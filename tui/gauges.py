@@ -1,0 +1,37 @@
+"""Numbers for the status line, and where the process's memory is read off. Knows no widgets and no model."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Gauges:
+    """What the status line shows. Written by workers, read by the screen."""
+
+    state_bytes: int = 0  # of the model's state; it never changes
+    position: int = 0  # tokens that the model has read and written
+    window: int = 0  # tokens that are remembered to the letter
+    read_again: int = 0  # tokens read again, since the model was loaded
+    resident: int = 0  # bytes of this process
+    rate: float = 0.0  # tokens a second of the last reply
+    first_token: float = 0.0  # seconds to its first token
+
+
+def resident_bytes() -> int:
+    """Bytes of this process in memory; its highest so far where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        pass
+    try:  # macOS has no /proc
+        said = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, text=True, timeout=2)
+        return int(said.stdout) * 1024
+    except (OSError, ValueError, subprocess.SubprocessError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024

@@ -1,0 +1,209 @@
+"""Small dialogs over any screen: one asks for a line of text, one for yes or no. And the files that a line may name.
+
+Knows keys, buttons and files, and nothing of what is asked for. What is shown may come from models or files: it is
+never read as markup, and nothing in it reaches the terminal raw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Button, Input, Static
+
+from rgmlx.errors import RgmlxError
+from rgmlx.text import printable
+
+MAX_CHARS = 4_096
+"""Of a line: as long as a path can be. What is pasted beyond it is left out."""
+MAX_READ = 256_000_000
+"""Bytes of a file that is read whole."""
+
+
+def leave(screen: Screen[Any], result: Any) -> None:
+    """Dismisses a screen once: Enter pressed twice would dismiss the one below it as well."""
+    if screen.app.screen is screen:
+        screen.dismiss(result)
+
+
+class OneLine(Input):
+    """An input that a pasted text can't harm: it takes what `printable` makes of it, up to `MAX_CHARS`."""
+
+    def __init__(self, value: str = "", **settings: Any) -> None:
+        super().__init__(printable(" ".join(value.split()))[:MAX_CHARS], **settings)
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Puts a text in place of another; what is typed and pasted comes through here."""
+        room = MAX_CHARS - len(self.value) + abs(end - start)
+        super().replace(printable(text)[: max(0, room)], start, end)
+
+
+class Box(VerticalScroll, can_focus=False):
+    """The frame in the middle of a dialog."""
+
+    DEFAULT_CSS = """
+    Box {
+        width: 72;
+        max-width: 94%;
+        height: auto;
+        max-height: 90%;
+        padding: 0 1;
+        background: $surface;
+        border: round $primary;
+    }
+    Box > Static { height: auto; }
+    Box > .-muted { color: $text-muted; }
+    Box > .-problem { color: $text-error; }
+    Box > Horizontal { height: auto; align-horizontal: right; margin-top: 1; }
+    Box Button { margin-left: 2; }
+    """
+
+
+class AskText(ModalScreen[str | None]):
+    """Asks for a line of text. Dismisses with it, or with None when it was called off."""
+
+    DEFAULT_CSS = "AskText { align: center middle; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel")]
+
+    def __init__(self, title: str, value: str = "", placeholder: str = "", hint: str = "", problem: str = "") -> None:
+        """A question.
+
+        Args:
+            value: what stands in the line at first.
+            placeholder: what an empty line shows.
+            hint: a sentence below the line.
+            problem: what was wrong with this value, when it is asked for again.
+        """
+        super().__init__()
+        self._title, self._value, self._placeholder = title, value, placeholder
+        self._hint, self._problem = hint, problem
+
+    def compose(self) -> ComposeResult:
+        with Box():
+            yield Static(Content(printable(self._title)))
+            # Selected when it is new, so that typing replaces it; to be mended when something was wrong with it.
+            yield OneLine(self._value, placeholder=self._placeholder, select_on_focus=not self._problem)
+            if self._problem:
+                yield Static(Content(printable(self._problem)), classes="-problem")
+            if self._hint:
+                yield Static(Content(printable(self._hint)), classes="-muted")
+            with Horizontal():
+                yield Button("Enter  OK", id="ok", variant="primary", compact=True)
+                yield Button("Esc  Cancel", id="cancel", compact=True)
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#ok")
+    def _accept(self, event: Input.Submitted | Button.Pressed) -> None:
+        event.stop()
+        leave(self, self.query_one(OneLine).value)
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        leave(self, None)
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks for yes or no. Dismisses with true for yes; Enter alone, like Esc, is no."""
+
+    DEFAULT_CSS = "Confirm { align: center middle; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "answer(False)", "no"),
+        Binding("y", "answer(True)", "yes"),
+        Binding("left,up", "app.focus_previous", show=False),
+        Binding("right,down", "app.focus_next", show=False),
+    ]
+    AUTO_FOCUS = "#no"
+
+    def __init__(self, question: str, yes: str = "Yes", no: str = "No") -> None:
+        super().__init__()
+        self._question, self._yes, self._no = question, yes, no
+
+    def compose(self) -> ComposeResult:
+        with Box():
+            yield Static(Content(printable(self._question)))
+            with Horizontal():
+                yield Button(Content(printable(f"y  {self._yes}")), id="yes", variant="warning", compact=True)
+                yield Button(Content(printable(f"n  {self._no}")), id="no", compact=True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        leave(self, event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        leave(self, yes)
+
+
+# --- files that a line names --------------------------------------------------------------------
+
+
+def typed_path(text: str) -> Path:
+    """The file that a line names. Raises RgmlxError: it names none."""
+    try:
+        if text.strip():
+            return Path(text.strip()).expanduser().absolute()
+    except (RuntimeError, ValueError, OSError):  # ~nobody
+        pass
+    raise RgmlxError("This is not the name of a file: give one such as ~/chat.json")
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file. Raises RgmlxError: a file can't be there."""
+    try:
+        if path.is_dir():
+            raise RgmlxError(f"{path} is a folder: add the name of a file to it.")
+        if not path.parent.is_dir():
+            raise RgmlxError(f"There is no folder {path.parent}: name one that exists.")
+        return path.exists()
+    except (OSError, ValueError) as e:
+        raise RgmlxError(f"{path} can't be written ({_reason(e)}): give another name.") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file: beside it first, flushed, then renamed over it.
+
+    Raises:
+        RgmlxError: it can't be written; what was there is as it was.
+    """
+    temporary = None
+    try:
+        fd, temporary = tempfile.mkstemp(prefix=".rgchat-", dir=path.parent)
+        with os.fdopen(fd, "w", encoding="utf-8", errors="replace", newline="\n") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+        temporary = None
+    except (OSError, ValueError) as e:
+        raise RgmlxError(f"{path} can't be written ({_reason(e)}): choose another place.") from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def read_text(path: Path) -> str:
+    """A file's text. Raises RgmlxError: it can't be read, is not text, or is larger than `MAX_READ`."""
+    try:
+        if not path.is_file():  # a pipe may never end
+            raise RgmlxError(f"There is no file {path}: give the name of one that was exported as .json.")
+        if path.stat().st_size > MAX_READ:
+            raise RgmlxError(f"{path} is larger than {MAX_READ // 1_000_000} MB: give an exported conversation.")
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise RgmlxError(f"{path} is not text: give an exported conversation, which ends in .json.") from None
+    except (OSError, ValueError) as e:
+        raise RgmlxError(f"{path} can't be read ({_reason(e)}): give another one.") from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

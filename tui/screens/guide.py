@@ -1,0 +1,100 @@
+"""The guide for a first start: what this is, the demo, how to get a real model, the keys. One page, no state."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Button, Footer, Markdown
+
+DEMO, MODELS = "demo", "models"
+"""The answers."""
+
+PAGE = """\
+## What this is
+
+A chat with RecurrentGemma on your own computer. The model remembers a conversation in a memory of fixed size: however \
+long you talk, it takes no more room and gets no slower. The price is that old details fade. Nothing you write leaves \
+this computer, and every conversation is kept when you leave.
+
+## Try it now
+
+Griff, a very small model, comes with the program. It tells short stories and knows easy facts, and is here so that you \
+can see how everything works. Don't ask it for real work.
+
+## Get a real model
+
+RecurrentGemma 2B and 9B are Google's. They cost nothing, and come under the Gemma terms:
+
+1. Accept the terms (you need an account): https://huggingface.co/google/recurrentgemma-2b-it
+2. Make a token that may read: https://huggingface.co/settings/tokens
+3. In a terminal: `hf auth login`
+4. Choose the model in the list of models, which downloads it. Or make a smaller one, of 4 bits:
+   `rgmlx convert --model google/recurrentgemma-2b-it --mlx-path ~/models/2b-it-4bit`
+
+In 4 bits, 2B takes 1.54 GB on the disk and 9B 4.91 GB; as downloaded, in 16 bits, over three times as much.
+
+## Keys
+
+- **Enter** sends your message, **Ctrl+J** starts a new line in it
+- **Esc** stops a reply; what was written stays
+- **Ctrl+R** another reply
+- **Ctrl+N** a new conversation
+- **Ctrl+Q** leaves
+"""
+
+
+class GuideScreen(Screen[str | None]):
+    """Dismisses with "demo" (talk to the embedded model), "models" (the picker is wanted) or None."""
+
+    DEFAULT_CSS = """
+    GuideScreen {
+        background: $surface;
+        VerticalScroll { padding: 0 1; height: 1fr; }
+        Markdown { max-width: 100; background: $surface; padding: 0; }
+        MarkdownH2 { margin: 1 0 0 0; }
+        Horizontal { height: auto; padding: 0 1; }
+        Button { margin: 0 1; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "answer('demo')", "talk to Griff"),
+        Binding("g", "answer('models')", "get 2B"),
+        Binding("escape", "answer(None)", "leave"),
+        Binding("up", "read(-1)", "scroll", key_display="\u2191\u2193"),
+        Binding("down", "read(1)", "read on", show=False),
+        Binding("pageup", "page(-1)", "a page up", show=False),
+        Binding("pagedown,space", "page(1)", "a page down", show=False),
+        Binding("left", "app.focus_previous", "the other button", show=False),
+        Binding("right", "app.focus_next", "the other button", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        page = VerticalScroll(can_focus=False)  # its keys are the screen's, wherever the focus is
+        with page:
+            yield Markdown(PAGE, open_links=False)  # a browser over ssh would take the terminal
+        with Horizontal():
+            yield Button("Talk to Griff now (demo)", id=DEMO, variant="primary", compact=True)
+            yield Button("Get 2B", id=MODELS, compact=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one(f"#{DEMO}").focus()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id)
+
+    def action_answer(self, answer: str | None) -> None:
+        self.dismiss(answer)
+
+    def action_read(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=2 * lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        page = self.query_one(VerticalScroll)
+        page.scroll_relative(y=pages * max(1, page.size.height - 1), animate=False)

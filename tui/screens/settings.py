@@ -1,0 +1,184 @@
+"""A form for the settings of a conversation: the system text and how words are drawn.
+
+Knows the form only: what a good value is comes from `tui.settings`, and what becomes of the values is up to who opened
+it. An empty field is the model's own setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Footer, Input, Label, Static, TextArea
+
+from rgmlx.text import printable
+
+from ..settings import SAMPLING, SettingsError, parse
+
+_FIXED = "The system text stands before all messages: start a new conversation (/new) to change it."
+_SYSTEM = "What the model is told before all messages: who it is, how it should answer. Empty: nothing."
+_MAX_TYPED = 40  # characters of a number
+_TITLES = {name: name.replace("_", " ").capitalize() for name in SAMPLING}
+_TITLES |= {"top_p": "Top p", "min_p": "Min p"}
+
+
+@dataclass(frozen=True)
+class Values:
+    """The settings of a conversation; None is the model's own, and of the system text none."""
+
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The sampling settings that are not the model's own."""
+        return {name: value for name in SAMPLING if (value := getattr(self, name)) is not None}
+
+    @classmethod
+    def of(cls, system: str | None, sampling: Mapping[str, Any]) -> Values:
+        """From a system text and sampling settings; others than those of the form are left out."""
+        return cls(system, **{name: sampling[name] for name in SAMPLING if name in sampling})
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What was chosen, for this conversation; `defaults`: for new ones as well."""
+
+    values: Values
+    defaults: bool
+
+
+class _Field(Vertical):
+    """A sampling setting: its name, an input, and below it what it does or what is wrong with it."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        super().__init__(id=f"field-{name}")
+        self.setting = name
+        self._shown = "" if value is None else str(value)
+
+    def compose(self) -> ComposeResult:
+        own = "another each time" if self.setting == "seed" else "the model's own"
+        with Horizontal():
+            yield Label(_TITLES[self.setting], markup=False)
+            yield Input(self._shown, placeholder=own, compact=True, select_on_focus=False, max_length=_MAX_TYPED)
+        yield Static(SAMPLING[self.setting].about, classes="about", markup=False)
+
+    def value(self) -> Any:
+        """What is in the input; None for nothing. Raises SettingsError."""
+        return parse(self.setting, self.query_one(Input).value)
+
+    @on(Input.Changed)
+    def _check(self, event: Input.Changed) -> None:
+        event.stop()
+        try:
+            self.value()
+        except SettingsError as e:
+            self._say(f"{str(e).replace(self.setting, _TITLES[self.setting], 1)}.", wrong=True)
+        else:
+            self._say(SAMPLING[self.setting].about, wrong=False)
+
+    def _say(self, sentence: str, wrong: bool) -> None:
+        self.set_class(wrong, "-wrong")
+        self.query_one(".about", Static).update(Content(sentence))
+
+
+class SettingsScreen(ModalScreen[Changed | None]):
+    """The form. Dismisses Changed, or None where nothing is to change."""
+
+    DEFAULT_CSS = """
+    SettingsScreen {
+        background: $background;
+        layout: vertical;
+        #settings-title { padding: 0 1; text-style: bold; color: $primary; }
+        #settings-form { height: 1fr; padding: 0 1; scrollbar-gutter: stable; }
+        .about { color: $text-muted; height: auto; }
+        TextArea {
+            height: auto;
+            min-height: 3;
+            max-height: 8;
+            border: round $border-blurred;
+            background: $background;
+            &:focus { border: round $primary; }
+            &:disabled { color: $text-muted; }
+        }
+        _Field {
+            height: auto;
+            margin: 1 0 0 0;
+            Horizontal { height: 1; }
+            Label { width: 20; }
+            Input { width: 1fr; max-width: 30; background: $panel; }
+            Input > .input--placeholder { color: $text-muted; }
+            &:focus-within Label { color: $primary; text-style: bold; }
+            &.-wrong .about { color: $error; }
+            &.-wrong Label { color: $error; }
+        }
+        #settings-system-title { color: $foreground; }
+        #settings-buttons { height: 1; margin: 1 0 0 0; padding: 0 1; }
+        #settings-buttons Button { margin: 0 2 0 0; min-width: 8; width: auto; }
+        #settings-also { background: $panel; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "apply(False)", "apply"),
+        Binding("ctrl+o", "apply(True)", "also as defaults"),
+        Binding("escape", "dismiss", "leave without changes", key_display="esc"),
+    ]
+
+    def __init__(self, values: Values, *, system_fixed: bool) -> None:
+        """`system_fixed`: there are messages after the system text already, so that it can only be read."""
+        super().__init__()
+        self._values, self._fixed = values, system_fixed
+        self._loaded = ""  # the system text as the form had it at the start
+
+    def compose(self) -> ComposeResult:
+        yield Label("Settings of this conversation", id="settings-title", markup=False)
+        with VerticalScroll(id="settings-form", can_focus=False):
+            yield Label("System text", id="settings-system-title", markup=False)
+            yield TextArea(printable(self._values.system or ""), read_only=self._fixed, show_cursor=not self._fixed)
+            yield Static(_FIXED if self._fixed else _SYSTEM, classes="about", markup=False)
+            for name in SAMPLING:
+                yield _Field(name, getattr(self._values, name))
+        with Horizontal(id="settings-buttons"):
+            yield Button("Apply", variant="primary", compact=True, action="screen.apply(False)")
+            also = "Also as defaults for new conversations"
+            yield Button(also, id="settings-also", compact=True, action="screen.apply(True)")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self._loaded = self.query_one(TextArea).text
+        if self._fixed:
+            self.query(Input).first().focus()
+        else:
+            self.query_one(TextArea).focus()
+
+    @on(Input.Submitted)
+    def _next(self) -> None:
+        self.focus_next()
+
+    def action_apply(self, defaults: bool) -> None:
+        """Gives the values back, or goes to the first that is wrong."""
+        given: dict[str, Any] = {}
+        for field in self.query(_Field):
+            try:
+                given[field.setting] = field.value()
+            except SettingsError:  # the sentence stands below the field already
+                field.query_one(Input).focus()
+                return
+        self.dismiss(Changed(Values(self._system(), **given), defaults))
+
+    def _system(self) -> str | None:
+        text = self.query_one(TextArea).text
+        if self._fixed or text == self._loaded:  # what the form can't show is not to be lost in it
+            return self._values.system
+        return text if text.strip() else None
