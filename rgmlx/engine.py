@@ -102,7 +102,7 @@ class Generation:
 
     Attributes:
         finish_reason: None while running, then "stop" (a stop token came), "length" (the budget is
-            spent) or "cancelled".
+            spent) or "cancelled". After an error it stays None: the state is of no use then.
     """
 
     def __init__(
@@ -206,8 +206,11 @@ class Generation:
                     return
                 yield value
                 token = following
-        finally:
+            self.finish_reason = "cancelled"
+        except GeneratorExit:  # closed between two tokens
             self.finish_reason = self.finish_reason or "cancelled"
+            raise
+        finally:
             # An array left lazy belongs to this thread; the state must be usable from any.
             mx.eval(state.arrays())
 

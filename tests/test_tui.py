@@ -56,6 +56,10 @@ async def ask(app: ChatApp, text: str) -> str:
 
 
 async def command(app: ChatApp, text: str) -> None:
+    quiet = 0
+    while app.session.ready and quiet < 5:  # what the last one set off is over
+        quiet = quiet + 1 if idle(app) else 0
+        await asyncio.sleep(0.02)
     app.query_one(Prompt).load_text(text)
     app.query_one(Prompt).action_submit()
     await wait_until(lambda: app.query_one(Prompt).text != text)
@@ -365,7 +369,7 @@ def test_every_command_can_be_carried_out() -> None:
     from tui.actions import Actions
 
     assert len({c.name for c in COMMANDS}) == len(COMMANDS)
-    keys = [c.key for c in COMMANDS if c.key]
+    keys = [key for c in COMMANDS for key in c.keys]
     assert len(set(keys)) == len(keys)
     for one in COMMANDS:
         assert callable(getattr(Actions, {"import": "import_", "continue": "continue_"}.get(one.name, one.name)))
@@ -435,14 +439,14 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
         first = app.session.conversation.id
         await command(app, "/delete")
         await wait_until(lambda: app.session.conversation is None)
-        await wait_until(lambda: len(app.query(UserMessage)) == 0)
+        await wait_until(lambda: idle(app) and len(app.query(UserMessage)) == 0)
         await command(app, "/undelete")
         await wait_until(lambda: app.session.conversation is not None and app.session.conversation.id == first)
         await wait_until(lambda: len(app.query(UserMessage)) == 1)
         await command(app, f"/import {tmp_path / 'a.json'}")
-        await wait_until(lambda: app.session.conversation.id != first)
+        await wait_until(lambda: app.session.conversation.id != first and said(app))
         assert next(m.text for m in said(app)) == "Some code, please"
-        await wait_until(lambda: idle(app))
+        await wait_until(lambda: idle(app) and len(app.query(UserMessage)) == 1)
         await command(app, f"/import {tmp_path / 'none.json'}")
         await wait_until(lambda: "There is no file" in notices(app))
         await command(app, "/theme nope")
@@ -503,6 +507,51 @@ async def test_two_chats_at_once_have_two_conversations(tmp_path: Path) -> None:
             await wait_until(lambda: "close it there first" in notices(other))
             assert [m.text for m in said(other)] == ["second", "ok"]
         assert [m.text for m in said(first)] == ["first", "ok"]
+
+
+async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> None:
+    past = [f"{who} number {i}" for i in range(6) for who in ("question", "answer")]
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=past))
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app))
+        await command(app, "/new")
+        await wait_until(lambda: idle(app) and app.session.conversation is None)
+        await pilot.press("ctrl+o")
+        await wait_until(lambda: type(app.screen).__name__ == "ConversationsScreen")
+        await pilot.press(*"question number 2")
+        await wait_until(lambda: any("question number 2" in text for text in screen(app)[5:]))
+        await pilot.press("enter")
+        await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
+        assert app.session.head.text == "answer number 2"
+        assert "Reply 3 of 6" in line(app, "#place")
+        await pilot.press("alt+down")
+        await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
+
+
+async def test_what_is_selected_on_the_screen_is_copied(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=["What did you say?", "These words, and no others"]))
+    copied: list[str] = []
+    app.copy_to_clipboard = copied.append
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app) and any("These words" in text for text in screen(app)))
+        y = next(i for i, text in enumerate(screen(app)) if "These words" in text)
+        x = screen(app)[y].index("These")
+        await pilot.mouse_down(offset=(x, y))
+        await pilot.hover(offset=(x + 10, y))
+        await pilot.mouse_up(offset=(x + 10, y))
+        await pilot.press("ctrl+c")
+        await wait_until(lambda: copied)
+        assert copied == ["These words"]
+        assert app.is_running
+
+
+async def test_a_damaged_store_is_set_aside_and_the_chat_starts(tmp_path: Path) -> None:
+    (tmp_path / "chats.db").write_bytes(b"this was a database" * 1000)
+    app = ChatApp(session(tmp_path))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app) and "The file of conversations was damaged" in notices(app))
+        await ask(app, "Hello!")
+    assert [p.read_bytes()[:19] for p in tmp_path.glob("chats.damaged-*.db")] == [b"this was a database"]
 
 
 # --- a real terminal ------------------------------------------------------------------------

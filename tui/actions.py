@@ -6,34 +6,25 @@ Knows the app and the session; screens that ask for more are in `screens` and op
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rgmlx.errors import RgmlxError
+from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Message
 from rgmlx.text import printable
 
-from . import places, settings
+from . import deeds
 from .asking import Asking
 from .clipboard import code_blocks, copy
 from .commands import BY_NAME, Command, unknown
 from .prompt import Prompt
 
 if TYPE_CHECKING:
-    from .app import ChatApp
-
-_OFF = ("default", "none", "off", "")
+    pass
 
 
 class Actions(Asking):
-    """The commands.
-
-    Attributes:
-        tip: how far this branch goes, while one stands further up; else None.
-    """
-
-    def __init__(self, app: ChatApp) -> None:
-        super().__init__(app)
-        self.tip: int | None = None
+    """The commands."""
 
     async def run(self, name: str, argument: str) -> None:
         """Does what a command says; what it can't do is a sentence, and the prompt keeps its text."""
@@ -73,17 +64,8 @@ class Actions(Asking):
             self.session.stop()
 
     async def regenerate(self) -> None:
-        head = self.session.head
-        if head is None:
-            await self.say("There is nothing to reply to: send a message first.")
-            return
-        if head.role == MODEL:
-            if head.parent is None:
-                await self.say("This reply has no message before it: there is nothing to reply to.")
-                return
-            head = self.session.go(head.parent)
-        assert head is not None
         if await self._ready():
+            head = deeds.message_before_reply(self.session)
             await self._cut_to(head.id)
             await self.app.begin(self.session.reply)
 
@@ -107,19 +89,10 @@ class Actions(Asking):
             await self.app.begin(lambda: self.session.go_on(endless=endless), head.text)
 
     async def edit(self) -> None:
-        await self._edit(USER)
+        self.edit_message(deeds.last_message(self.session, USER))
 
     async def fix(self) -> None:
-        await self._edit(MODEL)
-
-    async def _edit(self, role: str) -> None:
-        message = self.session.head
-        if message is not None and message.role != role:
-            message = None if message.parent is None else self.session.store.messages.get(message.parent)
-        if message is None:
-            await self.say("There is no such message yet.")
-        else:
-            self.edit_message(message)
+        self.edit_message(deeds.last_message(self.session, MODEL))
 
     def edit_message(self, message: Message) -> None:
         """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
@@ -130,57 +103,32 @@ class Actions(Asking):
     # --- time travel ----------------------------------------------------------------------
 
     async def back(self) -> None:
-        head = self.session.head
-        if head is None:
-            self.app.notify("This is the beginning.", timeout=2)
-            return
-        if self.tip is None:
-            self.tip = self.session.store.messages.tip(head.id)
-        await self.travel(places.earlier(self.session.store, head))
+        await self._travel(self.trail.back)
 
     async def forward(self) -> None:
-        head = self.session.head
-        if self.tip is None and head is not None:
-            self.tip = self.session.store.messages.tip(head.id)
-        if self.tip is None:
-            return
-        following = places.later(self.session.store, head.id if head else None, self.tip)
-        if following is None:
-            self.app.notify("This is the end of this branch.", timeout=2)
-        else:
-            await self.travel(following)
+        await self._travel(self.trail.forward)
 
     async def previous(self) -> None:
-        await self._sibling(-1)
+        await self._travel(lambda: self.trail.sibling(-1))
 
     async def next(self) -> None:
-        await self._sibling(1)
+        await self._travel(lambda: self.trail.sibling(1))
 
-    async def _sibling(self, by: int) -> None:
-        at = self.session.head
-        while at is not None and at.siblings < 2:  # the nearest fork
-            at = None if at.parent is None else self.session.store.messages.window(at.parent, 1, chars=1)[0]
-        other = None if at is None else places.sibling(self.session.store, at, by)
-        if other is None:
-            self.app.notify("There is no other answer on that side.", timeout=2)
-        else:
-            await self.travel(other, tip=other)
+    async def _travel(self, step: Callable[[], int | None]) -> None:
+        try:
+            message = step()
+        except ChatError as e:  # nothing there: said beside, not in the conversation
+            self.app.notify(str(e), timeout=2)
+            return
+        await self.arrive(message)
 
-    async def travel(self, message: int | None, tip: int | None = None) -> None:
-        """Stands at another message; the transcript shows what was said up to there."""
-        tip = tip or self.tip
-        self.session.go(message)
-        self.app.place = ""
-        if tip is not None and message != tip:
-            steps = places.steps(self.session.store, message, tip)
-            self.app.place = f"Reply {steps.here} of {steps.of}  ·  Alt+↓ forward  ·  what you send begins a branch"
-        elif message is not None:
-            self.app.place = "At the end of this branch"
-        self.tip = tip
+    async def arrive(self, message: int | None) -> None:
+        """One stands at another message now; the transcript shows what was said up to there."""
+        self.app.place = self.where(message)
+        self.app.stand()
         if message is None or not await self.app.transcript.cut(message):
             await self.app.show_conversation()
         self.app.show_status()
-        self.app.stand()
 
     # --- copying --------------------------------------------------------------------------
 
@@ -217,51 +165,29 @@ class Actions(Asking):
         await self.show()
 
     async def rename(self, title: str) -> None:
-        self.session.store.conversations.rename(self._conversation(), title)
-        self._again()
+        deeds.rename(self.session, title)
+        self.app.show_status()
 
     async def archive(self) -> None:
-        self.session.store.conversations.archive(self._conversation())
-        await self.new()
+        deeds.archive(self.session)
+        await self.show()
         self.app.notify("It is kept in the archive: Ctrl+O lists it.", timeout=4)
 
     async def delete(self) -> None:
-        self.session.store.conversations.delete(self._conversation())
-        await self.new()
+        deeds.delete(self.session)
+        await self.show()
         self.app.notify("Deleted. /undelete brings it back.", timeout=6)
 
     async def undelete(self) -> None:
-        gone = self.session.store.conversations.deleted()
-        if not gone:
-            await self.say("Nothing was deleted.")
-            return
-        self.session.store.conversations.undelete(gone[0].id)
-        await self.open_conversation(gone[0].id)
-
-    def _again(self) -> None:
-        """Reads what the store knows of the conversation again."""
-        if self.session.conversation is not None:
-            self.session.conversation = self.session.store.conversations.get(self.session.conversation.id)
-        self.app.show_status()
+        await self.open_conversation(deeds.undelete(self.session))
 
     # --- settings -------------------------------------------------------------------------
 
     async def set(self, words: str) -> None:
-        name, _, value = words.replace("=", " ").partition(" ")
-        name, value = name.strip().replace("-", "_"), value.strip()
-        if name not in settings.SAMPLING:
-            await self.say(f"There is no setting '{name}': there are {', '.join(settings.SAMPLING)}.")
-            return
-        number = settings.parse(name, "" if value in _OFF else value)
-        self.session.set_settings({name: number})
-        self.app.notify(f"{name}: {'as the model has it' if number is None else number}", timeout=3)
+        self.app.notify(deeds.set_one(self.session, words), timeout=3, markup=False)
 
     async def system(self, text: str) -> None:
-        if not text:
-            await self.say(f"System text: {self.session.system}" if self.session.system else "There is no system text.")
-            return
-        self.session.set_system(None if text in _OFF else text)
-        await self.say("The assistant will follow this text in this conversation.")
+        await self.say(deeds.system(self.session, text))
 
     async def theme(self, name: str) -> None:
         from .themes import NAMES
@@ -276,7 +202,7 @@ class Actions(Asking):
         self.remember(theme=name)
 
     async def info(self) -> None:
-        await self.say(self.describe())
+        await self.say("\n".join(deeds.describe(self.session)))
 
     async def quit(self) -> None:
         await self.app.leave()

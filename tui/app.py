@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-import time
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
-from textual.app import App, ComposeResult, InvalidThemeError
+from textual import on
+from textual.app import ComposeResult, InvalidThemeError
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Footer, Static
@@ -26,8 +25,8 @@ from rgmlx.text import printable
 
 from . import themes
 from .actions import Actions
+from .commands import BY_NAME, parse, plain
 from .commands import COMMANDS as TABLE
-from .commands import parse, plain
 from .files import expand
 from .history import History
 from .messages import Ended, Failed, Loaded, Stood
@@ -39,6 +38,7 @@ from .session import Session
 from .settings import Defaults
 from .status import status_line
 from .transcript import Transcript
+from .work import Working
 
 if TYPE_CHECKING:
     from .memory import Horizon
@@ -49,10 +49,9 @@ GREETING = (
 )
 FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
-HORIZON_SECONDS = 3.0
 
 
-class ChatApp(App[None]):
+class ChatApp(Working):
     """One conversation on one screen."""
 
     TITLE = "rgchat"
@@ -61,14 +60,14 @@ class ChatApp(App[None]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            command.key,
+            ",".join(command.keys),
             f"command('{command.name}')",
             command.shown or command.name,
             show=bool(command.shown),
-            priority=command.key not in ("escape", "alt+left", "alt+right"),
+            priority=command.key != "escape" and not command.typing,
         )
         for command in TABLE
-        if command.key
+        if command.keys
     ]
 
     def __init__(
@@ -88,19 +87,16 @@ class ChatApp(App[None]):
             history: what was sent before.
             guide: show the first-run guide.
         """
-        super().__init__()
-        self.session = session
+        super().__init__(session)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
         self.history = history
         self.actions = Actions(self)
-        self.busy = "loading"  # or "standing" somewhere else, or "writing", or ""
         self.place = ""  # where one stands, when that is not the end
         self.editing: Stored | None = None  # its text is in the prompt
         self.first_theme = ""  # instead of that of the defaults
         self.then = ""  # a command for when the model stands where it was sent
         self._guide, self._file = guide, file
         self._waiting: str | None = None  # sent while the model was not ready
-        self._loading = (0, 0)
         self._news = False  # there is text below what is on the screen
         self._exit_code = 0
 
@@ -132,52 +128,6 @@ class ChatApp(App[None]):
     def on_unmount(self) -> None:
         self.session.close()
 
-    # --- worker threads: they touch no widget ---------------------------------------------
-
-    def load_model(self, name: str | None = None) -> None:
-        """Loads a model behind the screen; the one so far stays if that fails."""
-        self.busy, self._loading = "loading", (0, 0)
-        self.watch_work()
-        # A daemon, not a worker: leaving must not wait for a download to end.
-        threading.Thread(target=self._load, args=(name,), daemon=True).start()
-
-    def _load(self, name: str | None) -> None:
-        def progress(done: int, total: int) -> None:
-            self._loading = (done, total)
-
-        try:
-            self.session.load(name, progress)
-        except RgmlxError as e:
-            self.post_message(Failed(str(e), "load"))
-        except Exception as e:  # never a traceback over the screen
-            self.post_message(Failed(f"The model could not be loaded: {type(e).__name__}: {e}", "load"))
-        else:
-            self.post_message(Loaded())
-
-    @work(thread=True, group="model")
-    def _stand(self) -> None:
-        begun = time.monotonic()
-        try:
-            tokens = self.session.stand()
-            self.post_message(Stood(tokens, time.monotonic() - begun, self.session.horizon()))
-        except RgmlxError as e:
-            self.post_message(Failed(str(e), "stand"))
-        except Exception as e:
-            self.post_message(Failed(f"The conversation could not be read: {type(e).__name__}: {e}", "stand"))
-
-    @work(thread=True, group="model")
-    def _write(self, start: Callable[[], Iterator[str]]) -> None:
-        show, horizon = self.query_one(Transcript).write, None
-        try:
-            for piece in start():
-                show(piece)
-            horizon = self.session.horizon()
-        except RgmlxError as e:
-            self.post_message(Failed(str(e), "write"))
-        except Exception as e:  # a failing engine must not take the conversation with it
-            self.post_message(Failed(f"The reply broke off: {type(e).__name__}: {e}", "write"))
-        self.post_message(Ended(horizon))
-
     # --- what happens ---------------------------------------------------------------------
 
     async def show_conversation(self) -> None:
@@ -204,6 +154,10 @@ class ChatApp(App[None]):
     @on(Loaded)
     async def _loaded(self) -> None:
         self.busy = ""
+        # What is there by now stays. Left out of its rounds, the collector looks at a transcript's widgets only: sooner,
+        # so that dropped ones don't pile up, and in milliseconds, in which no key waits.
+        gc.collect()
+        gc.freeze()
         await self.show_notices()
         if self._file is not None:
             file, self._file = self._file, None
@@ -211,17 +165,12 @@ class ChatApp(App[None]):
         if self.busy != "standing":
             self.stand()
 
-    def stand(self) -> None:
-        """Brings the model to where the conversation stands."""
-        if self.session.ready and self.busy != "standing":  # else it goes on when it gets there
-            self.busy = "standing"
-            self.watch_work()
-            self._stand()
-
     @on(Stood)
     async def _stood(self, event: Stood) -> None:
+        if self.busy != "standing":  # another model is being loaded, and will stand there
+            return
         if not self.session.stands:  # one has gone on in the meantime
-            self._stand()
+            self.stand_on()
             return
         self.busy = ""
         if self.place:
@@ -231,7 +180,7 @@ class ChatApp(App[None]):
             await self.transcript.notice(
                 f"{event.tokens:,} tokens were read again in {event.seconds:.1f} s; from here on nothing is."
             )
-        await self._mark(event.horizon)
+        await self.mark(event.horizon)
         self.show_status()
         if self.then:
             command, self.then = self.then, ""
@@ -294,26 +243,14 @@ class ChatApp(App[None]):
         self.busy = "writing"
         self.leave_place()
         await self.transcript.begin_reply(text)
-        self._write(start)
+        self.write(start)
         self.watch_work()
-
-    @work(exclusive=True, group="watching")
-    async def watch_work(self) -> None:
-        """Keeps the status line and the horizon up to date while the model works."""
-        marked = time.monotonic()
-        while self.busy:
-            self.show_status()
-            await asyncio.sleep(0.2)
-            if self.busy == "writing" and time.monotonic() - marked > HORIZON_SECONDS:
-                await self._mark(await asyncio.to_thread(self.session.horizon_while_writing))
-                marked = time.monotonic()
-        self.show_status()
 
     @on(Ended)
     async def _ended(self, event: Ended) -> None:
         head = self.session.head
         await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
-        await self._mark(event.horizon)
+        await self.mark(event.horizon)
         await self.show_notices()
         self.busy = ""  # only now: what comes next finds the transcript as it stays
         self.show_status()
@@ -337,7 +274,7 @@ class ChatApp(App[None]):
         self._news = event.below
         self.show_status()
 
-    async def _mark(self, horizon: Horizon | None) -> None:
+    async def mark(self, horizon: Horizon | None) -> None:
         message, characters = (horizon.message, horizon.characters) if horizon else (None, 0)
         await self.transcript.mark_horizon(message, characters, self.session.gauges.window)
 
@@ -347,12 +284,17 @@ class ChatApp(App[None]):
         await self.actions.run(name, "")
 
     async def action_stop(self) -> None:
-        await self.actions.run("stop", "")
+        """What Ctrl+C means where nothing is selected in the prompt: copy what is on the screen, or stop."""
+        if selected := self.screen.get_selected_text():
+            self.screen.clear_selection()
+            await self.actions.copy_text(selected)
+        else:
+            await self.actions.run("stop", "")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Arrows move the cursor in the prompt while there is something in it."""
-        if action == "command" and parameters in (("previous",), ("next",)):
-            return not self.query_one(Prompt).text
+        if action == "command" and BY_NAME[str(parameters[0])].typing and self.query_one(Prompt).text:
+            return False
         if action == "command" and len(self.screen_stack) > 1:
             return parameters == ("quit",)  # a screen above has keys of its own
         return True
@@ -369,11 +311,13 @@ class ChatApp(App[None]):
     async def leave(self) -> None:
         """Stops, waits until all is on the disk, and leaves."""
         self.session.stop()
-        self.query_one("#status", Static).update("saving ...")
+        status = self.query_one("#status", Static)
         if working := [w for w in self.workers if w.group == "model"]:  # none would mean all of them
+            status.update("saving ...")
             with contextlib.suppress(Exception):  # it has told what went wrong
                 await self.workers.wait_for_complete(working)
-        self.exit(return_code=self._exit_code)
+        status.update("The conversation is kept.")  # stays in the terminal after --inline
+        self.call_after_refresh(self.exit, return_code=self._exit_code)
 
     def refuse(self) -> None:
         """Says that it can't be done now."""
@@ -390,7 +334,7 @@ class ChatApp(App[None]):
     def leave_place(self) -> None:
         """One stands at the end again."""
         self.place = ""
-        self.actions.tip = None
+        self.actions.trail.end()
         self.show_status()
 
     def show_status(self) -> None:
@@ -403,22 +347,7 @@ class ChatApp(App[None]):
         line = self.query_one("#place", Static)
         line.display = bool(place)
         line.update(Content(place))
-        doing = self._doing()
+        doing = self.doing(self._waiting is not None)
         news = "↓ new text below (End)" if self._news else ""
         text = status_line(self.session.name, self.session.gauges, doing, news, self.size.width - 4)
         self.query_one("#status", Static).update(Content(printable(text)))
-
-    def _doing(self) -> str:
-        if self.busy == "loading":
-            done, total = self._loading
-            if total and done < total:
-                return f"downloading, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ..."
-            return "loading, your message is sent then ..." if self._waiting else "loading ..."
-        if self.session.reading and self.busy:
-            done, total = self.session.reading
-            if self.busy == "standing":
-                return f"reading again, {100 * done // total} % ..."
-            return f"reading your message, {done:,} of {total:,} tokens ..."
-        if self.busy == "writing":
-            return "writing ..." if self.transcript.has_words else "thinking ..."
-        return ""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgmlx.errors import RgmlxError
-from rgmlx.store import StoreError
 
-from . import settings
+from . import deeds, places, settings
 from .prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
 from .screens.dialogs import Confirm, exists, read_text, typed_path, write_text
@@ -20,6 +18,7 @@ from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
+from .travel import Travel
 
 if TYPE_CHECKING:
     from .app import ChatApp
@@ -31,6 +30,7 @@ class Asking:
 
     def __init__(self, app: ChatApp) -> None:
         self.app = app
+        self.trail = Travel(app.session)
 
     @property
     def session(self) -> Session:
@@ -94,23 +94,27 @@ class Asking:
                 self.session.begin()
                 await self.show()
             else:
-                self.session.conversation = now  # it may have another title
+                deeds.refresh(self.session)  # it may have another title
                 self.app.show_status()
 
     async def open_conversation(self, conversation: int, message: int | None = None) -> None:
         """Goes on with another conversation, loading its model if that is another one."""
+        if message is not None:
+            message = places.after(self.session.store, message)
         if not self.session.open(conversation, message):
             await self.say("Another rgchat has this conversation open: close it there first.")
             return
         assert self.session.conversation is not None
-        wanted = self.session.conversation.model
-        if wanted == self.session.name and self.session.ready:
-            await self.show()
-            return
         self.app.editing = None
         self.app.leave_place()
+        if message is not None:
+            self.app.place = self.where(self.trail.go(message))
         await self.app.show_conversation()
-        self.app.load_model(wanted)
+        wanted = self.session.conversation.model
+        if wanted == self.session.name and self.session.ready:
+            self.app.stand()
+        else:
+            self.app.load_model(wanted)
 
     def tree(self) -> None:
         conversation, head = self.session.conversation, self.session.head
@@ -132,7 +136,7 @@ class Asking:
         elif chosen.action == "edit":
             actions.edit_message(message)
         else:
-            await actions.travel(message.id, tip=self.session.store.messages.tip(message.id))
+            await actions.arrive(self.trail.go(message.id))
             if chosen.action in ("regenerate", "continue"):
                 self.app.then = chosen.action  # once the model stands there
 
@@ -187,29 +191,13 @@ class Asking:
         except RgmlxError as e:
             self.app.notify(str(e), severity="warning", markup=False)
 
-    def describe(self) -> str:
-        """What the model, its memory and the program take."""
-        gauges, usage = self.session.gauges, self.session.store.snapshots.usage()
-        budget = self.session.store.snapshots.budget
-        return "\n".join(
-            (
-                f"Model: {self.session.name}",
-                f"Memory: {gauges.state_bytes / 1e6:.2f} MB, which never grows; the last {gauges.window:,} tokens word by "
-                f"word, what is older in gist",
-                f"Tokens so far: {gauges.position:,}; read again since the model was loaded: {gauges.read_again:,}",
-                f"Last reply: {gauges.rate:.1f} tokens a second, the first after {gauges.first_token:.2f} s",
-                f"This program: {gauges.resident / 1e6:,.0f} MB",
-                f"States on the disk: {usage.count:,}, {usage.bytes / 1e6:,.1f} of {budget / 1e6:,.0f} MB",
-                f"Conversations: {self.session.store.directory}",
-            )
-        )
+    def where(self, message: int | None) -> str:
+        """Where one stands, for the line above the prompt."""
+        if steps := self.trail.steps:
+            return f"Reply {steps.here} of {steps.of}  ·  Alt+↓ forward  ·  what you send begins a branch"
+        return "" if message is None else "At the end of this branch"
 
     # --- files ----------------------------------------------------------------------------
-
-    def _conversation(self) -> int:
-        if self.session.conversation is None:
-            raise StoreError("this conversation is empty: send a message first")
-        return self.session.conversation.id
 
     async def _to_new_file(self, name: str, write: Any) -> None:
         """Asks before a file is replaced, then writes it in a thread."""
@@ -228,15 +216,8 @@ class Asking:
             await work()
 
     async def export(self, name: str) -> None:
-        conversation, exchange = self._conversation(), self.session.store.exchange
-
-        def write(path: Path) -> None:
-            if path.suffix not in (".md", ".json"):
-                raise StoreError(f"{path.name} should end in .md (to read) or .json (to import)")
-            form = exchange.to_json if path.suffix == ".json" else exchange.markdown
-            write_text(path, form(conversation))
-
-        await self._to_new_file(name, write)
+        deeds.conversation(self.session)
+        await self._to_new_file(name, lambda path: write_text(path, deeds.exported(self.session, path)))
 
     async def import_(self, name: str) -> None:
         text = await asyncio.to_thread(read_text, typed_path(name))
@@ -246,7 +227,7 @@ class Asking:
     async def save(self, name: str) -> None:
         from .saved import save_file
 
-        self._conversation()
+        deeds.conversation(self.session)
         await self._to_new_file(name, lambda path: save_file(self.session, path))
 
     async def open(self, name: str) -> None:

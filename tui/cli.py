@@ -15,6 +15,9 @@ from rgmlx.cli.common import add_settings, epilog, guarded
 from rgmlx.cli.common import settings as given
 from rgmlx.errors import RgmlxError
 
+DELETED_SECONDS = 30 * 24 * 3600
+"""For so long a deleted conversation can be had back."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
@@ -93,6 +96,7 @@ def _run(options: argparse.Namespace) -> int:
             sampling={**defaults.sampling, **wanted},
         )
         session.notices += problems
+        store.conversations.purge(older_than=DELETED_SECONDS)
         if first:
             session.notices += _earlier(data)
         if not (options.new or options.open or options.system is not None):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from rgmlx.engine import Progress, prefill
 from rgmlx.errors import ChatError
 from rgmlx.model import Model
-from rgmlx.store import Message, Store, StoreError
+from rgmlx.store import MODEL, USER, Message, Store, StoreError
 from rgmlx.tokenizer import turn_ids
-from rgmlx.turns import Point, ids_of
+from rgmlx.turns import Point, Turn, ids_of
 
 KEPT_BYTES = 512 * 2**20
 """States kept in memory: 30 places of 2B, hundreds of the embedded model."""
@@ -73,9 +73,15 @@ class Memory:
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
 
-    def lost(self) -> None:
-        """Notes that the state is of no known place: the next `stand` starts from another."""
+    def lost(self, message: int | None = None) -> None:
+        """Notes that the state is of no known place: the next `stand` starts from another.
+
+        Args:
+            message: it grows from now on, so that its state in memory will not be its state.
+        """
         self.at = NOWHERE
+        if message is not None:
+            self._kept.pop(message, None)
 
     def forget(self) -> None:
         """Lets go of what is kept in memory, and stands at the beginning."""
@@ -109,9 +115,7 @@ class Memory:
         if message in self._kept:
             self.keep(message, self._kept[message].copy())
             return 0
-        line = self._store.messages.line(message)
-        ahead = self._start(message, line)
-        return self._read_on(ahead, system, progress, cancelled)
+        return self._read_on(self._start(message), system, progress, cancelled)
 
     def stand_before_reply(
         self,
@@ -121,7 +125,7 @@ class Memory:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Stands after a user's message that is new: it is read with the reply, and not counted as read again.
+        """Stands after a user's message. One that is new is read with the reply, and not counted as read again.
 
         Returns, raises:
             As `stand`.
@@ -129,24 +133,32 @@ class Memory:
         if self.at == asked.id:
             return 0
         near = self._store.snapshots.nearest(asked.id, self.model.identity)
-        if asked.id in self._kept or (near is not None and not near.after):
+        known = asked.id in self._kept or (near is not None and not near.after)
+        if known or self._store.messages.followed(asked.id):
             return self.stand(asked.id, system, progress=progress, cancelled=cancelled)
         read = self.stand(asked.parent, system, progress=progress, cancelled=cancelled)
-        before = None if asked.parent is None else self._store.messages.get(asked.parent)
-        ids = ids_of(self.tokenizer, asked, before, system)
+        ids = ids_of(self.tokenizer, asked, self._turn(asked.parent), system)
         self.keep(asked.id, Point(self.point.state, (*self.point.unread, *ids)))
         return read
 
-    def _start(self, message: int, line: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _turn(self, message: int | None) -> Message | None:
+        """Of a message that was read before: who spoke, and whether it had ended. Of a long text only the end."""
+        return None if message is None else self._store.messages.window(message, 1, chars=1)[0]
+
+    def _start(self, message: int) -> list[tuple[int, int]]:
         """Stands at the nearest place before; what is left to be read, in order."""
-        in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
         near = self._store.snapshots.nearest(message, self.model.identity)
-        if near is not None and near.after < in_memory:
+        # No further up than to the snapshot: a conversation may be as long as it likes.
+        line = self._store.messages.line(message, -1 if near is None else near.after)
+        in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
+        if near is not None and in_memory == len(line):
             found = self._store.snapshots.restore(message, self.model)
-            if found is not None and found[0].after < in_memory:
-                near, snapshot = found
-                self.keep(near.message, Point(snapshot.state, snapshot.unread))
-                return line[: near.after][::-1]
+            if found is None or found[0] != near:  # it was damaged: what is left is further up
+                line = self._store.messages.line(message, -1 if found is None else found[0].after)
+                in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
+            if found is not None and in_memory == len(line):
+                self.keep(found[0].message, Point(found[1].state, found[1].unread))
+                return line[::-1]
         if in_memory < len(line):
             number = line[in_memory][0]
             self.keep(number, self._kept[number].copy())
@@ -162,7 +174,7 @@ class Memory:
         cancelled: Callable[[], bool],
     ) -> int:
         total, done, read, saved = sum(chars for _, chars in ahead), 0, 0, 0
-        before = None if self.at is None else self._store.messages.get(self.at)
+        before = self._turn(self.at)
         state, unread = self.point.state, list(self.point.unread)
         for number, chars in ahead:
             message = self._store.messages.get(number)
@@ -178,6 +190,7 @@ class Memory:
             read += count
             saved += count
             if count < len(unread):
+                self.keep(number, Point(state, tuple(unread[count:])))
                 raise ChatError("stopped reading the conversation again: whatever you do next goes on with it")
             unread, before, done = [], message, done + chars
             self.keep(number, Point(state))
@@ -208,15 +221,26 @@ class Memory:
             position: tokens that it has read and written by then.
         """
         left = self.window
-        if position <= left:
+        if position <= left or head is None:
             return None
-        while head is not None:
-            message = self._store.messages.window(head, 1, chars=left * _TOKEN_CHARS)[0]
-            ids = self.tokenizer.encode(message.text[-left * _TOKEN_CHARS :])
-            around = 5  # of the turn's own tokens
-            if len(ids) + around > left:
-                seen = self.tokenizer.decode(ids[len(ids) - max(left - around, 0) :]) if left > around else ""
-                return Horizon(message.id, len(seen))
-            left -= len(ids) + around
-            head = message.parent
+        message: Message | None = self._store.messages.window(head, 1, chars=left * _TOKEN_CHARS)[0]
+        while message is not None:
+            chars = max(left, 1) * _TOKEN_CHARS
+            before = None if message.parent is None else self._store.messages.window(message.parent, 1, chars=chars)[0]
+            around = len(ids_of(self.tokenizer, Turn(message.role, "", message.closed), before))
+            behind = self._behind(message)
+            left -= behind
+            text = message.text.rstrip() if message.role == USER else message.text  # as it was read
+            ids = self.tokenizer.encode(text[-chars:])
+            if len(ids) > left:
+                seen = len(self.tokenizer.decode(ids[len(ids) - left :])) if left > 0 else 0
+                return Horizon(message.id, seen + len(message.text) - len(text) if seen else 0)
+            left -= len(ids) + around - behind
+            message = before
         return None
+
+    def _behind(self, message: Message) -> int:
+        """Tokens of a message that come after its text."""
+        if message.role == MODEL:
+            return int(message.closed)
+        return len(turn_ids(self.tokenizer, "")) - len(self.tokenizer.encode("user\n")) - 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from . import keys
 from .commands import COMMANDS, Command
 
 if TYPE_CHECKING:
@@ -32,4 +33,4 @@ class Palette(Provider):
 
 
 def _title(command: Command) -> str:
-    return f"{command.name}  ({command.key})" if command.key else command.name
+    return f"{command.name}  ({keys.name(command.key)})" if command.key else command.name

@@ -29,20 +29,22 @@ def earlier(store: Store, head: Message | None) -> int | None:
     return None
 
 
+def after(store: Store, message: int) -> int:
+    """Where to stand to have this message read: at it, or at its newest reply for one of the user's."""
+    if _is_reply(store, message):
+        return message
+    replies = [child for child in store.messages.children(message) if child.role == MODEL]
+    return replies[-1].id if replies else message
+
+
 def later(store: Store, head: int | None, tip: int) -> int | None:
     """The reply after this place on the way to the tip; the tip itself where there is none; None at the tip."""
     if head == tip:
         return None
-    following = None
-    for number, _ in store.messages.line(tip):
-        if number == head:
-            break
-        message = (
-            store.messages.window(number, 1, chars=1)[0] if following is None or _is_reply(store, number) else None
-        )
-        if message is not None:
-            following = number
-    return following
+    line = [number for number, _ in store.messages.line(tip)]
+    ahead = line[: line.index(head)] if head in line else line
+    # From here on: the next reply is near, the tip may be thousands of messages away.
+    return next((number for number in reversed(ahead) if _is_reply(store, number)), tip)
 
 
 def _is_reply(store: Store, number: int) -> bool:

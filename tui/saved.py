@@ -5,10 +5,11 @@ Knows sessions and the file's format in `rgmlx.turns`. For worker threads.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
-from rgmlx.store import USER
+from rgmlx.store import USER, StoreError
 
 from .session import SETTINGS, TITLE_CHARS, Session
 
@@ -32,7 +33,7 @@ def open_file(session: Session, path: Path) -> None:
     """Makes a conversation of a file and goes on with it; nothing is read again.
 
     Raises:
-        RgmlxError: no model is loaded, the file is damaged or another model's; nothing was changed.
+        RgmlxError: no model is loaded, the file is damaged or another model's, the disk is full; nothing was changed.
     """
     from rgmlx.turns import NOW, SavedChat
 
@@ -43,10 +44,15 @@ def open_file(session: Session, path: Path) -> None:
         session.name, path.stem[:TITLE_CHARS], saved.system, {**session.new_settings(), **settings}
     )
     last: int | None = None
-    for turn in saved.turns:
-        closed = turn.closed or turn.role == USER
-        last = store.messages.add_finished(made.id, last, turn.role, turn.text, closed=closed, created=time.time())
-    session.open(made.id, last)
+    try:
+        for turn in saved.turns:
+            closed = turn.closed or turn.role == USER
+            last = store.messages.add_finished(made.id, last, turn.role, turn.text, closed=closed, created=time.time())
+        session.open(made.id, last)
+    except StoreError:
+        with contextlib.suppress(StoreError):  # half a conversation is not one to find in the list
+            store.conversations.delete(made.id)
+        raise
     memory.keep(last, saved.points[NOW].copy())
     if last is not None and (sentence := memory.save(last)):
         session.notices.append(sentence)

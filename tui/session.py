@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rgmlx.errors import ChatError, RgmlxError
-from rgmlx.store import MODEL, USER, Claim, Conversation, Message, Store
+from rgmlx.store import MODEL, USER, Claim, Conversation, Message, Store, StoreError
 
 from .gauges import Gauges, resident_bytes
 
@@ -96,22 +96,29 @@ class Session:
             False if another rgchat has it open; this session is as it was then.
 
         Raises:
-            StoreError: there is no such conversation.
+            StoreError: there is no such conversation, or it has no such message; this session is as it was then.
         """
-        found = self.store.conversations.get(conversation)
+        taken = None
         if self.conversation is None or self.conversation.id != conversation:
+            self.store.conversations.get(conversation)  # no lock for one that is not there
             taken = self.store.claim(conversation)
             if taken is None:
                 return False
+        try:
+            if message is not None:
+                self.store.conversations.set_head(conversation, message)
+            found = self.store.conversations.get(conversation)
+            head = None if found.head is None else self._message(found.head)
+        except BaseException:
+            if taken is not None:
+                taken.release()
+            raise
+        if taken is not None:
             self._release()
             self._claim = taken
-        self.conversation = found
-        if message is not None and message != found.head:
-            self.store.conversations.set_head(conversation, message)
-            found = self.store.conversations.get(conversation)
         self.conversation, self.system = found, found.system
         self.settings = {**self.new_settings(), **found.settings}
-        self.head = None if found.head is None else self._message(found.head)
+        self.head = head
         return True
 
     def open_latest(self, model: str | None = None) -> None:
@@ -151,6 +158,8 @@ class Session:
         """
         assert self.conversation is not None
         old = self.store.messages.get(message)
+        if old.conversation != self.conversation.id:
+            raise StoreError(f"message {message} is of another conversation: open that one first")
         if old.role == USER:
             return self._at(self.store.messages.add_user(self.conversation.id, old.parent, text))
         new = self.store.messages.add_finished(
@@ -170,9 +179,11 @@ class Session:
         """Changes settings of this conversation; None leaves one to the model. Raises RgmlxError, StoreError."""
         kept = {**self.settings, **changes}
         self.sampling(kept)
-        self.settings = {key: value for key, value in kept.items() if value is not None}
+        # Where there is a default, None is kept: opened again, the conversation says something.
+        kept = {key: value for key, value in kept.items() if value is not None or key in self.defaults}
         if self.conversation is not None:
-            self.store.conversations.set_settings(self.conversation.id, self.settings)
+            self.store.conversations.set_settings(self.conversation.id, kept)
+        self.settings = kept
 
     def set_system(self, system: str | None) -> None:
         """Changes the system text. Raises StoreError: the conversation has messages."""
@@ -194,12 +205,13 @@ class Session:
         import rgmlx
         from rgmlx.download import Download
         from rgmlx.hub import is_repository
+        from rgmlx.models import list_models
 
         from .memory import Memory
 
         name = name or self.name
         self._cancel.clear()
-        if is_repository(name):
+        if is_repository(name) and not any(m.name == name and m.complete for m in list_models()):
             Download(name).run(progress or (lambda done, total: None), self._cancel.is_set)
         self.memory = Memory(rgmlx.load(name), self.store)
         self.name = name
@@ -218,11 +230,7 @@ class Session:
         """
         memory = self.needs()
         self._cancel.clear()
-        try:
-            return self._stand(memory)
-        finally:
-            self.reading = None
-            self.measure()
+        return self._come(memory)
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
         """Writes a reply to the user's message that one stands at; yields it piece by piece.
@@ -237,7 +245,8 @@ class Session:
         if asked is None or asked.role != USER or self.conversation is None:
             raise ChatError("there is no message to reply to: send one first")
         self._cancel.clear()
-        self._stand(memory)
+        self.sampling(self.settings)  # before anything is changed
+        self._come(memory)
         message = self.store.messages.start_reply(self.conversation.id, asked.id)
         self.head = message
         yield from self._write(memory, message, min_tokens=math.inf if endless else 0)
@@ -254,25 +263,35 @@ class Session:
         if old is None or old.role != MODEL or self.conversation is None:
             raise ChatError("there is no reply to go on with: send a message first")
         self._cancel.clear()
+        self.sampling(self.settings)  # before anything is changed
         if old.closed:
             # The token that ended it is in the state: its text is read again, without that.
-            message = self.store.messages.start_reply(self.conversation.id, old.parent, old.text)
+            text = self.store.messages.get(old.id).text  # the head's may be its end only
+            message = self.store.messages.start_reply(self.conversation.id, old.parent, text)
             self.head = message
             try:
-                memory.stand(message.id, self.system, progress=self._progress, cancelled=self._cancel.is_set)
+                self._come(memory)
             except BaseException:
                 self.store.messages.discard(message.id)
                 self.go(old.id)
                 raise
         else:
-            self._stand(memory)
-            if self.store.messages.children(old.id):
-                message = self.store.messages.start_reply(self.conversation.id, old.parent, old.text)
+            self._come(memory)
+            if self.store.messages.followed(old.id):
+                text = self.store.messages.get(old.id).text
+                message = self.store.messages.start_reply(self.conversation.id, old.parent, text)
             else:
                 message = self.store.messages.reopen(old.id)
             self.head = message
-        least = math.inf if endless else _GO_ON_TOKENS if old.closed else 0
-        yield from self._write(memory, message, min_tokens=least)
+        least, longer = math.inf if endless else _GO_ON_TOKENS if old.closed else 0, False
+        try:
+            for piece in self._write(memory, message, min_tokens=least):
+                longer = True
+                yield piece
+        finally:
+            if not longer and message.id != old.id:  # stopped before its first word: no copy stays
+                self.store.messages.discard(message.id)
+                self.go(old.id)
 
     def stop(self) -> None:
         """Stops what the model is doing, from any thread. All that was delivered stays."""
@@ -284,7 +303,8 @@ class Session:
         """Where exact memory begins; None while it reaches to the first word, or no model is loaded."""
         if self.memory is None or not self.stands:
             return None
-        return self.memory.horizon(self.head.id if self.head else None, self.gauges.position)
+        point = self.memory.point
+        return self.memory.horizon(self.head.id if self.head else None, point.state.position + len(point.unread))
 
     def horizon_while_writing(self) -> Horizon | None:
         """The same during a reply, as far as it is on the disk. From any thread."""
@@ -294,6 +314,13 @@ class Session:
         return self.memory.horizon(writer.message.id, self.gauges.position)
 
     # --- inside ---------------------------------------------------------------------------
+
+    def _come(self, memory: Memory) -> int:
+        try:
+            return self._stand(memory)
+        finally:
+            self.reading = None
+            self.measure()
 
     def _stand(self, memory: Memory) -> int:
         head = self.head  # the screen may go on to another one meanwhile
@@ -316,8 +343,11 @@ class Session:
                 progress=self._progress,
             )
         except RgmlxError:
-            self.store.messages.discard(message.id)
-            self.go(message.parent)
+            if message.text:
+                self.head = self.store.messages.finish(message.id, closed=False)
+            else:
+                self.store.messages.discard(message.id)
+                self.go(message.parent)
             raise
         self._writer = writer
         try:

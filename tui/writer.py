@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from rgmlx.engine import Generation, Progress
 from rgmlx.sampling import Sampling
 from rgmlx.store import Message, Store, StoreError
+from rgmlx.store.messages import FOLD_CHARS
 from rgmlx.tokenizer import Detokenizer
 from rgmlx.turns import Point
 
@@ -59,6 +60,8 @@ class Writer:
         self._store, self._memory, self._gauges = store, memory, gauges
         self._fresh = memory.at == message.parent
         self._unread = memory.point.unread
+        self._parent_saved = message.parent is None
+        self._left: tuple[int, ...] = ()  # of it, after a stop while reading
         self._text: list[str] = []  # delivered, and not on the disk yet
         self._ids: list[int] = []
         stop_ids = memory.model.stop_ids
@@ -79,7 +82,7 @@ class Writer:
     def __iter__(self) -> Iterator[str]:
         """The reply, piece by piece. Raises StoreError: the disk is full."""
         begun = time.monotonic()
-        self._memory.lost()  # until it is known again
+        self._memory.lost(self.message.id)  # until it is known again
         try:
             if self._read():
                 yield from self._pieces(begun)
@@ -90,14 +93,15 @@ class Writer:
         """Reads what is unread; false if it was stopped, and the rest is to be read with what comes next."""
         start = self._run.position
         self._run.read_prompt()
-        left = self._unread[self._run.position - start :]
+        self._left = self._unread[self._run.position - start :]
         if self._fresh:
-            self._memory.keep(self.message.parent, Point(self._run.state, left))
-        return not left
+            self._memory.keep(self.message.parent, Point(self._run.state, self._left))
+        return not self._left
 
     def _pieces(self, begun: float) -> Iterator[str]:
         detokenizer = Detokenizer(self._memory.tokenizer)
         first = flushed = saved = 0.0
+        before = begun
         wait, tokens = 2 * FLUSH_SECONDS, 0
         for tokens, token in enumerate(self._run, 1):
             now = time.monotonic()
@@ -110,7 +114,9 @@ class Writer:
             if piece := detokenizer.add(token):
                 self._text.append(piece)
                 yield piece
-            if now - flushed < FLUSH_SECONDS or detokenizer.pending:
+            # What a slow model writes does not wait for its next token, which may take longer than that.
+            soon, before = now + (now - before), now
+            if soon - flushed < FLUSH_SECONDS or detokenizer.pending:
                 continue
             self._flush()
             flushed = now
@@ -133,25 +139,31 @@ class Writer:
     def _snapshot(self) -> float:
         """Keeps the state of the running reply on the disk; the seconds it took."""
         begun = time.monotonic()
+        parent = self.message.parent
+        if parent is not None and self._fresh and not self._parent_saved:  # another reply to it, after a crash
+            self._parent_saved = not self._memory.save(parent)
         with contextlib.suppress(StoreError):  # the text is what counts, and was written
             self._store.snapshots.put(self.message.id, self._run.state)
         return time.monotonic() - begun
 
     def _end(self) -> None:
         reason, number = self._run.finish_reason, self.message.id
+        whole = False
         try:
             self._flush()
+            whole = reason == "stop"
         finally:  # with a full disk as well: what is there is ended
-            empty = not self._store.messages.window(number, 1, chars=1)[0].text and reason != "stop"
+            self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
+            empty = not self.message.text and not whole
             if empty:
                 self.kept = False
                 self._store.messages.discard(number)
             else:
-                self.message = self._store.messages.finish(number, closed=reason == "stop")
+                self.message = self._store.messages.finish(number, closed=whole)
         if reason is None:  # broke off: what state that is in nobody knows
             self._memory.lost()
         elif not empty:
-            self._memory.keep(number, Point(self._run.state))
-            for message in (self.message.parent, number):
+            self._memory.keep(number, Point(self._run.state, self._left))
+            for message in (number,) if self._parent_saved else (self.message.parent, number):
                 if message is not None and (sentence := self._memory.save(message)):
                     self.notices.append(sentence)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import array
 import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
 
 
@@ -65,10 +65,7 @@ def carry(c: sqlite3.Connection, message: int, in_text: int, content_hash: bytes
 def _since(c: sqlite3.Connection, message: int, in_text: int, chars: int) -> tuple[bytes, int] | None:
     """The ids written after so many characters, and how many characters they are; None where that is not known."""
     at, ids, more = in_text, list[bytes](), 0
-    rows: Sequence[tuple[int, bytes | None]] = c.execute(
-        "SELECT chars, ids FROM pieces WHERE message = ? ORDER BY id", (message,)
-    ).fetchall()
-    for size, known in rows:
+    for size, known in c.execute("SELECT chars, ids FROM pieces WHERE message = ? ORDER BY id", (message,)):
         if at >= chars:
             if at - more != chars or known is None:
                 return None

@@ -120,6 +120,10 @@ class Messages:
         """The messages that follow this one, in order."""
         return self._read(f"SELECT {_COLUMNS} FROM messages m WHERE m.parent = ? ORDER BY m.id", (message,))
 
+    def followed(self, message: int) -> bool:
+        """Whether something follows this one."""
+        return self._database.row("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)) is not None
+
     def siblings(self, message: int) -> list[Message]:
         """The messages with the same parent, this one included, in order."""
         one = self.get(message)
@@ -288,7 +292,7 @@ class Messages:
             StoreError: the model has ended it, or something follows it.
         """
         with self._database.transaction() as c:
-            row = c.execute("SELECT conversation, role, closed FROM messages WHERE id = ?", (message,)).fetchone()
+            row = c.execute("SELECT conversation, role, closed, text FROM messages WHERE id = ?", (message,)).fetchone()
             if row is None:
                 raise _none(message)
             follows = c.execute("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)).fetchone()
@@ -299,7 +303,9 @@ class Messages:
                 "SELECT chars FROM messages WHERE id = ?1)",
                 (message,),
             )
-            c.execute("UPDATE messages SET streaming = 1, loose = 1 WHERE id = ?", (message,))
+            # Of a reply that stayed in pieces these are counted again from now on.
+            sql = "UPDATE messages SET streaming = 1, loose = 1, chars = ? WHERE id = ?"
+            c.execute(sql, (len(row[3]), message))
             c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (message, time.time(), row[0]))
         return self.get(message)
 

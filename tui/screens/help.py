@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
+from .. import keys
 from ..commands import COMMANDS
 
 KEYS = (
@@ -23,12 +24,6 @@ KEYS = (
     ("Ctrl+C", "copy what is selected, else stop"),
     ("Ctrl+P", "all commands, to search and choose from"),
 )
-_NAMES = {"escape": "Esc", "up": "↑", "down": "↓", "left": "←", "right": "→"}
-
-
-def key_name(key: str) -> str:
-    """A key as people write it."""
-    return "+".join(_NAMES.get(part, part.capitalize()) for part in key.split("+"))
 
 
 class HelpScreen(ModalScreen[None]):
@@ -51,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content.assemble((f"{key:<11}", "bold"), " ", what))
             yield Static("Commands", classes="head")
             for command in COMMANDS:
-                key = f"  ({key_name(command.key)})" if command.key else ""
+                key = f"  ({keys.name(command.key)})" if command.key else ""
                 yield Static(Content.assemble((command.usage, "bold"), key, "\n    ", command.summary))
             yield Static("Text", classes="head")
             yield Static("A message that begins with a slash: write two. Select text with the mouse to copy it.")

@@ -1,0 +1,559 @@
+"""The chat in lines: in pipes, in a real pseudo-terminal, with the embedded model and with a scripted one."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rgmlx.store import MODEL, USER, Message, Store
+from rgmlx.store.database import NAME
+from tui import plain as module
+from tui.history import History
+from tui.plain import TABLE, PlainChat
+from tui.session import Session
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 30
+
+
+class Scripted(Session):
+    """No model: chosen pieces at a chosen pace, in a real store."""
+
+    def __init__(self, data: Path, pieces: Iterable[str] = (" ", " Good ", "day."), delay: float = 0.0) -> None:
+        super().__init__(Store(data), "scripted")
+        self.pieces, self.delay = list(pieces), delay
+
+    def load(self, name: str | None = None, progress: object = None) -> None:
+        self.name = name or self.name
+
+    def needs(self) -> Any:
+        return None
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    def stand(self) -> int:
+        return 0
+
+    def reply(self, *, endless: bool = False) -> Iterator[str]:
+        assert self.conversation is not None and self.head is not None and self.head.role == USER
+        self._cancel.clear()
+        message = self.head = self.store.messages.start_reply(self.conversation.id, self.head.id)
+        yield from self._say(message)
+
+    def go_on(self, *, endless: bool = False) -> Iterator[str]:
+        assert self.head is not None
+        self._cancel.clear()
+        yield from self._say(self.store.messages.reopen(self.head.id))
+
+    def _say(self, message: Message) -> Iterator[str]:
+        whole = False
+        try:
+            for piece in self.pieces:
+                time.sleep(self.delay)
+                if self._cancel.is_set():
+                    return
+                self.store.messages.append(message.id, piece)
+                yield piece
+            whole = True
+        finally:
+            self.head = self.store.messages.finish(message.id, closed=whole)
+
+
+def talk(session: Session, text: str, capsys: pytest.CaptureFixture[str], code: int = 0, **settings: Any) -> str:
+    """What the chat writes when it reads this from a pipe."""
+    before, sys.stdin = sys.stdin, io.StringIO(text)
+    try:
+        assert PlainChat(session, **settings).run() == code
+    finally:
+        sys.stdin = before
+    return capsys.readouterr().out
+
+
+def said(data: Path) -> list[Message]:
+    """The newest conversation, up to where it stands."""
+    with Store(data) as store:
+        return store.messages.path(store.conversations.listed(archived=None)[0].head)
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm-256color"}
+
+
+def rgchat(data: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tui", "--plain", "--data", str(data), "--seed", "1", *arguments]
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, cwd=ROOT, env=environment(data), timeout=60
+    )
+
+
+class Terminal:
+    """A program in a pseudo-terminal of its own, which it controls: Ctrl+C is a signal there."""
+
+    def __init__(self, home: Path, *command: str) -> None:
+        self._fd, other = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, *command],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            cwd=ROOT,
+            env=environment(home),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(other)
+        self.output = ""
+        self._raw, self._seen = b"", 0
+
+    def wait(self, text: str, seconds: float = SECONDS) -> str:
+        """Waits for a text after all that was waited for so far; returns what came before it."""
+        end = time.monotonic() + seconds
+        while text not in self.output[self._seen :]:
+            assert time.monotonic() < end, f"no {text!r} in {self.output!r}"
+            self._read(0.1)
+        at = self.output.index(text, self._seen)
+        before, self._seen = self.output[self._seen : at], at + len(text)
+        return before
+
+    def send(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def end(self) -> int:
+        """Waits until the program has ended; its exit code."""
+        end = time.monotonic() + SECONDS
+        while self._read(0.1) or self.process.poll() is None:
+            assert time.monotonic() < end, f"it goes on after {self.output!r}"
+        return self.process.wait(SECONDS)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._fd)
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._fd], [], [], seconds)[0]:
+            return False
+        try:
+            piece = os.read(self._fd, 65536)
+        except OSError:  # Linux: the other end is closed
+            piece = b""
+        self._raw += piece
+        self.output = self._raw.decode(errors="replace").replace("\r\n", "\n")
+        return bool(piece)
+
+
+@pytest.fixture
+def terminals(tmp_path: Path) -> Iterator[Any]:
+    """Begins programs in terminals, and ends them."""
+    begun: list[Terminal] = []
+
+    def begin(*command: str) -> Terminal:
+        begun.append(Terminal(tmp_path, *command))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.close()
+
+
+def scripted(data: Path, pieces: list[str], delay: float) -> tuple[str, str]:
+    """The command of a chat with a scripted session."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path; from test_plain import Scripted; from tui.plain import PlainChat\n"
+        f"sys.exit(PlainChat(Scripted(Path({str(data)!r}), {pieces!r}, {delay})).run())"
+    )
+    return "-c", code
+
+
+# --- pipes --------------------------------------------------------------------------------
+
+
+def test_a_pipe_is_answered_line_by_line_without_textual(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tui.cli import main\n"
+        f"try: main(['--plain', '--temperature', '0', '--data', {str(tmp_path / 'data')!r}])\n"
+        "finally: print(*[m for m in sys.modules if m.split('.')[0] in ('textual', 'readline')], file=sys.stderr)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        input="I have a cat named Zibo.\n\nWhat is my cat called?",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(tmp_path),
+        timeout=60,
+    )
+    messages = said(tmp_path / "data")
+    assert (out.returncode, out.stderr.strip()) == (0, "")
+    assert [m.role for m in messages] == [USER, MODEL] * 2 and "Zibo" in messages[3].text
+    exchange = "".join(f"{'You' if m.role == USER else 'Assistant'}: {m.text}\n" for m in messages[:2])
+    assert out.stdout.startswith(f"Model: demo\nThis is a new conversation.\n{exchange}\nYou: What is my cat called?\n")
+    assert out.stdout.endswith(f"Assistant: {messages[3].text}\n\n")
+    assert not re.search(r"[^\n -~]", out.stdout)  # no control character, and no decoration
+
+
+def test_a_dumb_terminal_gets_lines_too_and_goes_on_where_it_was(tmp_path: Path, terminals: Any) -> None:
+    """Without --plain; with the embedded model; nothing is read again, unless there is no state."""
+    data = tmp_path / "data"
+    first = terminals(
+        "-c", f"import os; os.environ['TERM'] = 'dumb'; from tui.cli import main; main(['--data', '{data}'])"
+    )
+    first.wait("Model: demo\nThis is a new conversation. /help lists the commands, Ctrl+D leaves.\nYou: ")
+    first.send("I have a cat named Zibo.\n")
+    first.wait("Assistant: ")
+    first.wait("\n\nYou: ")
+    first.send("\x04")
+    assert first.end() == 0
+
+    reply = said(data)[1].text
+    again = rgchat(data, "/info", "--model", "demo")
+    assert (
+        f"Going on with: I have a cat named Zibo. (2 messages)\nYou: I have a cat named Zibo.\nAssistant: {reply}\n"
+        in (again.stdout)
+    )
+    assert "read again: 0\n" in again.stdout and "were read again" not in again.stdout
+    connection = sqlite3.connect(data / NAME)
+    connection.execute("DELETE FROM snapshots")
+    connection.commit()
+    connection.close()
+    assert re.search(r"\n\d+ tokens were read again in [\d.]+ s;", rgchat(data, "").stdout)
+    assert "\x1b" not in first.output + again.stdout
+
+
+def test_a_reply_that_is_stopped_or_killed_is_kept(tmp_path: Path, terminals: Any) -> None:
+    data = tmp_path / "data"
+    chat = terminals("-m", "tui", "--plain", "--data", str(data), "--seed", "1")
+    chat.wait("You: ")
+    chat.send("Hello\n")
+    chat.wait("\n\nYou: ")
+    chat.send("/endless\n")
+    chat.wait("Assistant: ")
+    time.sleep(0.3)
+    chat.send("\x03")
+    shown = chat.wait("\nStopped. What was written is kept; /continue goes on with it.\n\nYou: ").replace("^C", "")
+    partial = said(data)[1]
+    assert not partial.closed and not partial.streaming
+    assert partial.text.endswith(shown.strip()) and len(shown) > 5
+    chat.send("/endless\n")
+    chat.wait("Assistant: ")
+    time.sleep(1.2)  # more than the half second between two writes to the disk
+    chat.process.send_signal(signal.SIGKILL)
+    chat.process.wait()
+    assert len(said(data)[1].text) > len(partial.text)
+    assert "This reply was cut short: /continue goes on with it." in rgchat(data, "").stdout
+    assert "\x1b" not in chat.output
+
+
+def test_ctrl_c_ends_a_pipe_and_keeps_what_was_written(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, *scripted(tmp_path, ["word "] * 300, 0.1)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdin and process.stdout
+    process.stdin.write("one\ntwo\n")
+    process.stdin.flush()
+    seen = ""
+    while "word word" not in seen:
+        seen += process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130 and "Stopped." in rest and "two" not in rest
+    assert said(tmp_path)[1].text.startswith("word word") and len(said(tmp_path)) == 2
+
+
+def test_a_reader_that_goes_away_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Head(io.StringIO):
+        def write(self, text: str) -> int:
+            if "two" in text:
+                raise BrokenPipeError
+            return super().write(text)
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
+    monkeypatch.setattr("sys.stdout", Head())
+    with pytest.raises(BrokenPipeError):
+        PlainChat(Scripted(tmp_path, ["one ", "two ", *["three "] * 5000])).run()
+    reply = said(tmp_path)[1]
+    assert reply.text.startswith("one two ") and not reply.streaming
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- a terminal ---------------------------------------------------------------------------
+
+
+def test_keys_in_a_terminal(tmp_path: Path, terminals: Any) -> None:
+    History(tmp_path / "history.jsonl").add("an older message")
+    chat = terminals(*scripted(tmp_path, ["word "] * 20, 0.05))
+    chat.wait("You: ")
+    chat.send("\x1b[A\x1b[D\x1b[D?\x7f!\n")  # up: the message before; left twice; two keys and a backspace there
+    chat.wait("Assistant: word word ")
+    chat.send("\x03")
+    chat.wait("Stopped. What was written is kept; /continue goes on with it.\n\nYou: ")
+    partial = said(tmp_path)
+    assert partial[0].text == "an older messa!ge" and not partial[1].closed
+    chat.send("half a line\x03")
+    chat.wait("\nCtrl+D or /quit leaves; the conversation is kept.\nYou: ")
+    chat.send("\n\n")
+    chat.wait("\nCtrl+D or /quit leaves; the conversation is kept.\nYou: ")
+    chat.send("/continue\n")
+    chat.wait("Assistant: " + "word " * 20 + "\n\nYou: ")
+    assert said(tmp_path)[1].text == partial[1].text + "word " * 20
+    chat.send("one\\\n")
+    chat.wait("More: ")
+    chat.send("a path\\\\\n")
+    chat.wait("\n\nYou: ")
+    chat.send('"""/first\n')
+    chat.wait("More: ")
+    chat.send("\tsecond\\\n")
+    chat.wait("More: ")
+    chat.send('"""\n')
+    chat.wait("\n\nYou: ")
+    assert [m.text for m in said(tmp_path) if m.role == USER][1:] == ["one\na path\\\\", "/first\n\tsecond\\"]
+    chat.send("/export " + str(tmp_path / "history.jsonl.md") + "\n")
+    chat.wait("Written: ")
+    chat.wait("You: ")
+    chat.send("/export " + str(tmp_path / "history.jsonl.md") + "\n")
+    chat.wait("Replace it? yes or no: ")
+    chat.send("\n")
+    chat.wait("It was not written.\nYou: ")
+    chat.send("x" * 200 + "\n")
+    chat.wait("\n\nYou: ")
+    assert said(tmp_path)[-2].text == "x" * 200
+    chat.send("/quit\n")
+    assert chat.end() == 0
+    assert "\x1b" not in chat.output and "\x07" not in chat.output
+    assert "an older messa!ge" in History(tmp_path / "history.jsonl").entries
+
+
+def test_text_of_a_model_cannot_command_the_terminal(tmp_path: Path, terminals: Any) -> None:
+    chat = terminals(
+        *scripted(tmp_path, ["a\x1b", "]0;pwned\x07b\r", "c\u202e", "\x9b31m\x08", "e" + "\u0301" * 50], 0)
+    )
+    chat.wait("You: ")
+    chat.send("hello\n")
+    chat.wait("Assistant: ")
+    shown = chat.wait("\n\nYou: ")
+    assert shown == "a\ufffd]0;pwned\ufffdb\ufffdc\ufffd\ufffd31m\ufffde" + "\u0301" * 8
+    chat.send("/rename \x16\x1b[2Jtitle\n")  # ctrl+v, so that the line editor takes it
+    chat.wait("The title is now: ")
+    assert chat.wait("\nYou: ") == "\ufffd[2Jtitle"
+    chat.send("/list\n")
+    chat.wait("1. \ufffd[2Jtitle, 20")
+    chat.send("\x04")
+    chat.end()
+    assert "\x1b" not in chat.output
+
+
+# --- commands -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("/opne 1", "There is no command /opne: did you mean /open?"),
+        ("/theme light", "/theme needs the screen: rgchat without --plain has it."),
+        ("/rename", "/rename TITLE: give this conversation another title"),
+        ("/rename x", "this conversation is empty: send a message first."),
+        ("/edit x", "there is no such message yet."),
+        ("/regenerate", "there is nothing to reply to: send a message first."),
+        ("/continue", "there is nothing to go on with: send a message first."),
+        ("/open 1", "there is no number 1 in the list: /list shows it."),
+        ("/open " + "9" * 5000, "there is no number 99999999999999999999 in the list: /list shows it."),
+        ("/open ~nobody-here/x", "This is not the name of a file: give one such as ~/chat.json."),
+        ("/import nothing.json", "nothing.json: give the name of one that was exported as .json."),
+        ("/import .", "There is no file "),
+        ("/set temperature 9x", "temperature must be a number, 0 or more, not 9x."),
+        ("/set colour 1", "there is no setting 'colour': there are temperature, "),
+        ("/find nothing", "There are none."),
+        ("/list", "There are none."),
+        ("/history", "There is none."),
+        ("/undelete", "Nothing was deleted."),
+        ("/back", "This is the beginning."),
+        ("/forward", "This is the end of this branch."),
+        ("/next", "There is no other answer on that side."),
+        ("/tree", "this conversation is empty: send a message first."),
+        (
+            "read @./nothing.txt",
+            "There is no file ./nothing.txt: check the name, or leave out the @. This was not sent.",
+        ),
+    ],
+)
+def test_what_can_not_be_done_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: str, answer: str
+) -> None:
+    session = Scripted(tmp_path)
+    out = talk(session, f"{typed}\n", capsys)
+    _, _, after = out.partition(f"You: {typed}\n")
+    assert answer in after and after.count("\n") == 1
+    assert session.conversation is None
+
+
+def test_a_model_that_can_not_be_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, sys.stdin = sys.stdin, io.StringIO("hello\n")
+    try:
+        assert PlainChat(Session(Store(tmp_path), "/no/such/model")).run() == 1
+    finally:
+        sys.stdin = before
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith("rgchat: there is no model '/no/such/model': ") and error.count("\n") == 1
+
+
+def test_branches_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = Scripted(tmp_path)
+    out = talk(
+        session, "first\nsecond\n/regenerate\n/edit third\n/tree\n/previous\n/back\n/forward\n/forward\n", capsys
+    )
+    assert "\nYou: first\nAssistant: Good day.\n\nYou: second\n" in out
+    at = out.index("You: /tree\n")
+    assert out[at:].splitlines()[1:] == [
+        "You: first",
+        "Assistant: Good day.",
+        "  You 1 of 2: second",
+        "    Assistant 1 of 2: Good day.",
+        "  Assistant 2 of 2: Good day.",
+        "You 2 of 2: third",
+        "Assistant, you are here: Good day.",
+        "You: /previous",
+        "At the end of this branch.",
+        "Assistant: Good day.",
+        "You: /back",
+        "Reply 1 of 2. What you send begins a branch.",
+        "Assistant: Good day.",
+        "You: /forward",
+        "At the end of this branch.",
+        "Assistant: Good day.",
+        "You: /forward",
+        "This is the end of this branch.",
+    ]
+
+
+def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = Scripted(tmp_path)
+    talk(session, "a fox\n/new\na hen\n/rename Hens\n", capsys)
+    session.open_latest()
+    out = talk(session, "/list\n/find fox\n/open 1\n/delete\n/open 1\n/undelete\n/archive\n/list\n", capsys)
+    assert re.search(r"\n1\. Hens, [-\d]+ [\d:]+, open here\n2\. a fox, [-\d]+ [\d:]+\n/open and a number", out)
+    assert "You: /find fox\n1. a fox\n2. a fox: a fox\n" in out
+    assert "You: /open 1\nGoing on with: a fox (2 messages)\nYou: a fox\nAssistant: Good day.\n" in out
+    assert "Deleted. /undelete brings it back.\nThis is a new conversation.\nYou: /open 1\nthis conversation was" in out
+    assert "You: /undelete\nGoing on with: a fox" in out
+    assert out.endswith("/open and a number goes on with one.\n") and out[out.index("/archive") :].count(". Hens") == 1
+    assert "a fox" not in out[out.index("You: /archive") :]
+
+    busy = Scripted(tmp_path)
+    assert busy.open(1)
+    assert "another rgchat has this conversation open: close it there first." in talk(
+        Scripted(tmp_path), "/find fox\n/open 1\n", capsys
+    )
+    busy.close()
+
+
+def test_files_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session, there = Scripted(tmp_path / "data"), tmp_path / "chat.json"
+    (tmp_path / "note.txt").write_text("the note\n")
+    commands = [
+        f"read @{tmp_path / 'note.txt'}",
+        *[f"/export {tmp_path / name}" for name in ("x.md", "x.txt", "no/x.md")],
+    ]
+    out = talk(session, "\n".join([*commands, f"/export {there}", f"/export {there}", f"/import {there}"]), capsys)
+    assert "the note" in (tmp_path / "x.md").read_text()
+    assert "x.txt should end in .md (to read) or .json (to import)." in out
+    assert f"There is no folder {tmp_path / 'no'}: name one that exists." in out
+    assert f"Written: {there}\nYou: /export {there}\n{there} is there already: give another name.\n" in out
+    assert "Going on with: read " in out
+    assert len(session.store.conversations.listed()) == 2
+    there.write_text('{"format": "something"}')
+    assert "this is not an exported conversation: choose a file that rgmlx exported." in talk(
+        session, f"/import {there}", capsys
+    )
+
+
+def test_states_in_files_settings_and_the_system_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the embedded model."""
+    file, store = tmp_path / "cat.rgstate", Store(tmp_path / "data")
+    first = "/system Be brief.\n/set temperature 0\nI have a cat named Zibo.\n/save " + str(file)
+    out = talk(Session(store), f"{first}\n/open {tmp_path / 'none.rgstate'}\n/model\n", capsys)
+    assert "System text: Be brief.\n" in out and "\ntemperature: 0.0\n" in out and f"Written: {file}\n" in out
+    assert "none.rgstate can't be read" in out and out.endswith("You: /model\nModel: demo\n")
+    again = Session(Store(tmp_path / "other"))
+    out = talk(again, "What is my cat called?\n/info", capsys, file=file)
+    assert "Going on with: cat (2 messages)\nYou: I have a cat named Zibo.\n" in out
+    assert "Zibo" in out[out.index("What is my cat") :] and "read again: 0\n" in out
+    file.write_bytes(b"damaged")
+    assert talk(Session(Store(tmp_path / "third")), "hello", capsys, code=1, file=file) == "Model: demo\n"
+
+
+def test_the_help_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = talk(Scripted(tmp_path), "/help", capsys)
+    listed = re.findall(r"^/(\w+)", out[out.index("You: /help") + 10 :], re.MULTILINE)
+    wanted = "help new list open find rename archive delete undelete export import save model set system regenerate "
+    wanted += "continue endless edit back forward previous next tree history info quit"
+    assert sorted(listed) == sorted(wanted.split())
+    assert all(f"{TABLE[name].usage}: {TABLE[name].summary}\n" in out for name in listed)
+
+
+# --- limits -------------------------------------------------------------------------------
+
+
+def test_reading_again_tells_how_far_it_is_now_and_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Scripted):
+        def load(self, name: str | None = None, progress: object = None) -> None:
+            time.sleep(0.5)
+
+        def stand(self) -> int:
+            for done in range(100):
+                self.reading = (done, 100)
+                time.sleep(0.01)
+            self.reading = None
+            return 1234
+
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "PAUSE", 0.3)
+    out = talk(Slow(tmp_path), "", capsys)
+    assert out.startswith("Loading scripted.\nModel: scripted\n") and out.count("Loading") == 1
+    told = re.findall(r"^Reading the conversation again: (\d+) %$", out, re.MULTILINE)
+    assert 2 <= len(told) <= 4 and [*map(int, told)] == sorted(map(int, told))
+    assert re.search(r"\n1,234 tokens were read again in [\d.]+ s; from here on nothing is\.\n$", out)
+
+
+def test_what_is_too_long_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_CHARS", 100)
+    out = talk(Scripted(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys)
+    assert "a line may have 100 characters: this one was left out.\n" in out
+    assert "a message may have 100 characters: send a part of this.\n" in out
+    assert [m.text for m in said(tmp_path) if m.role == USER] == ["short", "last"]
+
+
+def test_a_failing_engine_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Broken(Scripted):
+        def reply(self, *, endless: bool = False) -> Iterator[str]:
+            yield "so far "
+            raise ValueError("no more\nlines")
+
+    out = talk(Broken(tmp_path), "hello\n/nothing\n", capsys)
+    assert "Assistant: so far \nit broke off (ValueError: no more): try again.\n\nYou: /nothing\nThere is" in out
