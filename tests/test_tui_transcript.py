@@ -18,7 +18,7 @@ from tui.app import ChatApp
 from tui.markdown import SafeMarkdown
 from tui.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
 from tui.prompt import Prompt
-from tui.reply import ReplyMessage, UserMessage
+from tui.reply import HorizonLine, Notice, ReplyMessage, UserMessage
 from tui.transcript import MAX_LINES, MAX_MESSAGES, MAX_PARTS
 
 SIZE = (80, 24)
@@ -231,6 +231,49 @@ async def test_a_key_that_finds_nothing_to_scroll_does_not_stop_the_view(tmp_pat
         await type_and_send(app, "go")
         await wait_until(lambda: idle(app))
         await wait_until(lambda: "line 59" in "".join(screen(app)))
+
+
+async def test_the_horizon_is_drawn_above_what_is_remembered_to_the_letter(tmp_path: Path) -> None:
+    app = ChatApp(
+        Scripted(tmp_path, past=[*past(59), "\n\n".join(f"paragraph {i} " + "word " * 60 for i in range(30))])
+    )
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app) and app.query(ReplyMessage))
+        transcript, path = app.transcript, app.session.store.messages.path(app.session.head.id)
+
+        def around() -> tuple[str, str]:
+            """What is above the line and what is below it."""
+            children = list(transcript.children)
+            at = next(i for i, child in enumerate(children) if isinstance(child, HorizonLine))
+            below = children[at + 1].source if at + 1 < len(children) else ""
+            return children[at - 1].source, below
+
+        await transcript.mark_horizon(path[58].id, 5, 256)  # inside a message: below it
+        transcript.scroll_page_up()
+        transcript.scroll_page_up()
+        await wait_until(lambda: not transcript._filling)
+        for _ in range(60):
+            if app.query(HorizonLine):
+                break
+            transcript.scroll_page_up()
+            await asyncio.sleep(0.05)
+        assert around()[0] == path[58].text
+        assert around()[1].startswith("paragraph 0 ")
+        await transcript.jump()
+        await transcript.mark_horizon(path[59].id, 3_000, 256)  # inside a long one: above its last parts
+        above, below = around()
+        shown = [row.source for row in transcript._rows]
+        after = "".join(shown[shown.index(below) :])
+        assert len(after) <= 3_000 < len(after) + len(above)
+        await transcript.mark_horizon(path[59].id, 600, 256)  # inside its last part: below it, in words
+        assert around() == (shown[-1], "")
+        assert "except for the last 100 words" in app.query_one(HorizonLine).says
+        await transcript.notice("a sentence of the app")
+        assert isinstance(list(transcript.children)[-1], Notice)
+        assert around()[0] == shown[-1]
+        assert "except for the last 100 words" in app.query_one(HorizonLine).says
+        await transcript.mark_horizon(None)
+        assert not app.query(HorizonLine)
 
 
 # --- bad text -------------------------------------------------------------------------------

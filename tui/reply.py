@@ -134,10 +134,12 @@ Message = UserMessage | Notice | ReplyMessage
 class HorizonLine(Static):
     """Between what the model remembers to the letter and what it remembers in gist only."""
 
-    def __init__(self, window: int) -> None:
-        super().__init__(
-            Content(
-                f"memory horizon: above, only the gist is remembered; below, the last {window:,} tokens, word by word"
-            ),
-            markup=False,
+    def __init__(self, window: int, above: int) -> None:
+        """`above`: so many of the last characters above the line are remembered to the letter as well."""
+        words = above // 6
+        self.says = (
+            f"memory horizon: what is above is remembered in gist, except for the last {words:,} words or so"
+            if words
+            else f"memory horizon: what is above is remembered in gist, the last {window:,} tokens word by word"
         )
+        super().__init__(Content(self.says), markup=False)

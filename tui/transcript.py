@@ -166,34 +166,41 @@ class Transcript(VerticalScroll):
     async def _place_horizon(self) -> None:
         """Puts the line where it belongs, if that is on the screen."""
         lines = list(self.query_children(HorizonLine))
-        row = self._first_exact()
-        if row is None:
+        line = before = None
+        if self._horizon is not None and (found := self._first_exact()) is not None:
+            row, left = found
+            line, before = HorizonLine(self._horizon[2], left), row
+        if line is None:
             await self.remove_children(lines)
             return
-        at = self.children.index(row)
-        if lines and at and self.children[at - 1] is lines[0]:
+        at = len(self.children) if before is None else self.children.index(before)
+        if lines and at and self.children[at - 1] is lines[0] and lines[0].says == line.says:
             return
         await self.remove_children(lines)
-        assert self._horizon is not None
-        await self.mount(HorizonLine(self._horizon[2]), before=row)
+        await self.mount(line, before=before)
 
-    def _first_exact(self) -> Message | None:
-        """The part below the horizon, if the one above it is on the screen as well or there is none."""
-        if self._horizon is None:
-            return None
+    def _first_exact(self) -> tuple[Message | None, int] | None:
+        """The part below the horizon (None: it is in the last one), if the one above is on the screen or there is none.
+
+        And how many of the characters above are remembered to the letter as well.
+        """
+        assert self._horizon is not None
         message, left, _ = self._horizon
-        entry = self._live if self._live and self._entries.find(message) is None else self._entries.find(message)
-        if entry is None:
+        entry = self._entries.find(message) or self._live
+        rows = self._rows
+        if entry is None or not rows:
             return None
         number = entry.end
         while number > entry.first and entry.parts.end and len(entry.parts[number - 1]) <= left:
             number -= 1
             left -= len(entry.parts[number])
-        rows = self._rows
         row = next((r for r in rows if (r.entry.index, r.number) >= (entry.index, number)), None)
-        if row is None or (row is rows[0] and self._before(row) is not None):
-            return None  # it belongs further up or down
-        return row
+        if row is None:
+            inside = (rows[-1].entry, rows[-1].number) == (entry, number - 1)
+            return (None, left) if inside else None
+        if row is rows[0] and self._before(row) is not None:
+            return None  # it belongs further up
+        return row, left
 
     # --- the reader -----------------------------------------------------------------------
 
