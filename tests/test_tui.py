@@ -21,8 +21,8 @@ from tui.app import ChatApp
 from tui.commands import COMMANDS, parse, plain
 from tui.prompt import Prompt
 from tui.reply import HorizonLine, Notice, ReplyMessage, UserMessage
+from tui.scroll import MAX_MESSAGES
 from tui.session import Session
-from tui.transcript import MAX_MESSAGES
 
 SIZE = (80, 24)
 
@@ -574,7 +574,7 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
 
     def wait_for_the_end() -> None:
         end = time.monotonic() + 40
-        while any(text in (shown := tmux("capture-pane", "-p", "-t", "t")) for text in ("writing ...", "thinking ...")):
+        while any(text in (shown := tmux("capture-pane", "-p", "-t", "t")) for text in _BUSY):
             assert time.monotonic() < end, shown
             time.sleep(0.1)
 
@@ -604,6 +604,8 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
         shown = wait_for("memory 0.6 MB, always")
         assert "I have a cat named Zibo." in shown
         assert "This reply was cut short: Ctrl+G goes on with it." in shown
+        wait_for_the_end()
+        time.sleep(1)  # the model comes to where the conversation is
         tmux("send-keys", "-t", "t", "C-g")
         wait_for("tok/s")
         wait_for_the_end()
@@ -615,6 +617,9 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
             time.sleep(0.1)
     finally:
         subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True)
+
+
+_BUSY = ("writing ...", "thinking ...", "loading ...", "reading ")
 
 
 def test_quitting_while_a_reply_is_written_keeps_it(tmp_path: Path) -> None:

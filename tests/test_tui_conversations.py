@@ -19,10 +19,12 @@ from textual.widgets import Button, Input, OptionList, Static
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Store
-from tui.screens import conversations as module
-from tui.screens import dialogs
-from tui.screens.conversations import ConversationsScreen, Opened, when
-from tui.screens.dialogs import AskText, Confirm, read_text, typed_path, write_text
+from tui import textfiles
+from tui.screens import conversation_pages, conversations, dialogs
+from tui.screens.conversations import ConversationsScreen, Opened
+from tui.screens.dialogs import AskText, Confirm
+from tui.textfiles import read_text, typed_path, write_text
+from tui.words import when
 
 SIZE = (80, 24)
 
@@ -173,7 +175,7 @@ async def test_nothing_there_is_said(store: Store) -> None:
 
 
 async def test_two_pages_are_turned_by_their_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGE", 5)
+    monkeypatch.setattr(conversation_pages, "PAGE", 5)
     for number in range(8):
         add(store, f"Chat {number}", "zibo")
     screen = ConversationsScreen(store, None)
@@ -193,7 +195,7 @@ async def test_two_pages_are_turned_by_their_ends(store: Store, monkeypatch: pyt
 async def test_a_page_that_was_emptied_gives_way_to_the_one_before(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAGE", 2)
+    monkeypatch.setattr(conversation_pages, "PAGE", 2)
     for number in range(3):
         add(store, f"Chat {number}")
     screen = ConversationsScreen(store, None)
@@ -266,7 +268,7 @@ async def test_enter_waits_for_what_was_typed(store: Store) -> None:
 
 
 async def test_a_search_waits_for_a_pause_in_typing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.5)
+    monkeypatch.setattr(conversations, "PAUSE", 0.5)
     add(store, "Soup")
     screen = ConversationsScreen(store, None)
     searched = []
@@ -513,7 +515,7 @@ async def test_bad_names_are_asked_for_again(store: Store, home: Path) -> None:
 
 
 async def test_bad_files_are_not_imported(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialogs, "MAX_READ", 1000)
+    monkeypatch.setattr(textfiles, "MAX_READ", 1000)
     (home / "large.json").write_text("x" * 1001)
     (home / "bytes.json").write_bytes(b"\xff\xfe\x00")
     (home / "other.json").write_text("{}")

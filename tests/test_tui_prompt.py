@@ -22,9 +22,10 @@ from textual.geometry import Offset
 from textual.widgets import Footer, Input, OptionList, Static
 
 from tui.clipboard import MAX_KEPT, MAX_LINE, MAX_SHOWN
+from tui.completions import Completions
 from tui.files import Matches, complete
 from tui.history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY, History, Walk
-from tui.prompt import Completions, Prompt
+from tui.prompt import Prompt
 from tui.screens.history import MAX_ROWS, HistoryScreen
 
 COMMANDS = [("help", "show the keys"), ("model", "choose [b]another[/b] model"), ("models", "list them"), ("new", "")]
@@ -324,7 +325,7 @@ async def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         await pilot.press("enter")
         assert app.prompt.text == 'a\n @"my notes/one [b].md" '
         await pilot.press("@", "z", "z")
-        await wait_until(lambda: not app.prompt._scanning and not app.rows)
+        await wait_until(lambda: not app.list._scanning and not app.rows)
         await pilot.press("tab")
         assert app.prompt.has_focus
         await pilot.press("enter")
@@ -341,24 +342,24 @@ async def test_a_slow_disk_answers_for_the_word_that_is_there(tmp_path: Path, mo
         spins.wait(10)
         return complete(typed)
 
-    monkeypatch.setattr("tui.prompt.complete", slow)
+    monkeypatch.setattr("tui.completions.complete", slow)
     app = Desk()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("@")
         await pilot.press("a")
         spins.set()
-        await wait_until(lambda: app.rows == ["ab", "ax"] and not app.prompt._scanning)
+        await wait_until(lambda: app.rows == ["ab", "ax"] and not app.list._scanning)
         spins.clear()
         await pilot.press("x", "tab")  # the list is still of what was there before
         assert app.prompt.text == "@ax"
         await pilot.press("backspace", "b")
         spins.set()
-        await wait_until(lambda: app.rows == ["ab"] and not app.prompt._scanning)
+        await wait_until(lambda: app.rows == ["ab"] and not app.list._scanning)
         spins.clear()
         await pilot.press("backspace", "space", "x", "enter")
         await wait_until(lambda: app.sent == ["@a x"])
         spins.set()
-        await wait_until(lambda: not app.prompt._scanning)
+        await wait_until(lambda: not app.list._scanning)
         assert app.rows == []
 
 

@@ -28,12 +28,14 @@ from rgmlx.errors import RgmlxError
 from rgmlx.models import Installed
 from tui.app import ChatApp
 from tui.commands import COMMANDS
+from tui.completions import Completions
 from tui.gauges import Gauges
 from tui.history import History
 from tui.memory import Horizon
-from tui.prompt import Completions, Prompt
+from tui.prompt import Prompt
 from tui.reply import HorizonLine, Notice, ReplyMessage
-from tui.screens.conversations import ConversationsScreen, Rows
+from tui.screens.conversation_rows import Rows
+from tui.screens.conversations import ConversationsScreen
 from tui.screens.dialogs import AskText, Confirm
 from tui.screens.guide import GuideScreen
 from tui.screens.help import HelpScreen

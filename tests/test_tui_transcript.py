@@ -19,7 +19,7 @@ from tui.markdown import SafeMarkdown
 from tui.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
 from tui.prompt import Prompt
 from tui.reply import HorizonLine, Notice, ReplyMessage, UserMessage
-from tui.transcript import MAX_LINES, MAX_MESSAGES, MAX_PARTS
+from tui.scroll import MAX_LINES, MAX_MESSAGES, MAX_PARTS
 
 SIZE = (80, 24)
 MIXED = ["word ", "\n", "\n\n", "```", "```py\n", "- item\n", "3. x\n", "    ind\n", "|a|b|\n|-|-|\n", "# h\n", "> q\n"]

@@ -16,7 +16,8 @@ from textual.widgets import OptionList, Static
 
 from rgmlx.store import MODEL, USER, Store
 from rgmlx.store.messages import Outline
-from tui.screens.tree import MAX_LINES, Chosen, TreeScreen, arrange
+from tui.branches import arrange
+from tui.screens.tree import MAX_LINES, Chosen, TreeScreen
 
 
 async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:

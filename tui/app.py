@@ -27,13 +27,14 @@ from . import themes
 from .actions import Actions
 from .commands import BY_NAME, parse, plain
 from .commands import COMMANDS as TABLE
+from .completions import Completions
 from .files import expand
 from .history import History
 from .messages import Ended, Failed, Loaded, Stood
 from .pages import Pages
 from .palette import Palette
 from .parts import KEPT_CHARS
-from .prompt import Completions, Prompt
+from .prompt import Prompt
 from .session import Session
 from .settings import Defaults
 from .status import status_line
@@ -175,7 +176,7 @@ class ChatApp(Working):
         self.busy = ""
         if self.place:
             took = f"{1000 * event.seconds:.0f} ms" if event.seconds < 1 else f"{event.seconds:.1f} s"
-            self.place += f"  ·  {event.tokens:,} tokens re-read, {took}"
+            self.place = f"{self.place}  ·  {event.tokens:,} tokens re-read, {took}"
         elif event.tokens:
             await self.transcript.notice(
                 f"{event.tokens:,} tokens were read again in {event.seconds:.1f} s; from here on nothing is."
@@ -243,7 +244,7 @@ class ChatApp(Working):
         self.busy = "writing"
         self.leave_place()
         await self.transcript.begin_reply(text)
-        self.write(start)
+        self.write(start())
         self.watch_work()
 
     @on(Ended)
@@ -257,9 +258,11 @@ class ChatApp(Working):
 
     @on(Failed)
     async def _failed(self, event: Failed) -> None:
-        await self.transcript.notice(event.sentence if event.sentence.endswith(".") else f"{event.sentence}.")
-        if event.of == "write":
-            return  # its end is told as well
+        sentence = event.sentence if event.sentence.endswith(".") else f"{event.sentence}."
+        if event.of == "write":  # its end is told next: what was written is drawn first
+            self.session.notices.append(sentence)
+            return
+        await self.transcript.notice(sentence)
         self.busy = self.then = ""
         if event.of == "load" and not self.session.ready:
             await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
@@ -344,6 +347,8 @@ class ChatApp(Working):
         title = self.session.conversation.title if self.session.conversation else "New conversation"
         self.query_one("#title", Static).update(Content(printable(title or "Untitled")))
         place = "Editing: Enter sends it, Esc leaves it as it was" if self.editing else self.place
+        if self.place and not self.editing and self.actions.trail.steps:
+            place += "  ·  Alt+↓ goes forward; what you send begins a branch"  # cut off first, where that is too long
         line = self.query_one("#place", Static)
         line.display = bool(place)
         line.update(Content(place))

@@ -11,13 +11,14 @@ from rgmlx.errors import RgmlxError
 from . import deeds, places, settings
 from .prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
-from .screens.dialogs import Confirm, exists, read_text, typed_path, write_text
+from .screens.dialogs import Confirm
 from .screens.guide import GuideScreen
 from .screens.help import HelpScreen
 from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
+from .textfiles import exists, read_text, typed_path, write_text
 from .travel import Travel
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class Asking:
     def where(self, message: int | None) -> str:
         """Where one stands, for the line above the prompt."""
         if steps := self.trail.steps:
-            return f"Reply {steps.here} of {steps.of}  ·  Alt+↓ forward  ·  what you send begins a branch"
+            return f"Reply {steps.here} of {steps.of}"
         return "" if message is None else "At the end of this branch"
 
     # --- files ----------------------------------------------------------------------------

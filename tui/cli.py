@@ -61,7 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         nonlocal code
         code = _run(options)
 
-    sys.exit(guarded("rgchat", run) or code)
+    code = guarded("rgchat", run) or code
+    if "mlx.core" in sys.modules:
+        # Everything is closed by now. Where a model ran in a thread, MLX aborts the process now and then as it unloads.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(options: argparse.Namespace) -> int:

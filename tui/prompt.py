@@ -1,27 +1,26 @@
-"""The prompt, and the list of what could complete it. Knows keys, and nothing of what becomes of a text that is sent."""
+"""The prompt, where a message is typed. Knows keys, and nothing of what becomes of a text that is sent.
+
+What could complete a word is looked up by the list above it (`completions`); here it is put in.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from rich.text import Text
 from textual import events, on, work
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.document._document import EditResult, Location
 from textual.message import Message
-from textual.widgets import OptionList, TextArea
-from textual.widgets.option_list import Option
-
-from rgmlx.text import printable
+from textual.widgets import TextArea
 
 from .clipboard import Pasted, copy
-from .files import Matches, begun, complete, dropped, mention
+from .completions import Completions, Word, word_at
+from .files import dropped, mention
 from .history import History, Walk
 
 # Controls, and what would reorder or break a line on the screen. Their width is zero, and so is that of what stands in.
@@ -34,75 +33,6 @@ class _AltEnter:
 
 # What terminals without the Kitty protocol send for Alt+Enter. Textual takes it for Enter: a message sent too early.
 cast(dict[str, Any], ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (_AltEnter,))
-
-
-class Completions(OptionList, can_focus=False):
-    """What could complete the word being typed; stands above the prompt, and is not there when there is nothing."""
-
-    DEFAULT_CSS = """
-    Completions {
-        display: none;
-        height: auto;
-        max-height: 8;
-        border: none;
-        padding: 0 1;
-        background: $panel;
-        text-wrap: nowrap;
-        text-overflow: ellipsis;
-        scrollbar-size-vertical: 1;
-        &.-open { display: block; }
-        & > .option-list--option-highlighted {
-            color: $block-cursor-foreground;
-            background: $block-cursor-background;
-            text-style: $block-cursor-text-style;
-        }
-    }
-    """
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
-        self._choose: Callable[[int], None] | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is on the screen."""
-        return self.has_class("-open")
-
-    def open(self, rows: Sequence[Content], highlighted: int, choose: Callable[[int], None], more: bool) -> None:
-        """Shows rows.
-
-        Args:
-            choose: is called with the number of a row that is clicked.
-            more: whether to say that there are others.
-        """
-        self._choose = choose
-        rest = [Option(Content.styled("more: type on", "$text-muted"), disabled=True)] if more else []
-        self.set_options([*(Option(row) for row in rows), *rest])
-        self.add_class("-open")
-        self.highlighted = highlighted
-        self.call_after_refresh(self.scroll_to_highlight)
-
-    def close(self) -> None:
-        """Leaves the screen."""
-        self.remove_class("-open")
-        self.clear_options()
-
-    @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        if self._choose is not None:
-            self._choose(event.option_index)
-
-
-@dataclass(frozen=True)
-class _Word:
-    """The word that is being typed: a command of the line, or a path."""
-
-    sign: str  # "/" or "@"
-    row: int
-    start: int
-    end: int
-    typed: str
 
 
 class Prompt(TextArea):
@@ -143,22 +73,14 @@ class Prompt(TextArea):
             super().__init__()
             self.sentence = sentence
 
-    class _Found(Message):
-        def __init__(self, word: _Word, matches: Matches) -> None:
-            super().__init__()
-            self.word, self.matches = word, matches
-
     def __init__(self, sent: History | None = None, *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(placeholder=placeholder, id=id)
         self.commands: Sequence[tuple[str, str]] = ()
         self.sent = sent
         self._walk: Walk | None = None
         self._pasted = Pasted()
-        self._word: _Word | None = None  # at the cursor
+        self._word: Word | None = None  # at the cursor
         self._dismissed: tuple[str, int, int] | None = None  # the word for which the list was closed
-        self._offers: tuple[str, ...] = ()  # for `_offered`, row by row
-        self._offered: _Word | None = None
-        self._scanning = False
         self._list: Completions | None = None
 
     # --- the text -------------------------------------------------------------------------
@@ -344,18 +266,11 @@ class Prompt(TextArea):
         if self.app.app_focus:  # another widget has the keys now, not another window
             self._close()
 
-    def _find_word(self) -> _Word | None:
+    def _find_word(self) -> Word | None:
         if not self.selection.is_empty:
             return None
         row, column = self.cursor_location
-        line = self.document.get_line(row)
-        if self.document.line_count == 1 and line.startswith("/") and not line.startswith("//"):
-            end = len(line.split(maxsplit=1)[0])
-            return _Word("/", 0, 0, end, line[1:column]) if 0 < column <= end else None
-        if line[column : column + 1].strip():  # in the middle of a word
-            return None
-        path = begun(line[max(0, column - 4096) : column])
-        return _Word("@", row, max(0, column - 4096) + path[0], column, path[1]) if path else None
+        return word_at(self.document.get_line(row), row, column, alone=self.document.line_count == 1)
 
     def _suggest(self) -> None:
         word = self._find_word()
@@ -364,64 +279,21 @@ class Prompt(TextArea):
         self._word = word
         if self._dismissed is not None and (word is None or (word.sign, word.row, word.start) != self._dismissed):
             self._dismissed = None
+        if (completions := self._completions) is None:
+            return
         if word is None or self._dismissed is not None:
-            self._close()
+            completions.stop()
         else:
-            self._look_up(word)
-
-    def _look_up(self, word: _Word) -> None:
-        if word.sign == "@":
-            if self._offered is not None and self._offered.sign != "@":
-                self._close()
-            self._scan()
-            return
-        found = [(name, summary) for name, summary in self.commands if name.startswith(word.typed.lower())]
-        width = max((len(name) for name, _ in found), default=0) + 3
-        rows = [
-            Content.assemble(f"/{name}".ljust(width), (printable(summary), "$text-muted")) for name, summary in found
-        ]
-        self._offer(word, tuple(name for name, _ in found), rows)
-
-    def _scan(self) -> None:
-        """Looks for paths, in one thread at a time: a disk may take as long as it likes."""
-        if not self._scanning and self._word is not None:
-            self._scanning = True
-            self._read_directory(self._word)
-
-    @work(thread=True, group="scan")
-    def _read_directory(self, word: _Word) -> None:
-        self.post_message(self._Found(word, complete(word.typed)))
-
-    @on(_Found)
-    def _found(self, event: _Found) -> None:
-        self._scanning = False
-        if self._word is None or self._word.sign != "@" or self._dismissed is not None:
-            return
-        if event.word != self._word:
-            self._scan()
-            return
-        rows = [Content(printable(path[path.rstrip("/").rfind("/") + 1 :])) for path in event.matches.paths]
-        self._offer(event.word, event.matches.paths, rows, event.matches.more)
-
-    def _offer(self, word: _Word, offers: tuple[str, ...], rows: list[Content], more: bool = False) -> None:
-        completions = self._completions
-        if completions is None:
-            return
-        if not offers:
-            self._close()
-            return
-        self._offers, self._offered = offers, word
-        highlighted = offers.index(word.typed) if word.typed in offers else 0
-        completions.open(rows, highlighted, self._complete, more)
+            completions.look_up(word, self.commands, self._complete)
 
     @property
     def _incomplete(self) -> bool:
         """Whether the list shows something else for the word than what is there."""
-        if not self._is_open or self._offered != self._word or self._word is None:
+        word, completions = self._word, self._completions
+        if word is None or completions is None:
             return False
-        completions = self._completions
-        at = completions.highlighted if completions is not None else None
-        return at is not None and at < len(self._offers) and self._offers[at] != self._word.typed
+        chosen = completions.chosen(word)
+        return chosen is not None and chosen != word.typed
 
     def _complete(self, number: int | None = None) -> None:
         """Puts a row of the list in the place of the word; opens the list where it is closed."""
@@ -430,16 +302,15 @@ class Prompt(TextArea):
             return
         if not completions.is_open:
             self._dismissed = None
-            self._look_up(word)
+            completions.look_up(word, self.commands, self._complete)
             return
-        number = completions.highlighted if number is None else number
-        if self._offered != word or number is None or number >= len(self._offers):
-            return  # an answer for what was typed since is on its way
-        chosen = self._offers[number]
+        chosen = completions.chosen(word, number)
+        if chosen is None:
+            return
         text = f"/{chosen}" if word.sign == "/" else mention(chosen)
         if not chosen.endswith("/") and not self.document.get_line(word.row)[word.end :].startswith(" "):
             text += " "
-        self._close()
+        completions.close()
         result = self.replace(text, (word.row, word.start), (word.row, word.end), maintain_selection_offset=False)
         self.move_cursor(result.end_location)
         self.focus()
@@ -447,11 +318,11 @@ class Prompt(TextArea):
     def _dismiss(self) -> None:
         if self._word is not None:
             self._dismissed = (self._word.sign, self._word.row, self._word.start)
-        self._close()
+        if (completions := self._completions) is not None:
+            completions.stop()
 
     def _close(self) -> None:
-        self._offered, self._offers = None, ()
-        if (completions := self._completions) is not None and completions.is_open:
+        if (completions := self._completions) is not None:
             completions.close()
 
 

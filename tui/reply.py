@@ -88,6 +88,11 @@ class Entry:
         return widget
 
 
+def _lines(text: str) -> int:
+    """About how many lines a text takes, which is a measure for what it costs: some break, some are long."""
+    return 1 + text.count("\n") + len(text) // 80
+
+
 class _Plain(Static):
     """A part that is shown as it was written."""
 
@@ -98,7 +103,7 @@ class _Plain(Static):
     @property
     def lines(self) -> int:
         """About how many lines it takes, and a measure for what it costs."""
-        return 1 + self.source.count("\n")
+        return _lines(self.source)
 
 
 class UserMessage(_Plain):
@@ -120,7 +125,7 @@ class ReplyMessage(SafeMarkdown):
     @property
     def lines(self) -> int:
         """About how many lines it takes, and a measure for what it costs."""
-        return 1 + self.source.count("\n")
+        return _lines(self.source)
 
     async def grow(self, text: str) -> None:
         """Shows the part as it is now; it begins with what it was."""

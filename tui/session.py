@@ -241,10 +241,13 @@ class Session:
         Raises:
             RgmlxError: a setting out of range, a full disk; what was written so far is kept.
         """
+        self._cancel.clear()  # now, not when the first piece is asked for: what comes after is a stop
+        return self._reply(endless)
+
+    def _reply(self, endless: bool) -> Iterator[str]:
         memory, asked = self.needs(), self.head
         if asked is None or asked.role != USER or self.conversation is None:
             raise ChatError("there is no message to reply to: send one first")
-        self._cancel.clear()
         self.sampling(self.settings)  # before anything is changed
         self._come(memory)
         message = self.store.messages.start_reply(self.conversation.id, asked.id)
@@ -259,10 +262,13 @@ class Session:
         Raises:
             ChatError: one does not stand at a reply.  RgmlxError: as `reply`.
         """
+        self._cancel.clear()
+        return self._go_on(endless)
+
+    def _go_on(self, endless: bool) -> Iterator[str]:
         memory, old = self.needs(), self.head
         if old is None or old.role != MODEL or self.conversation is None:
             raise ChatError("there is no reply to go on with: send a message first")
-        self._cancel.clear()
         self.sampling(self.settings)  # before anything is changed
         if old.closed:
             # The token that ended it is in the state: its text is read again, without that.

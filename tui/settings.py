@@ -7,13 +7,8 @@ has changed and leaves the rest, comments and unknown keys included, as it was.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import math
-import os
-import re
-import shutil
-import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,11 +21,15 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store.text import clean
 from rgmlx.text import printable
 
+from .textfiles import reason, replace_text
 from .themes import DARK, NAMES
+from .toml_lines import Key, Known, Lines, sample, written
+from .words import cut
 
 SNAPSHOT_BYTES = 2 * 10**9
 MAX_FILE = 1_000_000  # bytes; a longer one is no file of settings
 _MAX_INTEGER = 2**63 - 1  # what TOML and a seed can hold
+_SHOWN = 40  # characters of a wrong value in a sentence
 
 
 class SettingsError(RgmlxError):
@@ -128,11 +127,11 @@ _GENERAL: Mapping[str, Setting] = {
         lambda v: 0 <= v <= _MAX_INTEGER,
     ),
 }
-_Key = tuple[str, ...]
-_SETTINGS: Mapping[_Key, Setting] = {
+_SETTINGS: Mapping[Key, Setting] = {
     **{(name,): setting for name, setting in _GENERAL.items()},
     **{("sampling", name): setting for name, setting in SAMPLING.items()},
 }
+_KNOWN = {key: Known(setting.about, setting.sample) for key, setting in _SETTINGS.items()}
 
 
 def check(name: str, setting: Setting, value: Any) -> Any:
@@ -141,7 +140,7 @@ def check(name: str, setting: Setting, value: Any) -> Any:
         value = float(value)
     if type(value) is not setting.kind or not setting.within(value):
         shown = value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-        raise SettingsError(f"{name} must be {setting.wanted}, not {_cut(_value(shown))}")
+        raise SettingsError(f"{name} must be {setting.wanted}, not {cut(written(shown), _SHOWN)}")
     return value
 
 
@@ -160,7 +159,7 @@ def parse(name: str, text: str) -> Any:
         value = None
     if value is None:
         point = ", written with a point" if "," in text else ""
-        raise SettingsError(f"{name} must be {setting.wanted}{point}, not {_cut(printable(text))}")
+        raise SettingsError(f"{name} must be {setting.wanted}{point}, not {cut(printable(text), _SHOWN)}")
     return check(name, setting, value)
 
 
@@ -188,7 +187,7 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as e:
-        raise SettingsError(f"{path} can't be read ({e.strerror or e}): correct or remove it") from None
+        raise SettingsError(f"{path} can't be read ({reason(e)}): correct or remove it") from None
     if len(data) > MAX_FILE:
         raise SettingsError(f"{path} is too long for a file of settings: correct or remove it")
     try:
@@ -202,13 +201,13 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise SettingsError(f"{path} is not TOML ({_cut(printable(str(e)), 120)}): correct or remove it") from None
+        raise SettingsError(f"{path} is not TOML ({cut(printable(str(e)), 120)}): correct or remove it") from None
     except (RecursionError, ValueError):  # brackets without end, a number of ten thousand digits
         raise SettingsError(f"{path} is not TOML that can be read: correct or remove it") from None
 
 
 def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
-    good: dict[_Key, Any] = {}
+    good: dict[Key, Any] = {}
     wrong = []
     for key, value in _flat(data).items():
         name = printable(".".join(key))
@@ -220,20 +219,20 @@ def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
         elif key == ("sampling",):
             wrong.append(f"{path}: sampling must be a table of settings, not a value. It is ignored.")
         else:
-            wrong.append(f"{path}: there is no setting {_cut(name)}; {_nearest(key)}. It is ignored.")
+            wrong.append(f"{path}: there is no setting {cut(name, _SHOWN)}; {_nearest(key)}. It is ignored.")
     if len(wrong) > 5:
         wrong[4:] = [f"{path}: {len(wrong) - 4} more settings are wrong and ignored."]
     return _assemble(good), wrong
 
 
-def _assemble(good: Mapping[_Key, Any]) -> Defaults:
+def _assemble(good: Mapping[Key, Any]) -> Defaults:
     general = {key[0]: value for key, value in good.items() if len(key) == 1}
     return Defaults(**general, sampling={key[1]: value for key, value in good.items() if len(key) == 2})
 
 
-def _flat(data: Mapping[str, Any], before: _Key = ()) -> dict[_Key, Any]:
+def _flat(data: Mapping[str, Any], before: Key = ()) -> dict[Key, Any]:
     """`{("sampling", "seed"): 1}` of `{"sampling": {"seed": 1}}`; no deeper, all that is deeper is unknown."""
-    flat: dict[_Key, Any] = {}
+    flat: dict[Key, Any] = {}
     for name, value in data.items():
         if isinstance(value, dict) and not before and name not in _GENERAL:
             flat |= _flat(value, (name,))
@@ -242,7 +241,7 @@ def _flat(data: Mapping[str, Any], before: _Key = ()) -> dict[_Key, Any]:
     return flat
 
 
-def _nearest(key: _Key) -> str:
+def _nearest(key: Key) -> str:
     names = {known[-1]: ".".join(known) for known in _SETTINGS}
     if near := difflib.get_close_matches(key[-1], names, 1):
         return f"the nearest is {names[near[0]]}"
@@ -266,7 +265,7 @@ def save(path: Path, defaults: Defaults) -> None:
     changed = {key: wanted.get(key) for key in _SETTINGS if wanted.get(key) != now.get(key)}
     if found is not None and not changed:
         return
-    new = _Lines(text).changed(changed)
+    new = Lines(text, _KNOWN).changed(changed)
     try:
         after, _ = _defaults(_parse(path, new), path)
         done = after == _assemble(wanted) and _others(new) == _others(text)
@@ -278,12 +277,12 @@ def save(path: Path, defaults: Defaults) -> None:
     _replace(path, new)
 
 
-def _settings(defaults: Defaults) -> dict[_Key, Any]:
-    general: dict[_Key, Any] = {(name,): getattr(defaults, name) for name in _GENERAL}
+def _settings(defaults: Defaults) -> dict[Key, Any]:
+    general: dict[Key, Any] = {(name,): getattr(defaults, name) for name in _GENERAL}
     return general | {("sampling", name): value for name, value in defaults.sampling.items()}
 
 
-def _checked(defaults: Defaults) -> dict[_Key, Any]:
+def _checked(defaults: Defaults) -> dict[Key, Any]:
     good = {}
     for key, value in _settings(defaults).items():
         if value is None and key != ("model",):
@@ -294,7 +293,7 @@ def _checked(defaults: Defaults) -> dict[_Key, Any]:
     return good
 
 
-def _others(text: str) -> dict[_Key, Any]:
+def _others(text: str) -> dict[Key, Any]:
     return {key: value for key, value in _flat(tomllib.loads(text)).items() if key not in _SETTINGS}
 
 
@@ -304,136 +303,22 @@ def _fresh() -> str:
         "# What new conversations of rgchat begin with. A line without # holds; rgchat's settings change it too.",
         "",
     ]
-    table: _Key = ()
+    table: Key = ()
     for key, setting in _SETTINGS.items():
         if key[:-1] != table:
             table = key[:-1]
             lines += [f"[{table[0]}]", "# Of the words of a reply. What is not set here is the model's own."]
-        lines += [f"# {setting.about}", _sample(key), ""]
+        lines += [f"# {setting.about}", sample(key, setting.sample), ""]
     return "\n".join(lines)
-
-
-def _sample(key: _Key) -> str:
-    return f"# {key[-1]} = {_value(_SETTINGS[key].sample)}"
-
-
-class _Lines:
-    """A TOML file as lines, in which the line of a key can be found and changed."""
-
-    def __init__(self, text: str) -> None:
-        self.lines = text.rstrip("\n").split("\n") if text.strip() else []
-        self.statements: dict[_Key, tuple[int, int, str]] = {}  # first line, line after, the key as it is written
-        self.samples: dict[_Key, int] = {}  # lines that show a key in a comment
-        self.ends: dict[_Key, int] = {(): 0}  # of a table, the line after its last statement
-        samples = {_sample(key): key for key in _SETTINGS}
-        table: _Key = ()
-        at = 0
-        while at < len(self.lines):
-            line, begin = self.lines[at].strip(), at
-            at += 1
-            if line.startswith("["):
-                table = _key(line)
-            elif line in samples and samples[line][:-1] == table:
-                self.samples[samples[line]] = begin
-            elif line and not line.startswith("#"):
-                at, key = self._statement(begin)
-                self.statements[*table, *key] = begin, at, line.partition("=")[0].strip()
-            if line and not line.startswith("#"):
-                self.ends[table] = at
-
-    def _statement(self, begin: int) -> tuple[int, _Key]:
-        """Where a statement that begins here ends, and its key. It may go on for many lines."""
-        for end in range(begin + 1, len(self.lines) + 1):
-            if end > begin + 1 and not re.search(r"\"\"\"|'''|[\]}]", self.lines[end - 1]):
-                continue  # can't be its last line; trying each would take for ever
-            with contextlib.suppress(tomllib.TOMLDecodeError):
-                return end, _key("\n".join(self.lines[begin:end]))
-        return len(self.lines), ("",)  # what this Python's TOML has and this doesn't know: `save` finds out
-
-    def changed(self, changes: Mapping[_Key, Any]) -> str:
-        """The text with some keys set, or (None) no longer set."""
-        edits: list[tuple[int, int, list[str]]] = []
-        for key, value in changes.items():
-            new = _sample(key) if value is None else f"{key[-1]} = {_value(value)}"
-            if key in self.statements:
-                begin, end, written = self.statements[key]
-                if value is not None:
-                    new = f"{written} = {_value(value)}"
-                edits.append((begin, end, [new + _comment(self.lines[begin:end])]))
-            elif value is not None and key in self.samples:
-                edits.append((self.samples[key], self.samples[key] + 1, [new]))
-            elif value is not None:
-                table = key[:-1]
-                block = [f"# {_SETTINGS[key].about}", new]
-                if table not in self.ends:
-                    self.ends[table] = len(self.lines)
-                    block = [""] * bool(self.lines) + [f"[{'.'.join(table)}]", *block]
-                edits.append((self.ends[table], self.ends[table], block))
-        lines = list(self.lines)
-        for begin, end, new_lines in sorted(edits, key=lambda edit: edit[:2], reverse=True):
-            lines[begin:end] = new_lines
-        return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _key(line: str) -> _Key:
-    """The key, dots and all, of a header or a statement. Raises TOMLDecodeError: it is neither."""
-    key: _Key = ()
-    data = tomllib.loads(line)
-    while isinstance(data, dict) and len(data) == 1:
-        ((name, data),) = data.items()
-        key = (*key, name)
-    return key
-
-
-def _comment(lines: list[str]) -> str:
-    """The comment at the end of a statement of one line."""
-    if len(lines) == 1:
-        for match in re.finditer(r"\s*#", lines[0]):
-            with contextlib.suppress(tomllib.TOMLDecodeError):
-                tomllib.loads(lines[0][: match.start()])
-                return lines[0][match.start() :]
-    return ""
-
-
-def _value(value: str | float) -> str:
-    """A value as TOML. What a terminal would obey is escaped: people look at the file with `cat`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        short = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-        return '"' + "".join(short.get(c) or (c if c.isprintable() else _escape(c)) for c in clean(value)) + '"'
-    return repr(value)
-
-
-def _escape(char: str) -> str:
-    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
-
-
-def _cut(text: str, width: int = 40) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _replace(path: Path, text: str) -> None:
     from rgmlx.files import sync_directory  # brings MLX in, which is there by the time one saves
 
-    temporary = None
     try:
         path = path.resolve()  # people keep such files elsewhere and link to them
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(fd, "w", encoding="utf-8", newline="") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-        temporary = None
+        replace_text(path, text, keep_mode=True)
         sync_directory(path.parent)
     except (OSError, RuntimeError) as e:
-        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
-        raise SettingsError(f"{path} can't be written: {reason}; nothing was changed") from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        raise SettingsError(f"{path} can't be written: {reason(e)}; nothing was changed") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -93,11 +93,11 @@ class Working(App[None]):
     # --- writing --------------------------------------------------------------------------
 
     @work(thread=True, group="model")
-    def write(self, start: Callable[[], Iterator[str]]) -> None:
+    def write(self, pieces: Iterator[str]) -> None:
         """Has a reply written, which the transcript is given piece by piece. Ends with Ended, after Failed if it did."""
         show, horizon = self.query_one(Transcript).write, None
         try:
-            for piece in start():
+            for piece in pieces:
                 show(piece)
             horizon = self.session.horizon()
         except RgmlxError as e:

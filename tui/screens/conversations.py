@@ -7,13 +7,10 @@ and everything that reads or writes it happens in a thread, one thing after the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,18 +22,17 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
 from rgmlx.errors import RgmlxError
-from rgmlx.store import Conversation, Hit, Store
+from rgmlx.store import Conversation, Store
 from rgmlx.text import printable
 
-from .dialogs import AskText, Confirm, OneLine, exists, leave, read_text, typed_path, write_text
+from ..textfiles import exists, read_text, typed_path, write_text
+from .conversation_pages import Page, View, read_page
+from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
+from .dialogs import AskText, Confirm, OneLine, leave
 
-PAGE = 200  # rows at once; the ones before and after are a row each, which turns the page
 PAUSE = 0.15  # seconds without a key before a search starts
-_TITLE_CHARS = 200
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _KEYS = (
     ("Enter", "open", "open"),
     ("^r", "rename", "rename"),
@@ -55,78 +51,6 @@ class Opened:
 
     conversation: int
     message: int | None = None
-
-
-@dataclass(frozen=True)
-class _View:
-    """What the list is to show. `goto` is a conversation to look for, wherever it is; `change` counts changes."""
-
-    query: str = ""
-    archived: bool = False
-    page: int = 0
-    goto: int | None = None
-    change: int = 0
-
-
-@dataclass(frozen=True)
-class _Page:
-    """What was read for a view: conversations, each with what was found in it, and whether there are more."""
-
-    number: int = 0
-    found: list[tuple[Conversation, Hit | None]] = field(default_factory=list)
-    more: bool = False
-    failed: bool = False
-
-
-class Row(Option):
-    """A row: a conversation, or (`page`) a way to another page."""
-
-    def __init__(
-        self,
-        prompt: Content,
-        conversation: Conversation | None = None,
-        hit: Hit | None = None,
-        page: int | None = None,
-    ) -> None:
-        super().__init__(prompt, disabled=conversation is None and page is None)
-        self.conversation, self.hit, self.page = conversation, hit, page
-
-    def about(self, conversation: int | None, message: int | None = None) -> bool:
-        """Whether it is the row of this conversation, or of this message in it."""
-        if self.conversation is None or self.conversation.id != conversation:
-            return False
-        return message is None or (self.hit is not None and self.hit.message == message)
-
-
-class Rows(OptionList):
-    """The list. A click marks a row, a click on a marked row opens it: what is clicked can be renamed or deleted."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("delete,ctrl+d", "screen.delete", "delete")]
-
-    async def _on_click(self, event: events.Click) -> None:
-        event.prevent_default()
-        row = event.style.meta.get("option")
-        if row is None or self.options[row].disabled:
-            return
-        if row == self.highlighted:
-            self.action_select()
-        self.highlighted = row
-
-    def action_cursor_up(self) -> None:
-        if any(not option.disabled for option in self.options[: self.highlighted or 0]):
-            super().action_cursor_up()
-        else:
-            self.screen.focus_previous()  # to the search, which is above the list
-
-    def action_cursor_down(self) -> None:
-        if self.highlighted != self.option_count - 1:  # the last is the end: no way round to the first
-            super().action_cursor_down()
-
-    @property
-    def chosen(self) -> Row | None:
-        """The marked row."""
-        row = self.highlighted_option
-        return row if isinstance(row, Row) else None
 
 
 class ConversationsScreen(ModalScreen[Opened | None]):
@@ -176,8 +100,8 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         """A list of the store's conversations; `current` is the one that the caller holds the claim of."""
         super().__init__()
         self._store, self._current = store, current
-        self._wanted = _View()
-        self._shown: _View | None = None
+        self._wanted = View()
+        self._shown: View | None = None
         self._reading = self._doing = False
         self._open_next = False  # Enter was pressed while what it is about was being looked for
         self._deleted: deque[int] = deque(maxlen=100)  # here, the last one last
@@ -213,9 +137,9 @@ class ConversationsScreen(ModalScreen[Opened | None]):
                 if view != self._wanted:
                     continue
             try:
-                page = await asyncio.to_thread(self._read, view)
+                page = await asyncio.to_thread(read_page, self._store, view)
             except RgmlxError as e:
-                page = _Page(view.page, failed=True)
+                page = Page(view.page, failed=True)
                 self._say(str(e), problem=True)
             self._show(view, page)
             read, self._shown = view, replace(view, page=page.number)
@@ -225,44 +149,10 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if self._open_next:
             self.action_open()
 
-    def _read(self, view: _View) -> _Page:
-        """What there is to show; runs in a thread."""
-        return self._find(view.query) if view.query else self._list(view)
-
-    def _find(self, query: str) -> _Page:
-        get = self._store.conversations.get
-        hits = self._store.search.find(query, PAGE + 1)
-        known: dict[int, Conversation] = {}
-        for hit in hits[:PAGE]:
-            with contextlib.suppress(RgmlxError):  # another process has just purged it
-                known[hit.conversation] = known.get(hit.conversation) or get(hit.conversation)
-        return _Page(0, [(known[h.conversation], h) for h in hits[:PAGE] if h.conversation in known], len(hits) > PAGE)
-
-    def _list(self, view: _View) -> _Page:
-        archived = None if view.archived else False
-        number = view.page if view.goto is None else 0
-        while True:
-            found = self._store.conversations.listed(archived=archived, limit=PAGE + 1, after=number * PAGE)
-            more = len(found) > PAGE
-            if not found and number:
-                number -= 1  # what was on the last page is gone
-            elif view.goto is not None and more and all(one.id != view.goto for one in found[:PAGE]):
-                number += 1
-            else:
-                return _Page(number, [(one, None) for one in found[:PAGE]], more)
-
-    def _show(self, view: _View, page: _Page) -> None:
+    def _show(self, view: View, page: Page) -> None:
         rows, now = self.query_one(Rows), time.time()
         place, before = rows.highlighted or 0, rows.chosen
-        options = [Row(_prompt(one, hit, one.id == self._current, now), one, hit) for one, hit in page.found]
-        if page.number:
-            options.insert(0, Row(Content("  ↑ newer conversations"), page=page.number - 1))
-        if not page.found and not page.failed:
-            options.append(Row(Content(_nothing(view))))
-        if page.more and view.query:
-            options.append(Row(Content(f"  The first {PAGE}. There are more: add a word to the search.")))
-        elif page.more:
-            options.append(Row(Content("  ↓ older conversations"), page=page.number + 1))
+        options = listed(view, page, self._current, now)
         with self.app.batch_update():
             rows.set_options(options)
             rows.highlighted = self._mark(view, options, place, before)
@@ -275,12 +165,12 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             else "Conversations"
         )
         if page.number or (page.more and not view.query):
-            heading += f", {page.number * PAGE + 1:,} to {page.number * PAGE + len(page.found):,}"
+            heading += f", {page.span}"
         self.query_one("#heading", Static).update(heading)
         what = "active only" if view.archived else "archived"
         self.query_one("#key-show_archived", Static).update(_key("^g", "show_archived", what))
 
-    def _mark(self, view: _View, options: list[Row], place: int, before: Row | None) -> int | None:
+    def _mark(self, view: View, options: list[Row], place: int, before: Row | None) -> int | None:
         """The row to mark: the one asked for, the one that was, or what is in its place."""
         usable = [row for row, option in enumerate(options) if option.conversation is not None]
         goto = self._current if self._shown is None else view.goto
@@ -405,23 +295,23 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             await asyncio.to_thread(self._store.conversations.rename, one.id, text.strip())
             self._changed(one.id)
 
-        await self._ask("Rename this conversation", one.title[:_TITLE_CHARS], "", rename)
+        await self._ask("Rename this conversation", one.title[:TITLE_CHARS], "", rename)
 
     async def _archive(self, one: Conversation) -> None:
         await asyncio.to_thread(
             self._alone, one.id, lambda: self._store.conversations.archive(one.id, not one.archived)
         )
         self._say(
-            f"{_name(one)} is back in the list."
+            f"{quoted(one)} is back in the list."
             if one.archived
-            else f"Archived {_name(one)}. Ctrl+G shows archived ones, Ctrl+T there brings it back."
+            else f"Archived {quoted(one)}. Ctrl+G shows archived ones, Ctrl+T there brings it back."
         )
         self._changed(one.id)
 
     async def _delete(self, one: Conversation) -> None:
         await asyncio.to_thread(self._alone, one.id, lambda: self._store.conversations.delete(one.id))
         self._deleted.append(one.id)
-        self._say(f"Deleted {_name(one)}.", undo=True)
+        self._say(f"Deleted {quoted(one)}.", undo=True)
         self._changed(one.id)
 
     def _alone(self, conversation: int, change: Callable[[], None]) -> None:
@@ -445,7 +335,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         number = self._deleted.pop()
         await asyncio.to_thread(self._store.conversations.undelete, number)
         one = await asyncio.to_thread(self._store.conversations.get, number)
-        self._say(f"{_name(one)} is back.")
+        self._say(f"{quoted(one)} is back.")
         self._changed(number)
         self._want(goto=number, archived=self._wanted.archived or one.archived)
 
@@ -462,7 +352,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             self._say(f"Exported to {path}")
 
         hint = ".md is Markdown, to read. .json keeps all of it, and can be imported again."
-        await self._ask(f"Export {_name(one)} to", f"~/{_file_name(one)}.md", hint, export)
+        await self._ask(f"Export {quoted(one)} to", f"~/{file_name(one)}.md", hint, export)
 
     def _write(self, conversation: int, path: Path) -> None:
         exchange = self._store.exchange
@@ -474,7 +364,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         async def bring(text: str) -> None:
             exported = await asyncio.to_thread(read_text, typed_path(text))
             one = await asyncio.to_thread(self._store.exchange.from_json, exported)
-            self._say(f"Imported {_name(one)}.")
+            self._say(f"Imported {quoted(one)}.")
             self._changed(one.id)
             with self.prevent(Input.Changed):
                 self.query_one(OneLine).value = ""
@@ -489,62 +379,5 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         self._want()
 
 
-# --- what rows say ----------------------------------------------------------------------------
-
-
-def when(seconds: float, now: float) -> str:
-    """A time as one would say it: today with the hour, yesterday, a day of this year, a date."""
-    try:
-        then, today = datetime.fromtimestamp(seconds), datetime.fromtimestamp(now)
-    except (ValueError, OverflowError, OSError):  # imported, from a clock that was wrong
-        return "at some time"
-    days = (today.date() - then.date()).days
-    if days in (0, 1):
-        return "yesterday" if days else f"today {then:%H:%M}"
-    return f"{then.day} {_MONTHS[then.month - 1]}" if then.year == today.year else f"{then:%Y-%m-%d}"
-
-
-def _prompt(one: Conversation, hit: Hit | None, current: bool, now: float) -> Content:
-    """Two lines: the title, and below it what is known about the conversation or what was found in it."""
-    facts = ["open now"] * current + [when(one.updated, now), _line(one.model)] + ["archived"] * one.archived
-    about = Content.styled(" · ".join(filter(None, facts)), "$foreground 75%")
-    found = (
-        Content.assemble(*((_line(text), "bold underline" if match else "") for text, match in hit.snippet))
-        if hit
-        else None
-    )
-    title = Content(_title(one)) if found is None or hit is None or hit.message is not None else found
-    if hit is not None and hit.message is not None and found is not None:
-        return Content.assemble("● " if current else "  ", title, "  ", about, "\n  ", found)
-    return Content.assemble("● " if current else "  ", title, "\n  ", about)
-
-
-def _line(text: str) -> str:
-    return printable(re.sub(r"\s+", " ", text[:_TITLE_CHARS]))
-
-
-def _title(one: Conversation) -> str:
-    return _line(one.title).strip() or "Untitled"
-
-
-def _name(one: Conversation) -> str:
-    """The title in a sentence."""
-    title = _title(one)
-    return f"‘{title if len(title) <= 40 else title[:39].rstrip() + '…'}’"
-
-
-def _nothing(view: _View) -> str:
-    if view.query:
-        return "  Nothing was found. Fewer words, or the beginning of one, find more."
-    return (
-        "  There are no conversations yet." if view.archived else "  No conversations here. Ctrl+G shows archived ones."
-    )
-
-
 def _key(key: str, action: str, what: str) -> Content:
     return Content.from_markup(f"[@click=screen.{action}][b]{key}[/b] {what}[/]")
-
-
-def _file_name(one: Conversation) -> str:
-    """The title as a name that every system takes."""
-    return re.sub(r'[\\/:*?"<>|\ufffd\s]+', " ", _title(one))[:60].strip(" .") or "Untitled"

@@ -1,15 +1,11 @@
-"""Small dialogs over any screen: one asks for a line of text, one for yes or no. And the files that a line may name.
+"""Small dialogs over any screen: one asks for a line of text, one for yes or no.
 
-Knows keys, buttons and files, and nothing of what is asked for. What is shown may come from models or files: it is
+Knows keys and buttons, and nothing of what is asked for. What is shown may come from models or files: it is
 never read as markup, and nothing in it reaches the terminal raw.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
@@ -20,13 +16,10 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
-from rgmlx.errors import RgmlxError
 from rgmlx.text import printable
 
 MAX_CHARS = 4_096
 """Of a line: as long as a path can be. What is pasted beyond it is left out."""
-MAX_READ = 256_000_000
-"""Bytes of a file that is read whole."""
 
 
 def leave(screen: Screen[Any], result: Any) -> None:
@@ -141,69 +134,3 @@ class Confirm(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         leave(self, yes)
-
-
-# --- files that a line names --------------------------------------------------------------------
-
-
-def typed_path(text: str) -> Path:
-    """The file that a line names. Raises RgmlxError: it names none."""
-    try:
-        if text.strip():
-            return Path(text.strip()).expanduser().absolute()
-    except (RuntimeError, ValueError, OSError):  # ~nobody
-        pass
-    raise RgmlxError("This is not the name of a file: give one such as ~/chat.json")
-
-
-def exists(path: Path) -> bool:
-    """Whether there is such a file. Raises RgmlxError: a file can't be there."""
-    try:
-        if path.is_dir():
-            raise RgmlxError(f"{path} is a folder: add the name of a file to it.")
-        if not path.parent.is_dir():
-            raise RgmlxError(f"There is no folder {path.parent}: name one that exists.")
-        return path.exists()
-    except (OSError, ValueError) as e:
-        raise RgmlxError(f"{path} can't be written ({_reason(e)}): give another name.") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file: beside it first, flushed, then renamed over it.
-
-    Raises:
-        RgmlxError: it can't be written; what was there is as it was.
-    """
-    temporary = None
-    try:
-        fd, temporary = tempfile.mkstemp(prefix=".rgchat-", dir=path.parent)
-        with os.fdopen(fd, "w", encoding="utf-8", errors="replace", newline="\n") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-        temporary = None
-    except (OSError, ValueError) as e:
-        raise RgmlxError(f"{path} can't be written ({_reason(e)}): choose another place.") from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def read_text(path: Path) -> str:
-    """A file's text. Raises RgmlxError: it can't be read, is not text, or is larger than `MAX_READ`."""
-    try:
-        if not path.is_file():  # a pipe may never end
-            raise RgmlxError(f"There is no file {path}: give the name of one that was exported as .json.")
-        if path.stat().st_size > MAX_READ:
-            raise RgmlxError(f"{path} is larger than {MAX_READ // 1_000_000} MB: give an exported conversation.")
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RgmlxError(f"{path} is not text: give an exported conversation, which ends in .json.") from None
-    except (OSError, ValueError) as e:
-        raise RgmlxError(f"{path} can't be read ({_reason(e)}): give another one.") from None
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -13,9 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from rgmlx.text import printable
-
 from ..history import History
+from ..words import one_line
 
 MAX_ROWS = 200
 _MAX_CHARACTERS = 500  # of a row; the rest is beyond the edge of any screen
@@ -99,7 +98,7 @@ class HistoryScreen(ModalScreen[str | None]):
         found = self._history.search(text)
         self._rows = found[:MAX_ROWS]
         rows = self.query_one(OptionList)
-        rows.set_options([Option(Content(_one_line(row))) for row in self._rows])
+        rows.set_options([Option(Content(one_line(row, _MAX_CHARACTERS).strip())) for row in self._rows])
         rows.highlighted = 0 if self._rows else None
         if len(found) > MAX_ROWS:
             note = f"The newest {MAX_ROWS} of {len(found):,}: type more words to see others."
@@ -136,7 +135,3 @@ class HistoryScreen(ModalScreen[str | None]):
     def action_leave(self) -> None:
         """Back, without a prompt."""
         self.dismiss(None)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(printable(text[:_MAX_CHARACTERS]).split())

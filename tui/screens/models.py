@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import JustifyMethod
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -26,16 +25,15 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, ProgressBar, Static
 
-from rgmlx.config import PRESETS
 from rgmlx.download import Cancelled, Download
 from rgmlx.errors import RgmlxError
 from rgmlx.hub import DEMO, is_repository
-from rgmlx.models import Installed, examine, kind, list_models
+from rgmlx.models import Installed, examine, list_models
 from rgmlx.text import printable
 
+from .model_rows import COLUMNS, Row, rows
+
 MAX_ROWS = 200
-OFFERED = {"google/recurrentgemma-2b-it": "2b", "google/recurrentgemma-9b-it": "9b"}
-"""Repositories that are shown whether they are here or not, with their shapes."""
 TERMS = (
     "google/recurrentgemma-2b-it and 9b-it are gated: accept the Gemma terms on huggingface.co/google/recurrentgemma-2b-it, "
     "make a read token at huggingface.co/settings/tokens, and run  hf auth login\n"
@@ -47,30 +45,10 @@ SHORT_TERMS = (
     "4 bits:  rgmlx convert --model google/recurrentgemma-2b-it. A new model reads the conversation again."
 )
 """For low screens."""
-_MAX_NAME = 40  # characters of a name in the table; the line below it has all of it
-_WIDE = 90  # columns, for a table that says everything
+_WIDE = 90  # columns of a screen for a table that says everything
+_NARROW = 4  # columns of the table on one that is narrower
 _REPORTS = 0.2  # seconds between two reports of a download
 _SPEED = 5.0  # seconds that its speed is measured over
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of the table."""
-
-    name: str
-    cells: tuple[str, ...]
-    problem: str
-    path: Path | None  # None: nothing of it is here
-    complete: bool
-    repository: bool
-
-    @property
-    def to_download(self) -> bool:
-        return self.repository and not self.complete
-
-
-_LABELS = ("Model", "Size", "Bits", "Window", "Kind", "Where")
-_JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "left", "right", "left", "left")
 
 
 class _Table(DataTable[Text]):
@@ -158,7 +136,7 @@ class ModelsScreen(Screen[str | None]):
         """Args: current: the name of the model in use, which is marked."""
         super().__init__()
         self._current = current
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._wide = True
         self._downloading = ""  # the repository
         self._stop = threading.Event()
@@ -235,16 +213,14 @@ class ModelsScreen(Screen[str | None]):
 
     @on(Listed)
     def _listed(self, event: Listed) -> None:
-        rows = [_row(m) for m in event.models]
-        here = {r.name for r in rows}
-        rows += [_offer(name, preset) for name, preset in OFFERED.items() if name not in here]
+        found = rows(event.models)
         before = event.then or (self._chosen.name if self._chosen else self._current)
-        self._rows = rows[:MAX_ROWS]
+        self._rows = found[:MAX_ROWS]
         self._fill()
-        self._table.move_cursor(row=next((i for i, r in enumerate(self._rows) if self._is(r, before)), 0))
-        if len(rows) > MAX_ROWS:
-            self._say(f"{MAX_ROWS} of {len(rows)} models are shown: type the name of another one below")
-        elif event.then and any(self._is(r, event.then) and r.complete for r in rows):
+        self._table.move_cursor(row=next((i for i, r in enumerate(self._rows) if r.answers_to(before)), 0))
+        if len(found) > MAX_ROWS:
+            self._say(f"{MAX_ROWS} of {len(found)} models are shown: type the name of another one below")
+        elif event.then and any(r.answers_to(event.then) and r.complete for r in found):
             self._say(f"{event.then} is here: Enter chooses it")
         elif not event.then:
             self._say("")
@@ -309,7 +285,7 @@ class ModelsScreen(Screen[str | None]):
         if row is not None:
             place = row.name if row.path is None or row.name == DEMO else str(row.path)
             about = " · ".join(
-                x for x in ("in use now" if self._is(row, self._current) else "", place, row.problem) if x
+                x for x in ("in use now" if row.answers_to(self._current) else "", place, row.problem) if x
             )
         self.query_one("#about", Static).update(Content(printable(about)))
 
@@ -361,29 +337,18 @@ class ModelsScreen(Screen[str | None]):
         return self.query_one(_Table)
 
     @property
-    def _chosen(self) -> _Row | None:
+    def _chosen(self) -> Row | None:
         at = self._table.cursor_row
         return self._rows[at] if 0 <= at < len(self._rows) else None
-
-    def _is(self, row: _Row, name: str) -> bool:
-        if name in (row.name, DEMO) or row.repository or row.path is None:
-            return name == row.name
-        return os.path.abspath(os.path.expanduser(name)) == str(row.path)
 
     def _fill(self) -> None:
         table = self._table
         table.clear(columns=True)
-        columns = len(_LABELS) if self._wide else 4
-        for label, justify in zip(_LABELS[:columns], _JUSTIFY, strict=False):
+        columns = len(COLUMNS) if self._wide else _NARROW
+        for label, justify in COLUMNS[:columns]:
             table.add_column(Text(label, justify=justify))
         for row in self._rows:
-            mark = "* " if self._is(row, self._current) else "  "
-            style = "" if row.complete and not row.problem else "dim"
-            # As Text: a str would be read as markup.
-            cells = [Text(printable(c), style, justify=_JUSTIFY[i]) for i, c in enumerate(row.cells[:columns])]
-            cells[0] = Text(mark, style) + cells[0]
-            cells[0].truncate(_MAX_NAME, overflow="ellipsis")
-            table.add_row(*cells)
+            table.add_row(*row.drawn(columns, current=row.answers_to(self._current)))
 
     def _begin(self, repository: str) -> None:
         self._downloading = repository
@@ -406,31 +371,3 @@ class ModelsScreen(Screen[str | None]):
         said.set_class(error, "-error")
         said.display = bool(sentence)
         said.update(Content(printable(sentence)))
-
-
-def _row(model: Installed) -> _Row:
-    plain = model.name != DEMO and not model.cached
-    name = model.path.name if plain else model.name
-    where = "comes with rgmlx" if model.name == DEMO else _short(model.path.parent) if plain else "Hugging Face cache"
-    if model.problem:
-        where += ", not usable" if model.complete else ", in part"
-    window = f"{model.window:,}" if model.window else "?"
-    cells = (name, _size(model.size), model.bits, window, model.kind, where)
-    return _Row(model.name, cells, model.problem, model.path, model.complete, model.cached)
-
-
-def _offer(name: str, preset: str) -> _Row:
-    config = PRESETS[preset]
-    size = 2 * config.parameter_counts()["total"]  # bytes, in bfloat16
-    cells = (name, _size(size), "bf16", f"{config.attention_window_size:,}", kind(config), "not here")
-    return _Row(name, cells, "not here yet: Enter or d downloads it", None, complete=False, repository=True)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _short(path: Path) -> str:
-    """With ~ for the home directory."""
-    text, home = str(path), os.path.expanduser("~")
-    return f"~{text.removeprefix(home)}" if text == home or text.startswith(home.rstrip("/") + "/") else text

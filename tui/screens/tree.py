@@ -1,14 +1,12 @@
 """The branches of a conversation: all its messages as a tree, a line each, to stand at another one.
 
-Knows the outline of a conversation and how it is drawn; changes nothing, and gives back what was chosen. A line of
-messages that follow one another is not indented, however long: only what branches off it is, above the message that
-the line goes on with. Of a long conversation a part is read, around the head or around a chosen line.
+Knows how the rows of `branches` are drawn; changes nothing, and gives back what was chosen. Of a long conversation a
+part is read, around the head or around a chosen line.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -30,6 +28,9 @@ from rgmlx.store import MODEL, Store
 from rgmlx.store.messages import Outline
 from rgmlx.text import printable
 
+from ..branches import Row, arrange
+from ..words import when_briefly
+
 MAX_LINES = 2000
 """Lines read at once; of a longer conversation, a part."""
 _MAX_LEVEL = 6  # further in there would be no room for text
@@ -45,52 +46,6 @@ class Chosen:
 
     action: Action
     message: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the tree.
-
-    Attributes:
-        level: how many branches it is in.
-        first: whether a branch begins with it.
-        hidden: whether messages that follow it were not read.
-        head: whether the conversation stands here.
-    """
-
-    line: Outline
-    level: int
-    first: bool
-    hidden: bool
-    head: bool
-
-
-def arrange(outline: Sequence[Outline], head: int | None) -> list[Row]:
-    """Lines of the tree from top to bottom.
-
-    At each fork one message goes on with the line: that towards the head, else one that others follow, else the
-    newest. Its siblings stand above it, each with all that follows it, one level further in.
-    """
-    read = {line.id for line in outline}
-    groups: dict[int | None, list[Outline]] = {}
-    for line in outline:  # parents come before children; the part that was read may begin in the middle
-        groups.setdefault(line.parent if line.parent in read else None, []).append(line)
-    rows: list[Row] = []
-    todo: list[tuple[Outline, int, bool]] = []  # no recursion: a line may be thousands long
-
-    def add(parent: int | None, level: int) -> None:
-        if group := groups.get(parent):
-            main = max(group, key=lambda line: (line.on_path, line.id in groups, line.id))
-            todo.append((main, level, False))
-            todo.extend((line, level + 1, True) for line in reversed(group) if line is not main)
-
-    add(None, 0)
-    while todo:
-        line, level, first = todo.pop()
-        hidden = line.children > len(groups.get(line.id, ()))
-        rows.append(Row(line, level, first, hidden, line.id == head))
-        add(line.id, level)
-    return rows
 
 
 class _Drawn(Visual):
@@ -124,7 +79,7 @@ class _Drawn(Visual):
             (which, bold if line.on_path else muted),
             " ",
         )
-        end = f"  {_state(row)}{_when(line.created):>6}"
+        end = f"  {_state(row)}{when_briefly(line.created, time.time()):>6}"
         room = max(0, width - start.cell_length - len(end))
         text = Content(_first_line(line.start)).truncate(room, ellipsis=True)
         text = text if line.on_path else text.stylize(muted)
@@ -149,16 +104,6 @@ def _state(row: Row) -> str:
 def _first_line(text: str) -> str:
     lines = printable(text).split("\n")
     return next((line.strip().replace("\t", " ") for line in lines if line.strip()), "(nothing)")
-
-
-def _when(created: float) -> str:
-    try:
-        then, now = time.localtime(created), time.localtime()
-    except (OverflowError, ValueError, OSError):  # a file from elsewhere may say anything
-        return "?"
-    if then[:3] == now[:3]:
-        return time.strftime("%H:%M", then)
-    return f"{then.tm_mday} {time.strftime('%b', then)}" if then.tm_year == now.tm_year else str(then.tm_year)
 
 
 class _Lines(OptionList):

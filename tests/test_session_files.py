@@ -1,0 +1,151 @@
+"""The session's files and settings: what goes out comes in again, and what is bad is refused."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sessions import (
+    STORY,
+    Open,
+    Watched,
+    again,
+    begin_sessions,  # noqa: F401
+    other_model,
+    pull,
+    read,
+    some,
+)
+
+import rgmlx
+from rgmlx.errors import RgmlxError, StateError
+from rgmlx.store import USER, StoreError
+from rgmlx.store.messages import Messages
+from tui.saved import open_file, save_file
+
+# --- files --------------------------------------------------------------------------------
+
+
+def test_a_saved_conversation_goes_on_elsewhere(begin: Open, tmp_path: Path, demo: rgmlx.Model) -> None:
+    session = begin()
+    session.set_system("You are Griff.")
+    session.say("Hello")
+    session.ask(STORY)
+    pieces = session.reply()
+    pull(pieces, 20)
+    session.stop()
+    list(pieces)
+    path = tmp_path / "fox.rgstate"
+    save_file(session, path)
+    other = begin()
+    open_file(other, path)
+    assert other.texts() == session.texts() and other.stands and read(other) == 0
+    assert other.system == "You are Griff." and other.settings["temperature"] == 0.0
+    assert other.conversation is not None and other.conversation.title == "fox"
+    rest = some(other, other.go_on())
+    assert rest == some(session, session.go_on()) != ""
+    other = again(begin, other)  # what it remembers is on the disk as well
+    assert other.say("Hello") == session.say("Hello") and read(other) == 0
+    assert rgmlx.Chat.load(path, demo).turns[-1].text == session.texts()[1 + 2][: -len(rest)]
+    session.go(3)  # standing at a message that has a reply elsewhere
+    save_file(session, path)
+    third = begin()
+    open_file(third, path)
+    assert third.head is not None and third.head.role == USER
+    assert third.answer() == session.answer() and read(third) == 0
+
+
+def test_files_that_are_refused_change_nothing(begin: Open, tmp_path: Path) -> None:
+    session = begin()
+    session.say("Hello")
+    path = tmp_path / "a.rgstate"
+    save_file(session, path)
+    whole = path.read_bytes()
+    was = session.conversation, session.head
+    other = begin(session.store.directory, model=other_model())
+    with pytest.raises(StateError, match="other weights"):
+        open_file(other, path)
+    for damaged in (whole[:-100], whole[:1000] + b"x" + whole[1001:], whole[:-9] + b"012345678", b"", b"text"):
+        path.write_bytes(damaged)
+        with pytest.raises(RgmlxError):
+            open_file(session, path)
+    with pytest.raises(RgmlxError):
+        open_file(session, tmp_path / "missing.rgstate")
+    path.write_bytes(whole)
+
+    class Full(Messages):
+        left = 1
+
+        def add_finished(self, *args: Any, **options: Any) -> int:
+            self.left -= 1
+            if self.left < 0:
+                raise StoreError("the disk is full: make room")
+            return super().add_finished(*args, **options)
+
+    session.store.messages = Full(session.store._database)
+    with pytest.raises(StoreError, match="disk"):
+        open_file(session, path)
+    assert (session.conversation, session.head) == was and session.stands
+    assert len(session.store.conversations.listed(archived=None)) == 1
+    with pytest.raises(RgmlxError):
+        save_file(session, path / "below.rgstate")
+    save_file(session, path)
+    assert len(path.read_bytes()) == len(whole)
+
+
+# --- settings -----------------------------------------------------------------------------
+
+
+def first_words(session: Watched, text: str = STORY) -> str:
+    session.ask(text)
+    return more_words(session)
+
+
+def more_words(session: Watched) -> str:
+    pieces = session.reply(endless=True)
+    text = pull(pieces, 60)
+    session.stop()
+    list(pieces)
+    return text
+
+
+def test_the_same_seed_gives_the_same_reply(begin: Open) -> None:
+    options = {"temperature": 1.2, "top_p": 1.0}
+    one, two, three = begin(**options, seed=4), begin(**options, seed=4), begin(**options, seed=5)
+    text = first_words(one)
+    assert first_words(two) == text
+    assert first_words(three) != text
+    one.go(1)
+    another = more_words(one)
+    assert another != text
+    two.go(1)
+    assert more_words(two) == another  # the second reply of the same seed, too
+    free = [begin(**options), begin(**options)]
+    assert len({first_words(session) for session in free} | {text}) == 3
+    free[0].go(1)
+    free[0].store.messages.discard(2)
+    assert free[0].settings["draw"] != free[1].settings["draw"]
+
+
+def test_settings_survive_a_restart_and_bad_ones_are_refused(begin: Open) -> None:
+    session = begin(top_p=0.5)
+    session.ask("Hello")
+    session.set_settings({"temperature": 0.25, "seed": 9, "top_p": None})
+    was = session.settings
+    bad: list[dict[str, Any]] = [{"temperature": -1}, {"temperature": math.nan}, {"top_p": 2}, {"min_p": "x"}]
+    for change in [*bad, {"seed": object()}]:
+        with pytest.raises(RgmlxError):
+            session.set_settings({**change, "repetition_penalty": 1.1})
+        assert session.settings == was == session.store.conversations.get(1).settings
+    with pytest.raises(StoreError, match="new conversation"):
+        session.set_system("Be brief.")
+    assert session.system is None
+    session = again(begin, session, top_p=0.5)
+    assert {key: session.settings.get(key) for key in was} == was
+    chosen = session.sampling(session.settings)
+    assert (chosen.temperature, chosen.seed) == (0.25, 9)
+    assert chosen.top_p == session.memory.model.sampling.top_p == 0.9 if session.memory else False
+    session.begin()
+    assert session.settings["temperature"] == 0.0 and "seed" not in session.settings

@@ -1,0 +1,137 @@
+"""The session that is stopped: while it reads, at the first piece, later; and what goes on from there."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sessions import (
+    LONG,
+    NAME,
+    Open,
+    again,
+    begin_sessions,  # noqa: F401
+    goes_on_alike,
+    messages_with,
+    read,
+    read_in_small_steps,  # noqa: F401
+    same_tokens,
+)
+
+from rgmlx.errors import ChatError
+
+
+def test_stopped_while_the_message_is_read(begin: Open, small_steps: None) -> None:
+    session, reference = begin(), begin()
+    reference.ask(LONG)
+    expected = reference.answer()
+    asked = session.ask(LONG)
+    for at in (1, 3):  # twice, a little further each time
+        session.stop_at_progress = at
+        assert list(session.reply()) == []
+        assert session.reading is None and session.head == asked
+        assert session.store.messages.children(asked.id) == []  # no trace of a reply without a word
+        assert session.store.conversations.get(1).head == asked.id
+    assert session.memory is not None and 0 < session.memory.point.state.position < 50
+    assert session.answer() == expected
+    assert read(session) == 0 and same_tokens(session, reference)
+    assert session.head is not None and (session.head.number, session.head.siblings) == (1, 1)
+
+
+def test_a_message_stopped_while_read_can_be_left_or_edited(begin: Open, small_steps: None) -> None:
+    session, reference = begin(), begin()
+    for s in (session, reference):
+        s.say("Hello")
+    asked = session.ask(LONG)
+    session.stop_at_progress = len(session.told) + 1
+    assert list(session.reply()) == []
+    session.edit(asked.id, NAME)
+    assert session.answer() == reference.say(NAME)
+    assert read(session) == 0 and same_tokens(session, reference)
+
+
+def test_stopped_at_the_first_piece_and_later(begin: Open) -> None:
+    reference = begin()
+    reference.ask(NAME)
+    expected = "".join(reference.reply())
+    session = begin()
+    session.ask(NAME)
+    text = ""
+    for wanted in (1, 9):
+        pieces = session.reply() if not text else session.go_on()
+        for piece in pieces:
+            text += piece
+            if len(text) >= wanted:
+                session.stop()
+                session.stop()
+        assert session.head is not None and session.head.text == text == expected[: len(text)]
+        assert not session.head.closed and len(text) < 30 and session.stands
+    enough = threading.Event()
+    other = threading.Thread(target=lambda: enough.wait() and session.stop())
+    other.start()
+    for piece in session.go_on():
+        text += piece
+        if len(text) > 20:
+            enough.set()
+    other.join()
+    assert text == expected[: len(text)] and session.store.messages.get(2).text == text
+    partial = session.head
+    assert partial is not None and not partial.closed
+    # From here on: a new message, another reply, or the rest, each as if nothing had been stopped.
+    goes_on_alike(begin, session, "Hello")
+    session.go(partial.parent)
+    assert "".join(session.reply()) == expected
+    session.go(partial.id)
+    rest = "".join(session.go_on())  # others follow the partial one: it is a longer sibling
+    assert text + rest == expected and session.texts() == [NAME, expected]
+    assert session.store.messages.get(partial.id) == messages_with(partial, siblings=3)
+    assert read(session) == 0 and same_tokens(session, reference)
+    session = again(begin, session)
+    assert session.stand() == 0
+
+
+def test_a_stop_while_reading_again_is_gone_on_with(begin: Open, small_steps: None) -> None:
+    session = begin()
+    session.say(LONG)
+    session.store.snapshots.forget()
+    other = again(begin, session)
+    other.stop_at_progress = 2
+    with pytest.raises(ChatError, match="goes on with it"):
+        other.stand()
+    stopped_at = read(other)
+    assert other.reading is None and 0 < stopped_at < session.gauges.position
+    other.stand()
+    assert read(other) <= session.gauges.position and same_tokens(session, other)
+    assert other.say("Hello") == session.say("Hello")
+
+
+def test_a_stopped_reply_says_why_and_leaves_nothing(begin: Open, small_steps: None) -> None:
+    """Of a reply whose conversation had to be read again first."""
+    session = begin()
+    session.say(LONG)
+    session.ask("Hello")
+    session.store.snapshots.forget()
+    other = again(begin, session)
+    other.stop_at_progress = 1
+    with pytest.raises(ChatError):
+        list(other.reply())
+    assert other.reading is None and other.head is not None and other.store.messages.children(other.head.id) == []
+    assert other.answer() == session.answer()
+
+
+def test_going_on_with_a_reply_that_had_ended(begin: Open) -> None:
+    session = begin()
+    first = session.say("Hello")
+    ended = session.head
+    session.stop_before_writing = True
+    assert list(session.go_on()) == [] and session.head == ended  # without a word there is no sibling
+    session.stop_before_writing = False
+    more = "".join(session.go_on())
+    assert ended is not None and session.head is not None and session.head.text == first + more
+    assert len(session.memory.tokenizer.encode(more)) >= 7 if session.memory else False
+    assert (session.head.number, session.head.parent) == (2, ended.parent)
+    assert session.store.messages.get(ended.id).text == first
+    goes_on_alike(begin, session)
+    with pytest.raises(ChatError, match="send a message first"):
+        session.begin()
+        list(session.go_on())

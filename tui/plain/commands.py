@@ -1,0 +1,93 @@
+"""The commands by their names: which there are in lines of text, and those about the model and the program.
+
+Knows the table of `tui.commands` and what of it is different here; no streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .. import deeds
+from ..commands import BY_NAME, Command, parse, unknown
+from .conversations import Conversations
+from .lines import BLOCK
+from .messages import Messages
+from .talk import Talk, short
+
+HISTORY_ROWS = 20
+LEAVING = "Ctrl+D or /quit leaves; the conversation is kept."
+_OWN = (  # what takes something else here than on the screen
+    replace(BY_NAME["list"], summary="the newest conversations, numbered for /open"),
+    Command("find", "titles and messages with all of these words, numbered for /open", "TEXT"),
+    replace(BY_NAME["open"], argument="N or FILE", summary="a conversation by its number, or one in a .rgstate file"),
+    replace(BY_NAME["edit"], summary="send this in place of your last message; the first is kept", argument="TEXT"),
+    replace(BY_NAME["history"], argument="[TEXT]"),
+    replace(BY_NAME["model"], summary="the model's name, or change to another one"),
+)
+TABLE = {**BY_NAME, **{command.name: command for command in _OWN}}
+
+
+class Commands:
+    """All commands.
+
+    Attributes:
+        leaving: whether one of them was to leave.
+    """
+
+    def __init__(self, talk: Talk, messages: Messages, conversations: Conversations) -> None:
+        self._talk, self._session = talk, talk.session
+        self.leaving = False
+        self._by_name: dict[str, Callable[[str], None]] = {
+            **messages.commands,
+            **conversations.commands,
+            "model": self._model,
+            "set": lambda words: talk.line(deeds.set_one(talk.session, words)),
+            "system": lambda text: talk.line(deeds.system(talk.session, text)),
+            "history": self._history,
+            "info": self._info,
+            "help": self._help,
+            "quit": self._quit,
+        }
+
+    def run(self, name: str, argument: str) -> None:
+        """Does what a command says, or says what it needs. Raises RgmlxError: it can't be done."""
+        command, method = TABLE.get(name), self._by_name.get(name)
+        if command is None:
+            self._talk.say(unknown(name))
+        elif method is None:
+            self._talk.say(f"/{name} needs the screen: rgchat without --plain has it")
+        elif command.argument and not command.argument.startswith("[") and not argument:
+            self._talk.line(f"{command.usage}: {command.summary}")
+        else:
+            method(argument)
+
+    def _model(self, name: str) -> None:
+        if name and name != self._session.name:
+            self._talk.load(name)
+        self._talk.line(f"Model: {self._session.name}")
+        self._talk.stand()
+
+    def _history(self, text: str) -> None:
+        found = [sent for sent in self._talk.lines.history.search(text) if parse(sent) is None]
+        for sent in found[:HISTORY_ROWS]:
+            self._talk.line(short(sent))
+        if not found:
+            self._talk.say("There is none.")
+        elif len(found) > HISTORY_ROWS:
+            self._talk.say(f"These are the newest {HISTORY_ROWS}: /history TEXT searches all.")
+
+    def _info(self, _: str) -> None:
+        for line in deeds.describe(self._session):
+            self._talk.line(line)
+
+    def _help(self, _: str) -> None:
+        for command in TABLE.values():
+            if command.name in self._by_name:
+                self._talk.line(f"{command.usage}: {command.summary}")
+        self._talk.say(f"A line that ends in a backslash goes on in the next one, and so does all between two {BLOCK}.")
+        self._talk.say("@FILE puts a text file into a message.")
+        self._talk.say(f"Ctrl+C stops a reply. {LEAVING}")
+
+    def _quit(self, _: str) -> None:
+        self.leaving = True

@@ -1,0 +1,194 @@
+"""What the model and the program say: replies, sentences, where one is.
+
+Knows the session, the streams and the thread that the model works in; no commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from rgmlx.errors import RgmlxError
+from rgmlx.store import MODEL, USER
+from rgmlx.text import Cleaner, printable
+
+from ..session import Session
+from ..travel import Travel
+from ..words import one_line
+from .lines import Lines
+from .work import Work
+
+SHOWN = 2_000
+"""Characters of a message that is shown again."""
+READING_AGAIN = "Reading the conversation again"
+
+
+class Talk:
+    """What is said, and the work that it is about.
+
+    Attributes:
+        travel: where one stands on a branch.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.store = session, session.store
+        self.lines = Lines(session.store.directory / "history.jsonl")
+        self.work = Work(session.stop, self.say)
+        self.travel = Travel(session)
+
+    # --- sentences ------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """A text on a line of its own, or on as many as it has."""
+        self.lines.write(f"{printable(text)}\n")
+
+    def say(self, sentence: str) -> None:
+        """A sentence, which ends as one."""
+        self.line(sentence if sentence.endswith((".", "?", "!", "%")) else f"{sentence}.")
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """What goes wrong in here is a sentence. Who stops something that reads a pipe means all of it."""
+        try:
+            yield
+        except RgmlxError as e:
+            self.say(str(e))
+        if self.work.stopped and not self.lines.terminal:
+            raise KeyboardInterrupt
+
+    def show_notices(self) -> None:
+        """What the session has to say, once."""
+        while self.session.notices:
+            self.say(self.session.notices.pop(0))
+
+    # --- the model ------------------------------------------------------------------------
+
+    def load(self, name: str | None = None, *, leave: bool = False) -> None:
+        """Loads a model, and says how far it is.
+
+        Args:
+            leave: Ctrl+C ends all of it, and does not wait for a download.
+
+        Raises:
+            RgmlxError: it can't be loaded; the one so far stays.
+        """
+        from rgmlx.hub import is_repository, quiet
+
+        wanted, loading = name or self.session.name, (0, 0)
+
+        def progress(done: int, total: int) -> None:
+            nonlocal loading
+            loading = (done, total)
+
+        def load() -> None:
+            with quiet() if is_repository(wanted) else contextlib.nullcontext():  # no bars
+                self.session.load(name, progress)
+
+        def doing() -> str:
+            done, total = loading
+            return f"Downloading {wanted}: {100 * done // total} %" if done < total else f"Loading {wanted}."
+
+        self.work.run(load, doing, leave=leave)
+
+    def stand(self) -> None:
+        """Brings the model to where the conversation stands. Raises RgmlxError."""
+        begun, tokens = time.monotonic(), 0
+
+        def stand() -> None:
+            nonlocal tokens
+            tokens = self.session.stand()
+
+        self.work.run(stand, lambda: self.reading(READING_AGAIN))
+        if tokens:
+            took = time.monotonic() - begun
+            self.say(f"{tokens:,} tokens were read again in {took:.1f} s; from here on nothing is.")
+
+    def reading(self, what: str) -> str:
+        """How far that is which the model reads; "" when it reads nothing."""
+        done, total = self.session.reading or (0, 0)
+        return f"{what}: {100 * done // total} %" if total else ""
+
+    def reply(self, start: Callable[[], Iterable[str]], what: str = "Reading your message") -> None:
+        """Has a reply written, or gone on with, and says how it ended.
+
+        Args:
+            start: begins the reply; its pieces.
+            what: what is being read before the first of them.
+
+        Raises:
+            RgmlxError: the model can't be brought to where the conversation stands.
+        """
+        self.travel.end()
+        self.stand()
+        cleaner, last, problem = Cleaner(), "", ""
+
+        def write(clean: str) -> None:
+            nonlocal last
+            if clean := clean if last else clean.lstrip():  # the label ends in a space
+                self.lines.write(clean if last else f"Assistant: {clean}")
+                last = clean[-1]
+
+        try:
+            if not self.work.stopped:
+                self.work.run(start, lambda: self.reading(what), lambda piece: write(cleaner.feed(piece)))
+        except RgmlxError as e:
+            problem = str(e)
+        write(cleaner.finish())
+        if last not in ("", "\n"):
+            self.lines.write("\n")
+        if problem:
+            self.say(problem)
+        elif self.work.stopped and last:
+            self.say("Stopped. What was written is kept; /continue goes on with it.")
+        elif self.work.stopped:
+            self.say("Stopped before the first word; /continue begins again.")
+        elif not last:
+            self.line("Assistant: (nothing)")
+        self.lines.write("\n")
+
+    # --- where one is ---------------------------------------------------------------------
+
+    def show_place(self) -> None:
+        """Which conversation this is, and its last two messages."""
+        head, conversation = self.session.head, self.session.conversation
+        if conversation is None:
+            keys = " /help lists the commands, Ctrl+D leaves." if self.lines.terminal else ""
+            self.say(f"This is a new conversation.{keys}")
+        elif head is None:
+            self.line(f"Before the first message of: {title(conversation.title)}")
+        else:
+            count = head.depth + 1
+            which = "1 message" if count == 1 else "2 messages" if count == 2 else f"{count:,} messages, the last two"
+            self.line(f"Going on with: {title(conversation.title)} ({which})")
+            self.show_last(2)
+
+    def show_last(self, count: int) -> None:
+        """The last messages up to where one stands, and what can be done about the last one."""
+        head = self.session.head
+        for message in self.store.messages.window(head.id, count, chars=SHOWN) if head else ():
+            cut = f", the last {SHOWN:,} characters" if len(message.text) > SHOWN else ""
+            self.line(f"{who(message.role)}{cut}: {message.text[-SHOWN:].strip() or '(nothing)'}")
+        if head is not None and head.role == USER:
+            self.say("This message has no reply yet: /continue writes one.")
+        elif head is not None and not head.closed:
+            self.say("This reply was cut short: /continue goes on with it.")
+
+
+# --- one line of something ----------------------------------------------------------------
+
+
+def who(role: str) -> str:
+    """Who has said a message."""
+    return "Assistant" if role == MODEL else "You"
+
+
+def short(text: str, width: int = 100) -> str:
+    """The beginning of a text in one line; dots, which a screen reader says, where it goes on."""
+    line = one_line(text, 10 * width).strip()
+    return (line if len(line) <= width else f"{line[: width - 4]} ...") or "(nothing)"
+
+
+def title(words: str) -> str:
+    """A conversation's title in one line."""
+    return short(words) if words.strip() else "Untitled"

@@ -1,0 +1,63 @@
+"""How times, sizes and long texts are said in a few words. Knows no widgets, and nothing of what the words are about."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from rgmlx.text import printable
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def when(seconds: float, now: float) -> str:
+    """A time as one would say it: today with the hour, yesterday, a day of this year, a date."""
+    then, today = _local(seconds), datetime.fromtimestamp(now)
+    if then is None:
+        return "at some time"
+    days = (today.date() - then.date()).days
+    if days in (0, 1):
+        return "yesterday" if days else f"today {then:%H:%M}"
+    return _day(then) if then.year == today.year else f"{then:%Y-%m-%d}"
+
+
+def when_briefly(seconds: float, now: float) -> str:
+    """A time in six columns at the most: the hour, a day of this year, a year."""
+    then, today = _local(seconds), datetime.fromtimestamp(now)
+    if then is None:
+        return "?"
+    if then.date() == today.date():
+        return f"{then:%H:%M}"
+    return _day(then) if then.year == today.year else str(then.year)
+
+
+def _local(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds)
+    except (ValueError, OverflowError, OSError):  # imported, from a clock that was wrong
+        return None
+
+
+def _day(then: datetime) -> str:
+    return f"{then.day} {_MONTHS[then.month - 1]}"  # strftime would say the month in the language of the system
+
+
+def size(count: int) -> str:
+    """A number of bytes, in MB or GB."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def one_line(text: str, most: int) -> str:
+    """The beginning of a text in one line, safe to show: spaces and line breaks that follow one another are one space.
+
+    Those at its ends stay, so that pieces can be put together again.
+
+    Args:
+        most: characters of the text that are looked at: it may be megabytes long.
+    """
+    return printable(re.sub(r"\s+", " ", text[:most]))
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or as much of it as fits into so many characters, with a sign that it goes on."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
