@@ -24,6 +24,7 @@ from typing import TypeVar
 from .config import ModelConfig
 from .errors import ConfigError, ModelNotFoundError, RgmlxError
 from .hub import FILES, explained, is_repository, quiet, unreachable
+from .models import list_models
 
 _LOOK = 0.1  # seconds between two looks at whether the user has had enough
 _FAILURES = 5  # of the network, one after the other without a byte between them
@@ -71,6 +72,12 @@ class Plan:
 
 def _never() -> bool:
     return False
+
+
+def fetch(name: str, progress: Callable[[int, int], None], cancelled: Callable[[], bool] = _never) -> None:
+    """Downloads a model if its name is a repository's that is not here as a whole. Raises RgmlxError: as `Download.run`."""
+    if is_repository(name) and not any(m.name == name and m.complete for m in list_models()):
+        Download(name).run(progress, cancelled)
 
 
 class Download:

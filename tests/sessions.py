@@ -24,6 +24,8 @@ from tui.session import Session
 GREEDY = {"temperature": 0.0}
 STORY = "Tell me a story about a fox."
 NAME = "What is your name?"
+WHOLE = 99
+"""Characters: more than the answer to a greeting has, so that it ends by itself."""
 LONG = " ".join(f"The {n}. fox met a bear near the old river and shared some honey." for n in range(3))
 
 
@@ -49,11 +51,11 @@ class Watched(Session):
             self.stop()
         return super()._sampling(message)
 
-    def say(self, text: str) -> str:
+    def say(self, text: str, most: int = 24) -> str:
         self.ask(text)
-        return self.answer()
+        return self.answer(most)
 
-    def answer(self, most: int = 40) -> str:
+    def answer(self, most: int = 24) -> str:
         """A reply, stopped when it is longer than that."""
         text = ""
         for piece in self.reply():

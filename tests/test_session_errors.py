@@ -15,6 +15,7 @@ import pytest
 from sessions import (
     NAME,
     STORY,
+    WHOLE,
     Open,
     again,
     begin_sessions,  # noqa: F401
@@ -141,7 +142,7 @@ def failing() -> Iterator[rgmlx.Model]:
 @pytest.mark.parametrize("steps", [0, 1, 12])
 def test_an_engine_that_fails(begin: Open, failing: rgmlx.Model, steps: int) -> None:
     session = begin(model=failing)
-    session.say("Hello")
+    session.say("Hello", WHOLE)
     asked = session.ask(STORY)
     Failing.steps = steps
     delivered = []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sessions import (
     STORY,
+    WHOLE,
     Open,
     Watched,
     again,
@@ -31,7 +32,7 @@ from tui.saved import open_file, save_file
 def test_a_saved_conversation_goes_on_elsewhere(begin: Open, tmp_path: Path, demo: rgmlx.Model) -> None:
     session = begin()
     session.set_system("You are Griff.")
-    session.say("Hello")
+    session.say("Hello", WHOLE)
     session.ask(STORY)
     pieces = session.reply()
     pull(pieces, 20)

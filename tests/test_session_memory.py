@@ -6,6 +6,7 @@ import pytest
 from sessions import (
     LONG,
     NAME,
+    WHOLE,
     Open,
     Watched,
     again,
@@ -30,7 +31,7 @@ from tui.memory import Memory
 @pytest.mark.parametrize("how", ["forgotten", "damaged", "no room", "another model"])
 def test_without_a_snapshot_it_reads_again(begin: Open, how: str, small_steps: None) -> None:
     session = begin(budget=0 if how == "no room" else None)
-    session.say("Hello")
+    session.say("Hello", WHOLE)
     session.say("What can you do? I met a kind bear near the old river. We shared some honey and sang a song.")
     if how == "forgotten":
         session.store.snapshots.forget()

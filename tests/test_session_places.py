@@ -7,6 +7,7 @@ import random
 import pytest
 from sessions import (
     NAME,
+    WHOLE,
     Open,
     Watched,
     again,
@@ -28,7 +29,7 @@ from tui.session import Session
 
 def grow(session: Watched) -> list[Message]:
     """A tree with two roots, edits of both sides and another reply."""
-    session.say("Hello")
+    session.say("Hello", WHOLE)
     hello = session.head
     session.say(NAME)
     assert hello is not None and hello.parent is not None

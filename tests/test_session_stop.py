@@ -8,6 +8,7 @@ import pytest
 from sessions import (
     LONG,
     NAME,
+    WHOLE,
     Open,
     again,
     begin_sessions,  # noqa: F401
@@ -41,7 +42,7 @@ def test_stopped_while_the_message_is_read(begin: Open, small_steps: None) -> No
 def test_a_message_stopped_while_read_can_be_left_or_edited(begin: Open, small_steps: None) -> None:
     session, reference = begin(), begin()
     for s in (session, reference):
-        s.say("Hello")
+        s.say("Hello", WHOLE)
     asked = session.ask(LONG)
     session.stop_at_progress = len(session.told) + 1
     assert list(session.reply()) == []
@@ -121,7 +122,7 @@ def test_a_stopped_reply_says_why_and_leaves_nothing(begin: Open, small_steps: N
 
 def test_going_on_with_a_reply_that_had_ended(begin: Open) -> None:
     session = begin()
-    first = session.say("Hello")
+    first = session.say("Hello", WHOLE)
     ended = session.head
     session.stop_before_writing = True
     assert list(session.go_on()) == [] and session.head == ended  # without a word there is no sibling

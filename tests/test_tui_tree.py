@@ -14,8 +14,7 @@ import pytest
 from textual.app import App
 from textual.widgets import OptionList, Static
 
-from rgmlx.store import MODEL, USER, Store
-from rgmlx.store.messages import Outline
+from rgmlx.store import MODEL, USER, Outline, Store
 from tui.branches import arrange
 from tui.screens.tree import MAX_LINES, Chosen, TreeScreen
 
@@ -88,7 +87,7 @@ def test_the_outline_of_a_small_tree(store: Store, chat: int) -> None:
     ids = family(store, chat)
     other = store.conversations.create("demo").id
     ask(store, other, None, "elsewhere")
-    lines, total = store.messages.outline(chat, ids["d2"], None, 100)
+    lines, total = store.outlines.read(chat, ids["d2"], None, 100)
     assert total == 8
     assert [line.start for line in lines] == ["a", "b1", "c1", "b2", "c2", "d2", "b3", "z"]
     for line, message in zip(lines, store.messages.tree(chat), strict=True):
@@ -96,8 +95,8 @@ def test_the_outline_of_a_small_tree(store: Store, chat: int) -> None:
             assert getattr(line, name) == getattr(message, name), name
         assert line.children == len(store.messages.children(line.id))
     assert {line.start for line in lines if line.on_path} == {"a", "b2", "c2", "d2"}
-    assert not any(line.on_path for line in store.messages.outline(chat, None, None, 100)[0])
-    assert store.messages.outline(999, None, None, 100) == ([], 0)
+    assert not any(line.on_path for line in store.outlines.read(chat, None, None, 100)[0])
+    assert store.outlines.read(999, None, None, 100) == ([], 0)
 
 
 def test_the_outline_has_starts_only(store: Store, chat: int) -> None:
@@ -105,12 +104,12 @@ def test_the_outline_has_starts_only(store: Store, chat: int) -> None:
     running = store.messages.start_reply(chat, asked, "a").id
     for _ in range(400):
         store.messages.append(running, "bc")
-    lines, _ = store.messages.outline(chat, running, None, 100, chars=50)
+    lines, _ = store.outlines.read(chat, running, None, 100, chars=50)
     assert [line.start for line in lines] == ["x" * 50, ("a" + "bc" * 400)[:50]]
     assert lines[1].streaming
     store.messages.append(running, "d" * 5_000_000)  # stays in pieces when it ends
     store.messages.finish(running, closed=True)
-    assert store.messages.outline(chat, running, None, 100)[0][1].start == ("a" + "bc" * 400)[:200]
+    assert store.outlines.read(chat, running, None, 100)[0][1].start == ("a" + "bc" * 400)[:200]
 
 
 def test_of_a_long_conversation_a_part_is_read(store: Store, chat: int) -> None:
@@ -119,7 +118,7 @@ def test_of_a_long_conversation_a_part_is_read(store: Store, chat: int) -> None:
     twins = [line_of(store, chat, 1, ids[989])[0] for _ in range(3)]
 
     def read(around: int | None, head: int | None = ids[-1]) -> list[int]:
-        lines, total = store.messages.outline(chat, head, around, 200)
+        lines, total = store.outlines.read(chat, head, around, 200)
         assert total == 1033
         assert len(lines) <= 200
         return [line.id for line in lines]
@@ -136,7 +135,7 @@ def test_of_a_long_conversation_a_part_is_read(store: Store, chat: int) -> None:
 def test_more_siblings_than_can_be_shown(store: Store, chat: int) -> None:
     first = line_of(store, chat, 1)[0]
     many = [line_of(store, chat, 1, first)[0] for _ in range(300)]
-    lines, _ = store.messages.outline(chat, many[5], None, 100)
+    lines, _ = store.outlines.read(chat, many[5], None, 100)
     assert len(lines) == 100
     assert {first, many[5], many[-1]} <= {line.id for line in lines}
     assert next(line for line in lines if line.id == many[5]).number == 6
@@ -154,14 +153,14 @@ def test_branches_stand_above_the_message_that_the_line_goes_on_with(store: Stor
         (None, ["  +z", "a", "  +b1", "  c1", "  +b3", "b2", "c2", "d2"]),
     ):
         at = ids[head] if head else None
-        assert drawn(store.messages.outline(chat, at, None, 100)[0], at) == wanted
+        assert drawn(store.outlines.read(chat, at, None, 100)[0], at) == wanted
 
 
 def test_a_long_line_is_not_indented(store: Store, chat: int) -> None:
     ids = line_of(store, chat, 5000)
     for fork in ids[:4000:100]:
         line_of(store, chat, 2, fork)
-    rows = arrange(store.messages.outline(chat, ids[-1], None, 10_000)[0], ids[-1])
+    rows = arrange(store.outlines.read(chat, ids[-1], None, 10_000)[0], ids[-1])
     assert len(rows) == 5080
     assert max(row.level for row in rows) == 1
     assert [row.head for row in rows] == [False] * 5079 + [True]

@@ -110,7 +110,9 @@ class ChatApp(Working):
         yield Transcript(pages)
         yield Static(id="place")
         yield Completions()
-        prompt = Prompt(self.history, id="prompt", placeholder="Write a message, Enter sends; / for commands")
+        prompt = Prompt(
+            self.history, id="prompt", placeholder="Enter sends, Ctrl+J starts a new line, / lists commands"
+        )
         prompt.commands = [(command.name, command.summary) for command in TABLE]
         yield prompt
         yield Static(id="status")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rgmlx.store.messages import Outline
+from rgmlx.store import Outline
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class Prompt(TextArea):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "send"),
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", key_display="^j"),
+        Binding("enter", "submit", "send", show=False),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", show=False),
         Binding("ctrl+c", "copy_or_stop", "copy or stop", show=False),
         Binding("end", "end", "end", show=False),
         Binding("pageup", "app.read('up')", "read back", show=False),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rgmlx.store import USER, StoreError
 
-from .session import SETTINGS, TITLE_CHARS, Session
+from .sampled import SETTINGS
+from .session import TITLE_CHARS, Session
 
 
 def save_file(session: Session, path: Path) -> None:

@@ -7,18 +7,16 @@ Knows the store and where the model stands (`Memory`); nothing of widgets. What 
 
 from __future__ import annotations
 
-import hashlib
 import math
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Claim, Conversation, Message, Store, StoreError
 
+from . import sampled
 from .gauges import Gauges, resident_bytes
 
 if TYPE_CHECKING:
@@ -27,10 +25,8 @@ if TYPE_CHECKING:
     from .memory import Horizon, Memory
     from .writer import Writer
 
-SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", "seed")
 TITLE_CHARS = 60
 _GO_ON_TOKENS = 8  # a reply that had ended, and is to go on, says at least this much more
-_DRAW = "draw"  # the number that a conversation's seeds come from, among its settings
 _HEAD_CHARS = 1_000_000  # of a message in memory
 
 
@@ -203,16 +199,13 @@ class Session:
             RgmlxError: there is no such model, or it can't chat; the one so far stays.
         """
         import rgmlx
-        from rgmlx.download import Download
-        from rgmlx.hub import is_repository
-        from rgmlx.models import list_models
+        from rgmlx.download import fetch
 
         from .memory import Memory
 
         name = name or self.name
         self._cancel.clear()
-        if is_repository(name) and not any(m.name == name and m.complete for m in list_models()):
-            Download(name).run(progress or (lambda done, total: None), self._cancel.is_set)
+        fetch(name, progress or (lambda done, total: None), self._cancel.is_set)
         self.memory = Memory(rgmlx.load(name), self.store)
         self.name = name
         if self.conversation is not None and self.conversation.model != name:
@@ -343,7 +336,7 @@ class Session:
                 self.store,
                 memory,
                 message,
-                self._sampling(message),
+                sampled.seeded(self.sampling(self.settings), self.settings, message),
                 self.gauges,
                 min_tokens=min_tokens,
                 progress=self._progress,
@@ -372,26 +365,12 @@ class Session:
                 self._notice(sentence)
             self.measure()
 
-    def _sampling(self, message: Message) -> Sampling:
-        """Settings for a reply; its random numbers are a function of the conversation and the message."""
-        sampling = self.sampling(self.settings)
-        if sampling.seed is None:
-            seed = _derived(self.settings.get(_DRAW, 0), message.id)
-        elif message.number == 1:
-            seed = sampling.seed
-        else:  # another reply to the same message, which should not be the same one
-            seed = _derived(sampling.seed, message.number)
-        return replace(sampling, seed=seed)
-
     def sampling(self, settings: Mapping[str, Any]) -> Sampling:
-        """The model's settings with these changed. Raises RgmlxError: one is out of range."""
-        from rgmlx.sampling import make_sampling
-
-        chosen = {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
-        return make_sampling(chosen, self.memory.model.sampling if self.memory else None)
+        """The model's settings with these in their place. Raises RgmlxError: one is out of range."""
+        return sampled.checked(settings, self.memory.model.sampling if self.memory else None)
 
     def new_settings(self) -> dict[str, Any]:
-        return {**self.defaults, _DRAW: secrets.randbits(53)}
+        return sampled.new(self.defaults)
 
     def _message(self, message: int) -> Message:
         return self.store.messages.window(message, 1, chars=_HEAD_CHARS)[0]
@@ -425,7 +404,3 @@ class Session:
         if self._claim is not None:
             self._claim.release()
             self._claim = None
-
-
-def _derived(seed: Any, number: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed} {number}".encode(), digest_size=7).digest(), "little")

@@ -25,19 +25,20 @@ from .database import Database
 from .errors import StoreError
 from .exchange import Exchange
 from .messages import MODEL, USER, Message, Messages
+from .outline import Outline, Outlines
 from .search import Hit, Search
 
 if TYPE_CHECKING:
     from .snapshots import Snapshots
 
-__all__ = ["MODEL", "USER", "Claim", "Conversation", "Hit", "Message", "Store", "StoreError"]
+__all__ = ["MODEL", "USER", "Claim", "Conversation", "Hit", "Message", "Outline", "Store", "StoreError"]
 
 
 class Store:
     """An open store.
 
     Attributes:
-        conversations, messages, search, exchange, snapshots: what can be done, by subject.
+        conversations, messages, outlines, search, exchange, snapshots: what can be done, by subject.
         notices: sentences for the user about opening: a damaged file set aside, an upgrade.
     """
 
@@ -56,6 +57,7 @@ class Store:
         self.notices = self._database.notices
         self.conversations = Conversations(self._database)
         self.messages = Messages(self._database)
+        self.outlines = Outlines(self._database)
         self.search = Search(self._database)
         self.exchange = Exchange(self._database, self.conversations, self.messages)
 

@@ -93,7 +93,7 @@ class Messages:
     def _tree(self, _: str) -> None:
         head = self._session.head.id if self._session.head else None
         conversation = deeds.conversation(self._session)
-        outline, total = self._store.messages.outline(conversation, head, None, TREE_ROWS)
+        outline, total = self._store.outlines.read(conversation, head, None, TREE_ROWS)
         for row in arrange(outline, head):
             line = row.line
             which = f" {line.number} of {line.siblings}" if line.siblings > 1 else ""

@@ -113,7 +113,7 @@ def _line(text: str) -> str:
 def _prompt(one: Conversation, hit: Hit | None, current: bool, now: float) -> Content:
     """Two lines: the title, and below it what is known about the conversation or what was found in it."""
     facts = ["open now"] * current + [when(one.updated, now), _line(one.model)] + ["archived"] * one.archived
-    about = Content.styled(" · ".join(filter(None, facts)), "$foreground 75%")
+    about = Content(" · ".join(filter(None, facts)))  # in the row's own colour, which changes where it is marked
     found = (
         Content.assemble(*((_line(text), "bold underline" if match else "") for text, match in hit.snippet))
         if hit

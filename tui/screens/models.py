@@ -36,12 +36,12 @@ from .model_rows import COLUMNS, Row, rows
 MAX_ROWS = 200
 TERMS = (
     "google/recurrentgemma-2b-it and 9b-it are gated: accept the Gemma terms on huggingface.co/google/recurrentgemma-2b-it, "
-    "make a read token at huggingface.co/settings/tokens, and run  hf auth login\n"
+    "make a read token at huggingface.co/settings/tokens, and run  hf\u00a0auth\u00a0login\n"
     "4 bits, a third of the size:  rgmlx convert --model google/recurrentgemma-2b-it --mlx-path ~/models/2b-it-4bit\n"
     "A new model reads the conversation again from the beginning."
 )
 SHORT_TERMS = (
-    "google/... are gated: accept the Gemma terms on their page on huggingface.co, make a token, run  hf auth login. "
+    "google/... are gated: accept the Gemma terms on their page on huggingface.co, make a token, run  hf\u00a0auth\u00a0login. "
     "4 bits:  rgmlx convert --model google/recurrentgemma-2b-it. A new model reads the conversation again."
 )
 """For low screens."""

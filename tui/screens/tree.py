@@ -24,8 +24,7 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from rgmlx.errors import RgmlxError
-from rgmlx.store import MODEL, Store
-from rgmlx.store.messages import Outline
+from rgmlx.store import MODEL, Outline, Store
 from rgmlx.text import printable
 
 from ..branches import Row, arrange
@@ -194,7 +193,7 @@ class TreeScreen(ModalScreen[Chosen | None]):
     def _read(self, around: int | None) -> None:
         try:
             title = self._store.conversations.get(self._conversation).title
-            outline, total = self._store.messages.outline(self._conversation, self._head, around, MAX_LINES)
+            outline, total = self._store.outlines.read(self._conversation, self._head, around, MAX_LINES)
         except RgmlxError as e:
             self.post_message(self.Failed(str(e)))
         else:
