@@ -4,6 +4,7 @@
 # which is installed on Debian and Ubuntu where that is allowed.
 
 VENV := .venv
+WORKERS ?= 2
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -17,7 +18,7 @@ chat: $(VENV)/ready
 
 test: $(VENV)/ready-test lint
 	@scripts/get_clang.sh
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS)
 
 lint: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .

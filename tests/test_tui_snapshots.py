@@ -2,8 +2,7 @@
 
 Knows what to show; how it should look is for people to judge: look at a new picture before it is kept. `pytest
 tests/test_tui_snapshots.py --snapshot-update` makes them again. Conversations are real ones, in a real store; only the
-model is scripted, and time stands still. Not every screen is drawn in every size and theme: a theme changes colours and
-a size the layout, so most are drawn three times, those that are seen all day six times, those seen briefly twice.
+model is scripted, and time stands still.
 """
 
 from __future__ import annotations
@@ -60,9 +59,7 @@ def drawn(*cases: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("picture", cases, indirect=True)
 
 
-seen_briefly = drawn("60x20-dark", "110x32-light")
-seen = drawn("60x20-dark", "80x24-light", "110x32-dark")
-seen_all_day = drawn(*(f"{size}-{theme}" for size in SIZES for theme in ("dark", "light")))
+seen = drawn(*(f"{size}-{theme}" for size in SIZES for theme in ("dark", "light")))
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC).timestamp()
 HOUR, DAY = 3600.0, 86400.0
@@ -216,7 +213,7 @@ def talk(data: Path) -> Talk:
     return session
 
 
-@seen_all_day
+@seen
 def test_a_conversation(picture: Picture, tmp_path: Path) -> None:
     picture(talk(tmp_path))
 
@@ -375,7 +372,7 @@ async def listed(pilot: Pilot[None], archived: bool = False) -> None:
         await wait_until(lambda: pilot.app.screen.query_one(Rows).option_count == 7)
 
 
-@seen_all_day
+@seen
 def test_the_list_of_conversations(picture: Picture, tmp_path: Path, clock: Clock) -> None:
     async def show(pilot: Pilot[None]) -> None:
         await listed(pilot, archived=True)
@@ -393,7 +390,7 @@ def test_a_search(picture: Picture, tmp_path: Path, clock: Clock) -> None:
     picture(many(tmp_path, clock), search)
 
 
-@seen_briefly
+@seen
 def test_renaming(picture: Picture, tmp_path: Path, clock: Clock) -> None:
     async def rename(pilot: Pilot[None]) -> None:
         await listed(pilot)
@@ -468,7 +465,7 @@ def test_a_download(picture: Picture, tmp_path: Path, clock: Clock, monkeypatch:
     picture(Talk(tmp_path), download)
 
 
-@seen_briefly
+@seen
 def test_a_question(picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def change(pilot: Pilot[None]) -> None:
         app = pilot.app
@@ -527,7 +524,7 @@ def test_the_tree(picture: Picture, tmp_path: Path, clock: Clock) -> None:
     picture(session, show)
 
 
-@seen_briefly
+@seen
 def test_help(picture: Picture, tmp_path: Path) -> None:
     async def ask(pilot: Pilot[None]) -> None:
         await opened(pilot, "f1", HelpScreen)
@@ -535,7 +532,7 @@ def test_help(picture: Picture, tmp_path: Path) -> None:
     picture(Talk(tmp_path, ("Hello!", "Hello to you!")), ask)
 
 
-@seen_briefly
+@seen
 def test_what_was_sent_before(picture: Picture, tmp_path: Path) -> None:
     history = History(None)
     for text in ("Tell me a story about an otter", "Hello!", "What do otters eat?\nAnd when?", "[b]otter[/b] " * 20):
@@ -549,7 +546,7 @@ def test_what_was_sent_before(picture: Picture, tmp_path: Path) -> None:
     picture(Talk(tmp_path, ("Hello!", "Hello to you!")), search, history=history)
 
 
-@seen_briefly
+@seen
 def test_the_palette(picture: Picture, tmp_path: Path) -> None:
     async def show(pilot: Pilot[None]) -> None:
         await opened(pilot, "ctrl+p", CommandPalette)
