@@ -107,7 +107,10 @@ def test_kill_9_at_any_moment(begin: Open, writers: subprocess.Popen[str], tmp_p
 
         pieces, at = killed(writers, directory, moment, meanwhile)
         session = begin(directory, temperature=0.8)
-        assert session.open(1)
+        end = time.monotonic() + 2
+        while not session.open(1):  # seen once in 200: the lock outlived the process for a moment
+            assert time.monotonic() < end, "the conversation of a dead process can't be opened"
+            time.sleep(0.01)
         assert session.settings["seed"] == 7
         path = session.store.messages.path(session.head.id if session.head else None)
         assert path[0].text == STORY and not path[-1].streaming

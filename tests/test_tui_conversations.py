@@ -341,7 +341,7 @@ async def test_renaming(store: Store, key: str) -> None:
         await answer(app, "  After ")
         await wait_until(lambda: settled(screen) and titles(screen) == ["● After"])
         assert store.conversations.get(chat).title == "After"
-        assert app.changed == [chat]
+        await wait_until(lambda: app.changed == [chat])
         await pilot.press(key)
         await asked(app, AskText)
         await pilot.press("x", "escape")

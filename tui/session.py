@@ -336,7 +336,7 @@ class Session:
                 self.store,
                 memory,
                 message,
-                sampled.seeded(self.sampling(self.settings), self.settings, message),
+                self._sampling(message),
                 self.gauges,
                 min_tokens=min_tokens,
                 progress=self._progress,
@@ -368,6 +368,9 @@ class Session:
     def sampling(self, settings: Mapping[str, Any]) -> Sampling:
         """The model's settings with these in their place. Raises RgmlxError: one is out of range."""
         return sampled.checked(settings, self.memory.model.sampling if self.memory else None)
+
+    def _sampling(self, message: Message) -> Sampling:
+        return sampled.seeded(self.sampling(self.settings), self.settings, message)
 
     def new_settings(self) -> dict[str, Any]:
         return sampled.new(self.defaults)

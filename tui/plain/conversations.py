@@ -12,7 +12,7 @@ from pathlib import Path
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation
 
-from .. import deeds
+from .. import deeds, places
 from ..saved import open_file, save_file
 from ..textfiles import exists, read_text, typed_path, write_text
 from ..words import when
@@ -94,6 +94,8 @@ class Conversations:
 
     def _go_to(self, conversation: int, message: int | None = None) -> None:
         """Goes on with another conversation, loading its model if that is another one."""
+        if message is not None:
+            message = places.after(self._store, message)
         if not self._session.open(conversation, message):
             raise RgmlxError("another rgchat has this conversation open: close it there first")
         self._begun()
