@@ -285,7 +285,9 @@ def test_a_terminal_that_cannot_show_a_character(tmp_path: Path) -> None:
     assert "caf?" in run("info", str(tmp_path / "caf\u00e9"), env=env).stdout
 
 
-@pytest.mark.parametrize("arguments", [["Once", "--raw", "--max-tokens", "100000"], []], ids=["writing", "waiting"])
+@pytest.mark.parametrize(
+    "arguments", [["Once", "--raw", "--temperature", "0", "--max-tokens", "100000"], []], ids=["writing", "waiting"]
+)
 def test_ctrl_c(arguments: list[str]) -> None:
     """While it writes, and while it waits for a question: exit code 130, no traceback."""
     code = "import sys; from rgmlx.cli import main; print('>', flush=True); main(['ask', *sys.argv[1:]])"

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,18 +28,22 @@ CONFIG = checkpoints.config()
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A computer of our own: a home directory, a working directory and a Hugging Face cache, all empty."""
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A computer of our own: a home directory, a working directory and a Hugging Face cache, all empty.
+
+    Not in pytest's directory, the name of which is too long for a line of the screen.
+    """
     for name in [n for n in os.environ if "proxy" in n.lower() or n.startswith("HF_")]:
         monkeypatch.delenv(name)
-    place = tmp_path / "house"
+    place = Path(tempfile.mkdtemp(prefix="house"))
     (place / "work").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(place))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.chdir(place / "work")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "cache"))
     monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_DOWNLOAD_TIMEOUT", 5)
-    return place
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import os
@@ -137,9 +138,13 @@ class Terminal:
 
     def end(self) -> int:
         """Waits until the program has ended; its exit code."""
-        end = time.monotonic() + SECONDS
+        end, again = time.monotonic() + SECONDS, time.monotonic() + 3
         while self._read(0.1) or self.process.poll() is None:
             assert time.monotonic() < end, f"it goes on after {self.output!r}"
+            if time.monotonic() > again:  # a key that came between two prompts is lost to the terminal's own line
+                with contextlib.suppress(OSError):
+                    os.write(self._fd, b"\x04")
+                again += 3
         return self.process.wait(SECONDS)
 
     def close(self) -> None:

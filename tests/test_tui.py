@@ -523,7 +523,7 @@ async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> No
         await pilot.press("enter")
         await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
         assert app.session.head.text == "answer number 2"
-        assert "Reply 3 of 6" in line(app, "#place")
+        assert "Turn 3 of 6" in line(app, "#place")
         await pilot.press("alt+down")
         await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
 

@@ -40,6 +40,7 @@ class Actions(Asking):
             prompt.accept(prompt.whole)
         if command.argument and not command.argument.startswith("[") and not argument:
             prompt.load_text(f"/{name} ")
+            self.app.notify(f"/{name} needs {command.argument}: write it after the command.", timeout=4, markup=False)
             return
         method = getattr(self, {"import": "import_", "continue": "continue_"}.get(name, name))
         try:

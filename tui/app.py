@@ -94,6 +94,7 @@ class ChatApp(Working):
         self.actions = Actions(self)
         self.place = ""  # where one stands, when that is not the end
         self.editing: Stored | None = None  # its text is in the prompt
+        self.chosen_model = ""  # by the user, and not loaded yet
         self.first_theme = ""  # instead of that of the defaults
         self.then = ""  # a command for when the model stands where it was sent
         self._guide, self._file = guide, file
@@ -128,6 +129,9 @@ class ChatApp(Working):
             self.actions.guide()
         self.load_model()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.show_status)
+
     def on_unmount(self) -> None:
         self.session.close()
 
@@ -161,6 +165,9 @@ class ChatApp(Working):
         # so that dropped ones don't pile up, and in milliseconds, in which no key waits.
         gc.collect()
         gc.freeze()
+        if self.chosen_model:
+            self.actions.remember(model=self.chosen_model)
+            self.chosen_model = ""
         await self.show_notices()
         if self._file is not None:
             file, self._file = self._file, None
@@ -255,6 +262,12 @@ class ChatApp(Working):
         await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
         await self.mark(event.horizon)
         await self.show_notices()
+        if head is not None and head.role != MODEL:
+            await self.transcript.notice(
+                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one."
+            )
+        elif head is not None and not head.closed:
+            self.notify("This reply was cut short: Ctrl+G goes on with it.", timeout=3)
         self.busy = ""  # only now: what comes next finds the transcript as it stays
         self.show_status()
 
@@ -265,7 +278,7 @@ class ChatApp(Working):
             self.session.notices.append(sentence)
             return
         await self.transcript.notice(sentence)
-        self.busy = self.then = ""
+        self.busy = self.then = self.chosen_model = ""
         if event.of == "load" and not self.session.ready:
             await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
             self._exit_code = 1
@@ -316,6 +329,8 @@ class ChatApp(Working):
     async def leave(self) -> None:
         """Stops, waits until all is on the disk, and leaves."""
         self.session.stop()
+        if self.history is not None:
+            self.history.add(self.query_one(Prompt).whole)  # not sent yet: Up brings it back
         status = self.query_one("#status", Static)
         if working := [w for w in self.workers if w.group == "model"]:  # none would mean all of them
             status.update("saving ...")
@@ -348,7 +363,10 @@ class ChatApp(Working):
             return
         title = self.session.conversation.title if self.session.conversation else "New conversation"
         self.query_one("#title", Static).update(Content(printable(title or "Untitled")))
-        place = "Editing: Enter sends it, Esc leaves it as it was" if self.editing else self.place
+        place = self.place
+        if self.editing:
+            done = "puts it in place" if self.editing.role == MODEL else "sends it"
+            place = f"Editing: Enter {done}, Esc leaves it as it was"
         if self.place and not self.editing and self.actions.trail.steps:
             place += "  ·  Alt+↓ goes forward; what you send begins a branch"  # cut off first, where that is too long
         line = self.query_one("#place", Static)

@@ -7,6 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rgmlx.errors import RgmlxError
+from rgmlx.hub import is_repository, resolve
 
 from . import deeds, places, settings
 from .prompt import Prompt
@@ -150,6 +151,8 @@ class Asking:
     async def _model(self, name: str | None) -> None:
         if name is None or (name == self.session.name and self.session.ready):
             return
+        if not is_repository(name):
+            resolve(name)  # a wrong name is a sentence now, not after a question
         if self.session.head is None:
             self._change_model(name)
             return
@@ -160,8 +163,8 @@ class Asking:
         self.app.push_screen(Confirm(question, "Change"), lambda yes: self._change_model(name) if yes else None)
 
     def _change_model(self, name: str) -> None:
+        self.app.chosen_model = name  # a default once it is there
         self.app.load_model(name)
-        self.remember(model=name)
 
     def settings(self) -> None:
         values = Values.of(self.session.system, self.session.settings)
@@ -195,7 +198,7 @@ class Asking:
     def where(self, message: int | None) -> str:
         """Where one stands, for the line above the prompt."""
         if steps := self.trail.steps:
-            return f"Reply {steps.here} of {steps.of}"
+            return f"Turn {steps.here} of {steps.of}"
         return "" if message is None else "At the end of this branch"
 
     # --- files ----------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class Session:
         """A new conversation; it is in the store from its first message on."""
         self._release()
         self.conversation = self.head = None
+        self.gauges.rate = self.gauges.first_token = 0.0
         self.system, self.settings = self.default_system, self.new_settings()
 
     def open(self, conversation: int, message: int | None = None) -> bool:
@@ -113,22 +114,23 @@ class Session:
             self._release()
             self._claim = taken
         self.conversation, self.system = found, found.system
+        self.gauges.rate = self.gauges.first_token = 0.0  # of another reply
         self.settings = {**self.new_settings(), **found.settings}
         self.head = head
         return True
 
     def open_latest(self, model: str | None = None) -> None:
-        """Opens the newest conversation (with this model) that no other rgchat has open, else begins one."""
-        busy = None
+        """Opens the newest conversation (with this model); a new one where another rgchat has that open."""
         for found in self.store.conversations.listed(limit=50):
             if model is not None and found.model != model:
                 continue
             if self.open(found.id):
                 self.name = found.model
-                break
-            busy = busy or found
-        if busy is not None:
-            self.notices.append(f"Another rgchat has “{busy.title or 'Untitled'}” open: this is another conversation.")
+            else:
+                self.notices.append(
+                    f"Another rgchat has “{found.title or 'Untitled'}” open: this is a new conversation."
+                )
+            return
 
     def close(self) -> None:
         """Lets another rgchat have the conversation."""
@@ -169,6 +171,7 @@ class Session:
             return None
         self.store.conversations.set_head(self.conversation.id, message)
         self.head = None if message is None else self._message(message)
+        self.gauges.rate = self.gauges.first_token = 0.0
         return self.head
 
     def set_settings(self, changes: Mapping[str, Any]) -> None:
