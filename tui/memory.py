@@ -83,11 +83,6 @@ class Memory:
         if message is not None:
             self._kept.pop(message, None)
 
-    def forget(self) -> None:
-        """Lets go of what is kept in memory, and stands at the beginning."""
-        self._kept.clear()
-        self.at, self.point = None, Point(self.model.new_state())
-
     def stand(
         self,
         message: int | None,
