@@ -154,7 +154,7 @@ def _loaded(s: Section, name: str = hub.DEMO, dtype: str | None = None) -> Model
 def _model(s: Section, name: str) -> None:
     directory = hub.resolve(name)
     config = ModelConfig.from_file(directory / "config.json")
-    s.row("model", f"{name}  ({directory})")
+    s.row("model", hub.named(name, directory))
     precision = describe_quantization(config.quantization) if config.quantization else config.dtype
     s.row("weights", f"{disk_bytes(directory) / 1e6:,.1f} MB, {precision}")
     s.row("window", f"{config.attention_window_size:,} tokens")

@@ -32,6 +32,12 @@ def is_repository(name: str) -> bool:
     return bool(_REPOSITORY.fullmatch(name)) and not os.path.exists(os.path.expanduser(name))
 
 
+def named(name: str, directory: Path | None) -> str:
+    """A model's name and, where that does not say it, its directory: how a report shows it."""
+    known = directory is None or Path(name).expanduser() == directory
+    return name if known else f"{name}  ({directory})"
+
+
 def resolve(name: str | Path) -> Path:
     """The directory of a model, downloaded into Hugging Face's cache when it is not there yet.
 

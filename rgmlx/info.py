@@ -37,7 +37,7 @@ class ModelInfo:
             f"{c.attention_window_size:,} tokens before it, and itself" if attention else "none (no attention layer)"
         )
         rows = [
-            ("model", self.name if self.directory is None else f"{self.name}  ({self.directory})"),
+            ("model", hub.named(self.name, self.directory)),
             ("parameters", f"{counts['total']:,}"),
             ("  embedding", f"{counts['embedding']:,}" + ("" if c.tie_word_embeddings else "  (input and output)")),
             ("  without embedding", f"{counts['non_embedding']:,}"),

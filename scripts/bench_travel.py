@@ -30,23 +30,8 @@ from tui.memory import Memory
 from tui.session import Session
 
 TURN = 250  # tokens of a message and its reply
-WORDS = [
-    "the",
-    "river",
-    "carries",
-    "what",
-    "a",
-    "patient",
-    "small",
-    "machine",
-    "remembers",
-    "of",
-    "every",
-    "long",
-    "and",
-    "quiet",
-    "afternoon",
-]
+TEXT = "the river carries what a patient small machine remembers of every long and quiet afternoon"
+WORDS = TEXT.split()
 
 
 def shaped(name: str) -> Model:

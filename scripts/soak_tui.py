@@ -31,25 +31,8 @@ from tui.session import Session
 FLUSH_SECONDS = 0.5
 
 EVERY = 2_000
-WORDS = [
-    "the",
-    "river",
-    "carries",
-    "what",
-    "a",
-    "patient",
-    "small",
-    "machine",
-    "remembers",
-    "of",
-    "every",
-    "long",
-    "and",
-    "**quiet**",
-    "afternoon,",
-    "`x`",
-    "or",
-]
+TEXT = "the river carries what a patient small machine remembers of every long and **quiet** afternoon, `x` or"
+WORDS = TEXT.split()
 
 
 def tokens(seed: int) -> Iterator[str]:

@@ -230,7 +230,8 @@ def test_a_dumb_terminal_gets_lines_too_and_goes_on_where_it_was(tmp_path: Path,
     assert first.end() == 0
 
     reply = said(data)[1].text
-    again = rgchat(data, "/info", "--model", "demo")
+    assert rgchat(data, "").stdout == "Model: demo\nThis is a new conversation.\n", "what a pipe is told is its own"
+    again = rgchat(data, "/open 1\n/info", "--model", "demo")
     assert (
         f"Going on with: I have a cat named Zibo. (2 messages)\nYou: I have a cat named Zibo.\nAssistant: {reply}\n"
         in (again.stdout)
@@ -240,7 +241,7 @@ def test_a_dumb_terminal_gets_lines_too_and_goes_on_where_it_was(tmp_path: Path,
     connection.execute("DELETE FROM snapshots")
     connection.commit()
     connection.close()
-    assert re.search(r"\n\d+ tokens were read again in [\d.]+ s;", rgchat(data, "").stdout)
+    assert re.search(r"\n\d+ tokens were read again in [\d.]+ s;", rgchat(data, "/open 1").stdout)
     assert "\x1b" not in first.output + again.stdout
 
 
@@ -264,7 +265,7 @@ def test_a_reply_that_is_stopped_or_killed_is_kept(tmp_path: Path, terminals: An
     chat.process.send_signal(signal.SIGKILL)
     chat.process.wait()
     assert len(said(data)[1].text) > len(partial.text)
-    assert "This reply was cut short: /continue goes on with it." in rgchat(data, "").stdout
+    assert "This reply was cut short: /continue goes on with it." in rgchat(data, "/open 1").stdout
     assert "\x1b" not in chat.output
 
 

@@ -201,7 +201,7 @@ async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, s
         await pilot.press("c")
         await wait_until(lambda: "was stopped: what was fetched is kept" in seen(app), seconds=3)
         await wait_until(lambda: "here in part only" in seen(app))
-        assert "press d on its line" in seen(app)
+        assert "Press d on its line" in seen(app)
         half = sum(p.stat().st_size for p in repository(home).glob("blobs/*"))
         server.hold = None
         go_on.set()

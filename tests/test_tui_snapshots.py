@@ -209,7 +209,7 @@ def talk(data: Path) -> Talk:
     for text in ("They sleep.", ANSWER, "They swim."):
         session._reply(text) if text == "They sleep." else session.another(text)
     assert session.head is not None
-    session.go(session.store.messages.siblings(session.head.id)[1].id)
+    session.go(session.store.messages.siblings(session.head.id)[1])
     return session
 
 

@@ -19,7 +19,7 @@ from tui.markdown import SafeMarkdown
 from tui.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
 from tui.prompt import Prompt
 from tui.reply import HorizonLine, Notice, ReplyMessage, UserMessage
-from tui.scroll import MAX_LINES, MAX_MESSAGES, MAX_PARTS
+from tui.scroll import MAX_MESSAGES, MAX_PARTS, MAX_WEIGHT
 
 SIZE = (80, 24)
 MIXED = ["word ", "\n", "\n\n", "```", "```py\n", "- item\n", "3. x\n", "    ind\n", "|a|b|\n|-|-|\n", "# h\n", "> q\n"]
@@ -33,7 +33,7 @@ def bounded(app: ChatApp) -> None:
     rows = app.transcript._rows
     assert len(rows) <= MAX_PARTS + 4
     assert len({row.entry.index for row in rows}) <= MAX_MESSAGES + 4  # a page, before it is trimmed
-    assert sum(row.lines for row in rows) <= MAX_LINES + 4 * PART_LINES
+    assert sum(row.weight for row in rows) <= MAX_WEIGHT + 4 * 4 * PART_LINES
     keys = [(row.entry.index, row.number) for row in rows]
     assert keys == sorted(set(keys)), "an unbroken row, in order"
 

@@ -18,6 +18,7 @@ from .asking import Asking
 from .clipboard import code_blocks, copy
 from .commands import BY_NAME, Command, unknown
 from .prompt import Prompt
+from .words import sentence
 
 if TYPE_CHECKING:
     pass
@@ -119,7 +120,7 @@ class Actions(Asking):
         try:
             message = step()
         except ChatError as e:  # nothing there: said beside, not in the conversation
-            self.app.notify(str(e), timeout=2)
+            self.app.notify(sentence(str(e)), timeout=2)
             return
         await self.arrive(message)
 

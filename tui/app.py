@@ -39,6 +39,7 @@ from .session import Session
 from .settings import Defaults
 from .status import status_line
 from .transcript import Transcript
+from .words import sentence
 from .work import Working
 
 if TYPE_CHECKING:
@@ -273,11 +274,10 @@ class ChatApp(Working):
 
     @on(Failed)
     async def _failed(self, event: Failed) -> None:
-        sentence = event.sentence if event.sentence.endswith(".") else f"{event.sentence}."
         if event.of == "write":  # its end is told next: what was written is drawn first
-            self.session.notices.append(sentence)
+            self.session.notices.append(sentence(event.sentence))
             return
-        await self.transcript.notice(sentence)
+        await self.transcript.notice(sentence(event.sentence))
         self.busy = self.then = self.chosen_model = ""
         if event.of == "load" and not self.session.ready:
             await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")

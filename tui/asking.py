@@ -21,6 +21,7 @@ from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
 from .textfiles import exists, read_text, typed_path, write_text
 from .travel import Travel
+from .words import sentence
 
 if TYPE_CHECKING:
     from .app import ChatApp
@@ -38,9 +39,9 @@ class Asking:
     def session(self) -> Session:
         return self.app.session
 
-    async def say(self, sentence: str) -> None:
+    async def say(self, text: str) -> None:
         """A sentence in the transcript."""
-        await self.app.transcript.notice(sentence if sentence.endswith((".", "?", "!", "\n")) else f"{sentence}.")
+        await self.app.transcript.notice(sentence(text))
 
     async def show(self) -> None:
         """Shows the session's conversation, which is another one now, and brings the model there."""
@@ -193,7 +194,7 @@ class Asking:
         try:
             settings.save(self.app.defaults_file, self.app.defaults)
         except RgmlxError as e:
-            self.app.notify(str(e), severity="warning", markup=False)
+            self.app.notify(sentence(str(e)), severity="warning", markup=False)
 
     def where(self, message: int | None) -> str:
         """Where one stands, for the line above the prompt."""

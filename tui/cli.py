@@ -42,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--plain",
         action="store_true",
-        help="lines only, for screen readers and simple terminals: no screen, no colours",
+        help="lines only, for screen readers and simple terminals: no screen, no colours; of a pipe, where it is a new "
+        "conversation, each line is a message",
     )
     p.add_argument("--theme", metavar="NAME", help="dark, light or contrast")
     p.add_argument(
@@ -105,7 +106,8 @@ def _run(options: argparse.Namespace) -> int:
         store.conversations.purge(older_than=DELETED_SECONDS)
         if first:
             session.notices += _earlier(data)
-        if not (options.new or options.open or options.system is not None):
+        # A pipe has nothing to do with what somebody chatted about before: /open 1 in it goes on with that.
+        if sys.stdin.isatty() and not (options.new or options.open or options.system is not None):
             session.open_latest(options.model)
             if wanted:
                 session.set_settings(wanted)

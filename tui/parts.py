@@ -16,11 +16,12 @@ from rgmlx.text import joins
 PART_CHARS = 2_000
 """A new part begins at the next boundary between blocks once the open one holds this many characters ..."""
 PART_LINES = 40
-"""... or this many lines, for each of which a list has four widgets."""
+"""... or this many lines. An item of a list, which takes four widgets, counts as two, code as a quarter of one."""
 KEPT_CHARS = 1_000_000
 """Of one message this much of its end is kept; what was before has left the screen long ago."""
 
 _FENCE = re.compile(r"(?:[ \t]|>|[-*+] |\d{1,9}[.)] ){0,12}(`{3,}|~{3,})([^\n]*)")
+_ITEM = re.compile(r"[ \t>]*([-*+]|\d{1,9}[.)])[ \t]")
 _DELIMITER = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _SLACK = 100  # characters in which a space is looked for where a line must be cut
 _HARD = 2 * PART_CHARS
@@ -108,7 +109,7 @@ class Splitter:
 
     def _look(self, line: str) -> None:
         """Takes a whole line to notice: fences, tables, blank lines."""
-        self._lines += 0.25 if self._fence else 1  # a fence is one widget
+        self._lines += 0.25 if self._fence else 2 if _ITEM.match(line) else 1
         self._blank = not line.strip()
         if not self._markdown:
             return

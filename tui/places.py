@@ -33,8 +33,8 @@ def after(store: Store, message: int) -> int:
     """Where to stand to have this message read: at it, or at its newest reply for one of the user's."""
     if _is_reply(store, message):
         return message
-    replies = [child for child in store.messages.children(message) if child.role == MODEL]
-    return replies[-1].id if replies else message
+    newest = reversed(store.messages.children(message))
+    return next((child for child in newest if _is_reply(store, child)), message)
 
 
 def later(store: Store, head: int | None, tip: int) -> int | None:
@@ -60,6 +60,6 @@ def steps(store: Store, head: int | None, tip: int) -> Steps:
 
 def sibling(store: Store, head: Message, by: int) -> int | None:
     """Another answer in place of this message: the tip of its branch. None where there is none on that side."""
-    others = [m.id for m in store.messages.siblings(head.id)]
+    others = store.messages.siblings(head.id)
     at = others.index(head.id) + by
     return store.messages.tip(others[at]) if 0 <= at < len(others) else None

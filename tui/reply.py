@@ -88,8 +88,8 @@ class Entry:
         return widget
 
 
-def _lines(text: str) -> int:
-    """About how many lines a text takes, which is a measure for what it costs: some break, some are long."""
+def lines(text: str) -> int:
+    """About how many lines a text takes: some break, some are long."""
     return 1 + text.count("\n") + len(text) // 80
 
 
@@ -101,9 +101,9 @@ class _Plain(Static):
         super().__init__(Content(text.removesuffix("\n")), markup=False)
 
     @property
-    def lines(self) -> int:
-        """About how many lines it takes, and a measure for what it costs."""
-        return _lines(self.source)
+    def weight(self) -> int:
+        """What it costs to have it mounted, in about as many lines."""
+        return lines(self.source)
 
 
 class UserMessage(_Plain):
@@ -123,9 +123,9 @@ class ReplyMessage(SafeMarkdown):
         super().__init__(None if entry.live and number == entry.end - 1 else text)
 
     @property
-    def lines(self) -> int:
-        """About how many lines it takes, and a measure for what it costs."""
-        return _lines(self.source)
+    def weight(self) -> int:
+        """What it costs to have it mounted, in about as many lines: an item of a list takes four widgets, a cell one."""
+        return max(lines(self.source), sum(1 for _ in self.walk_children()))
 
     async def grow(self, text: str) -> None:
         """Shows the part as it is now; it begins with what it was."""

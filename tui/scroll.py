@@ -18,12 +18,14 @@ from textual.scrollbar import ScrollBar
 from textual.widget import Widget
 
 from .pages import Pages
-from .reply import Entry, Message, ReplyMessage
+from .reply import Entry, Message, ReplyMessage, lines
 
 MAX_MESSAGES = 50
 MAX_PARTS = 100
-MAX_LINES = 300
-"""Of source, mounted: lists and short paragraphs take widgets by the line, and all are restyled when focus changes."""
+MAX_WEIGHT = 250
+"""Of the mounted parts: lines or widgets, whichever are more. All of them are restyled when focus changes, and what the
+most at once took the process keeps. On a high screen there may be more, so that it is filled."""
+_WEIGHT_OF_ROW = 8
 _PAGE = 4  # parts that come in at an end of the row between two layouts
 
 
@@ -109,12 +111,16 @@ class MessageScroll(VerticalScroll):
         return not self._entries.last if not rows else self._after(rows[-1]) is None
 
     @property
+    def _most(self) -> int:
+        return max(MAX_WEIGHT, _WEIGHT_OF_ROW * self.size.height)
+
+    @property
     def _full(self) -> bool:
         rows = self._rows
         return (
             len(rows) >= MAX_PARTS
             or len({row.entry.index for row in rows}) >= MAX_MESSAGES
-            or sum(row.lines for row in rows) >= MAX_LINES
+            or sum(row.weight for row in rows) >= self._most
         )
 
     def _before(self, row: Message) -> tuple[Entry, int] | None:
@@ -149,12 +155,12 @@ class MessageScroll(VerticalScroll):
     async def _show_end(self) -> None:
         """Mounts the last parts, about two screens of them, in place of what is there."""
         rows: list[Message] = []
-        lines, wanted = 0, 2 * max(self.size.height, 10)
+        height, wanted = 0, 2 * max(self.size.height, 10)
         last = self._entries.last
         at = (last, last.end - 1) if last else None
-        while at is not None and lines < wanted and len(rows) < MAX_MESSAGES:
+        while at is not None and height < wanted and len(rows) < MAX_MESSAGES:
             rows.insert(0, self._make(*at))
-            lines += 1 + len(at[0].parts[at[1]]) // 80 if at[0].parts.end else 1
+            height += lines(at[0].parts[at[1]]) if at[0].parts.end else 1
             at = self._before(rows[0])
         with self.app.batch_update():
             await self.remove_children()
@@ -169,9 +175,11 @@ class MessageScroll(VerticalScroll):
     async def _trim(self) -> None:
         """Takes away what is too many, from the end that is further from the view, and never what is near it."""
         rows, y, near = self._rows, self.scroll_y, 1.5 * self.size.height
-        messages, lines = [row.entry.index for row in rows], [row.lines for row in rows]
+        messages, weights = [row.entry.index for row in rows], [row.weight for row in rows]
         low, high = 0, len(rows)
-        while high - low > MAX_PARTS or len(set(messages[low:high])) > MAX_MESSAGES or sum(lines[low:high]) > MAX_LINES:
+        while (
+            high - low > MAX_PARTS or len(set(messages[low:high])) > MAX_MESSAGES or sum(weights[low:high]) > self._most
+        ):
             # What was not laid out yet has only just come, next to the view.
             above = y - self._tops.get(rows[low], (0, y))[1]
             below = self._tops.get(rows[high - 1], (y, 0))[0] - y - self.size.height

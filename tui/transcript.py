@@ -199,6 +199,7 @@ class Transcript(MessageScroll):
             for number in range(before, live.end):
                 if not self.following and self._full:
                     return  # it is mounted when one gets there
+                await self._trim()  # before the next one: the memory for all at once would stay the process's
                 await self._mount(live, number)
         await self._trim()
 

@@ -1,4 +1,4 @@
-"""How times, sizes and long texts are said in a few words. Knows no widgets, and nothing of what the words are about."""
+"""How times, sizes, errors and long texts are said in a few words. Knows no widgets, and nothing of what the words are about."""
 
 from __future__ import annotations
 
@@ -56,6 +56,13 @@ def one_line(text: str, most: int) -> str:
         most: characters of the text that are looked at: it may be megabytes long.
     """
     return printable(re.sub(r"\s+", " ", text[:most]))
+
+
+def sentence(text: str) -> str:
+    """An error's text, or another one, so that it begins and ends as a sentence does. A path or a name stays as it is."""
+    if re.match(r"[a-z]+[ ,:]", text):
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "?", "!", "%", "\n")) else f"{text}."
 
 
 def cut(text: str, width: int) -> str:

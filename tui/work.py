@@ -16,7 +16,7 @@ from textual.app import App
 
 from rgmlx.errors import RgmlxError
 
-from .gauges import resident_bytes
+from .gauges import give_back, resident_bytes
 from .messages import Ended, Failed, Loaded, Stood
 from .session import Session
 from .transcript import Transcript
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .memory import Horizon
 
 LOOK_SECONDS = 3.0
-"""How often the memory horizon and the process's memory are looked at while a reply is written."""
+"""How often the memory horizon is looked for, and the process's memory looked at, while a reply is written."""
 
 
 class Working(App[None]):
@@ -117,9 +117,14 @@ class Working(App[None]):
             await asyncio.sleep(0.2)
             if self.busy == "writing" and time.monotonic() - marked > LOOK_SECONDS:
                 await self.mark(await asyncio.to_thread(self.session.horizon_while_writing))
-                self.session.gauges.resident = await asyncio.to_thread(resident_bytes)
+                await asyncio.to_thread(self._weigh)
                 marked = time.monotonic()
         self.show_status()
+        await asyncio.to_thread(self._weigh)
+
+    def _weigh(self) -> None:
+        give_back()
+        self.session.gauges.resident = resident_bytes()
 
     def doing(self, waiting: bool) -> str:
         """What the model is doing, in words; `waiting`: there is a message to be sent then."""

@@ -23,10 +23,10 @@ USER, MODEL = "user", "model"
 FOLD_CHARS = 4_000_000
 """A reply longer than this stays in pieces when it ends: no step may take memory without bound."""
 
-SAME_PLACE = "FROM messages s WHERE s.parent IS m.parent AND s.conversation = m.conversation"
+SAME_PLACE = "s.parent IS m.parent AND s.conversation = m.conversation"
 _COLUMNS = (
     "m.id, m.conversation, m.parent, m.depth, m.role, m.text, m.closed, m.streaming, m.hash, m.created, "
-    f"(SELECT count(*) {SAME_PLACE} AND s.id <= m.id), (SELECT count(*) {SAME_PLACE}), m.loose"
+    f"(SELECT count(*) FROM messages s WHERE {SAME_PLACE} AND s.id <= m.id), (SELECT count(*) FROM messages s WHERE {SAME_PLACE}), m.loose"
 )
 _UP = (
     "WITH RECURSIVE up (id, parent) AS (SELECT id, parent FROM messages WHERE id = ? UNION ALL "
@@ -88,23 +88,20 @@ class Messages:
         sql = f"{_UP} SELECT {_COLUMNS} FROM up JOIN messages m ON m.id = up.id ORDER BY m.depth"
         return self._read(sql, (message, count), chars)
 
-    def roots(self, conversation: int) -> list[Message]:
-        """The first messages of a conversation, in order."""
-        sql = f"SELECT {_COLUMNS} FROM messages m WHERE m.conversation = ? AND m.parent IS NULL ORDER BY m.id"
-        return self._read(sql, (conversation,))
-
-    def children(self, message: int) -> list[Message]:
+    def children(self, message: int) -> list[int]:
         """The messages that follow this one, in order."""
-        return self._read(f"SELECT {_COLUMNS} FROM messages m WHERE m.parent = ? ORDER BY m.id", (message,))
+        return [
+            row[0] for row in self._database.rows("SELECT id FROM messages WHERE parent = ? ORDER BY id", (message,))
+        ]
 
     def followed(self, message: int) -> bool:
         """Whether something follows this one."""
         return self._database.row("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)) is not None
 
-    def siblings(self, message: int) -> list[Message]:
+    def siblings(self, message: int) -> list[int]:
         """The messages with the same parent, this one included, in order."""
-        one = self.get(message)
-        return self.roots(one.conversation) if one.parent is None else self.children(one.parent)
+        sql = f"SELECT s.id FROM messages m JOIN messages s ON {SAME_PLACE} WHERE m.id = ? ORDER BY s.id"
+        return [row[0] for row in self._database.rows(sql, (message,))]
 
     def tree(self, conversation: int) -> list[Message]:
         """All messages of a conversation, parents before children."""

@@ -81,7 +81,7 @@ class Outlines:
             "group_concat(piece, '') FROM (SELECT substr(p.text, 1, ?6) AS piece FROM pieces p "
             "WHERE p.message = m.id ORDER BY p.id LIMIT ?6)), '') ELSE m.text END, 1, ?6), "
             "m.closed, m.streaming, m.created, "
-            f"(SELECT count(*) {SAME_PLACE} AND s.id <= m.id), (SELECT count(*) {SAME_PLACE}), "
+            f"(SELECT count(*) FROM messages s WHERE {SAME_PLACE} AND s.id <= m.id), (SELECT count(*) FROM messages s WHERE {SAME_PLACE}), "
             "(SELECT count(*) FROM messages c WHERE c.parent = m.id), m.id IN (SELECT id FROM path) "
             f"FROM messages m WHERE m.id IN ({chosen}) ORDER BY m.id",
             (conversation, head, around, max(1, limit // 4), limit, chars),

@@ -15,7 +15,7 @@ from rgmlx.text import Cleaner, printable
 
 from ..session import Session
 from ..travel import Travel
-from ..words import one_line
+from ..words import one_line, sentence
 from .lines import Lines
 from .work import Work
 
@@ -43,9 +43,9 @@ class Talk:
         """A text on a line of its own, or on as many as it has."""
         self.lines.write(f"{printable(text)}\n")
 
-    def say(self, sentence: str) -> None:
-        """A sentence, which ends as one."""
-        self.line(sentence if sentence.endswith((".", "?", "!", "%")) else f"{sentence}.")
+    def say(self, text: str) -> None:
+        """A sentence."""
+        self.line(sentence(text))
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:

@@ -28,6 +28,7 @@ from rgmlx.store import Conversation, Store
 from rgmlx.text import printable
 
 from ..textfiles import exists, read_text, typed_path, write_text
+from ..words import sentence
 from .conversation_pages import Page, View, read_page
 from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
 from .dialogs import AskText, Confirm, OneLine, leave
@@ -140,7 +141,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
                 page = await asyncio.to_thread(read_page, self._store, view)
             except RgmlxError as e:
                 page = Page(view.page, failed=True)
-                self._say(str(e), problem=True)
+                self._say(sentence(str(e)), problem=True)
             self._show(view, page)
             read, self._shown = view, replace(view, page=page.number)
             if self._wanted == read:
@@ -276,7 +277,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         try:
             await change()
         except RgmlxError as e:
-            self._say(str(e), problem=True)
+            self._say(sentence(str(e)), problem=True)
         finally:
             self._doing = False
 
@@ -288,7 +289,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
                 await then(text)
                 return
             except RgmlxError as e:
-                value, problem = text, str(e)
+                value, problem = text, sentence(str(e))
 
     async def _rename(self, one: Conversation) -> None:
         async def rename(text: str) -> None:

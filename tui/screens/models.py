@@ -31,6 +31,7 @@ from rgmlx.hub import DEMO, is_repository
 from rgmlx.models import Installed, examine, list_models
 from rgmlx.text import printable
 
+from ..words import sentence
 from .model_rows import COLUMNS, Row, rows
 
 MAX_ROWS = 200
@@ -228,7 +229,7 @@ class ModelsScreen(Screen[str | None]):
     @on(Examined)
     def _was_examined(self, event: Examined) -> None:
         if event.problem:
-            self._say(event.problem, error=True)
+            self._say(sentence(event.problem), error=True)
         else:
             self.dismiss(event.name)
 
@@ -255,11 +256,11 @@ class ModelsScreen(Screen[str | None]):
         self.query_one(_Name).disabled = False
         self.refresh_bindings()
         if not event.sentence:
-            self._say(f"{event.repository} is here")
+            self._say(f"{event.repository} is here.")
         elif event.stopped:
-            self._say(f"{event.sentence}: press d on its line, or type its name.")
+            self._say(f"{sentence(event.sentence)} Press d on its line, or type its name.")
         else:
-            self._say(event.sentence, error=True)
+            self._say(sentence(event.sentence), error=True)
         self._list(event.repository)
 
     # --- keys and clicks ------------------------------------------------------------------
@@ -273,7 +274,7 @@ class ModelsScreen(Screen[str | None]):
         elif row.to_download:
             self._begin(row.name)
         elif row.problem:
-            self._say(f"{row.cells[0]} can't be chosen: {row.problem}", error=True)
+            self._say(f"{row.cells[0]} can't be chosen: {row.problem}.", error=True)
         else:
             self.dismiss(row.name)
 
