@@ -23,7 +23,7 @@ from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
 from rgmlx.text import printable
 
-from . import themes
+from . import textual_fixes, themes
 from .actions import Actions
 from .commands import BY_NAME, parse, plain
 from .commands import COMMANDS as TABLE
@@ -44,6 +44,8 @@ from .work import Working
 
 if TYPE_CHECKING:
     from .memory import Horizon
+
+textual_fixes.forget_removed_widgets()
 
 GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "

@@ -7,6 +7,7 @@ of many cells is drawn as one text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from markdown_it import MarkdownIt
@@ -14,12 +15,14 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Markdown, Static
 from textual.widgets._markdown import (
     MarkdownBlock,
     MarkdownBulletList,
     MarkdownFence,
     MarkdownOrderedList,
+    MarkdownParagraph,
     MarkdownTable,
 )
 
@@ -101,8 +104,20 @@ async def _grow(old: MarkdownBlock, new: MarkdownBlock) -> bool:
     return True
 
 
+def _lighter(rows: Iterable[Widget]) -> ComposeResult:
+    """The items of a list; one that is a single paragraph, as most are, without a container around that."""
+    for row in rows:
+        bullet, body = row._pending_children
+        if len(body._pending_children) == 1 and isinstance(body._pending_children[0], MarkdownParagraph):
+            row._pending_children = [bullet, *body._pending_children]
+        yield row
+
+
 class BulletList(MarkdownBulletList):
     """A list with bullets, of which the items before the last stay when it grows."""
+
+    def compose(self) -> ComposeResult:
+        yield from _lighter(super().compose())
 
     async def _update_from_block(self, block: MarkdownBlock) -> None:
         if not await _grow(self, block):
@@ -111,6 +126,9 @@ class BulletList(MarkdownBulletList):
 
 class OrderedList(MarkdownOrderedList):
     """A list with numbers, of which the items before the last stay when it grows."""
+
+    def compose(self) -> ComposeResult:
+        yield from _lighter(super().compose())
 
     async def _update_from_block(self, block: MarkdownBlock) -> None:
         if not await _grow(self, block):

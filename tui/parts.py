@@ -16,7 +16,7 @@ from rgmlx.text import joins
 PART_CHARS = 2_000
 """A new part begins at the next boundary between blocks once the open one holds this many characters ..."""
 PART_LINES = 40
-"""... or this many lines. An item of a list, which takes four widgets, counts as two, code as a quarter of one."""
+"""... or this many lines. An item of a list, which takes three widgets, counts as two, code as a quarter of one."""
 KEPT_CHARS = 1_000_000
 """Of one message this much of its end is kept; what was before has left the screen long ago."""
 

@@ -124,7 +124,7 @@ class ReplyMessage(SafeMarkdown):
 
     @property
     def weight(self) -> int:
-        """What it costs to have it mounted, in about as many lines: an item of a list takes four widgets, a cell one."""
+        """What it costs to have it mounted, in about as many lines: an item of a list takes three widgets, a cell one."""
         return max(lines(self.source), sum(1 for _ in self.walk_children()))
 
     async def grow(self, text: str) -> None:

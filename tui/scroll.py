@@ -22,10 +22,10 @@ from .reply import Entry, Message, ReplyMessage, lines
 
 MAX_MESSAGES = 50
 MAX_PARTS = 100
-MAX_WEIGHT = 250
+MAX_WEIGHT = 160
 """Of the mounted parts: lines or widgets, whichever are more. All of them are restyled when focus changes, and what the
 most at once took the process keeps. On a high screen there may be more, so that it is filled."""
-_WEIGHT_OF_ROW = 8
+_WEIGHT_OF_ROW = 6
 _PAGE = 4  # parts that come in at an end of the row between two layouts
 
 
