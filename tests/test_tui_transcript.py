@@ -115,17 +115,37 @@ async def test_a_reply_that_grew_looks_like_one_that_was_there(tmp_path: Path) -
     )
     app = ChatApp(Scripted(tmp_path, past=["hi", text]))
     async with app.run_test(size=SIZE):
-        await wait_until(lambda: idle(app) and len(app.query(ReplyMessage)) == 1)
-        there = drawn(app.query_one(ReplyMessage))
+        await wait_until(lambda: idle(app) and len(app.query(ReplyMessage)) == 2)
+        there = [drawn(part) for part in app.query(ReplyMessage)]
         for step in (1, 3, 11):
             await app.transcript.begin_reply()
-            grown = app.query(ReplyMessage).last()
             for at in range(0, len(text), step):
                 app.transcript.write(text[at : at + step])
                 await app.transcript._take()
             await app.transcript.end_reply()
-            assert drawn(grown) == there
-            assert grown.source == text
+            grown = list(app.query(ReplyMessage))[-2:]
+            assert [drawn(part) for part in grown] == there
+            assert "".join(part.source for part in grown) == text
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_a_block_cut_between_parts_looks_whole(tmp_path: Path, written: bool) -> None:
+    """Written, and read from the store: a long list, and code, have no seam."""
+    items, code = [f"{i}. item {i}" for i in range(1, 40)], [f"x{i} = {i}" for i in range(200)]
+    text = "\n".join([*items, "", "```python", *code, "```"])
+    app = ChatApp(Scripted(tmp_path, [text], past=[] if written else ["hi", text]))
+    async with app.run_test(size=(60, 300)):
+        await wait_until(lambda: idle(app))
+        if written:
+            await type_and_send(app, "hi")
+        await wait_until(lambda: "x199 = 199" in "".join(screen(app)) and "1. item 1 " in "".join(screen(app)))
+        await wait_until(lambda: idle(app))
+        assert len(app.transcript._rows) >= 5
+        shown = [line.strip(" │") for line in screen(app)]
+        at = shown.index(items[0])
+        assert shown[at : at + len(items)] == items
+        at = shown.index(code[0])
+        assert shown[at : at + len(code)] == code
 
 
 async def test_an_open_fence_is_plain_and_a_closed_one_highlighted(tmp_path: Path) -> None:

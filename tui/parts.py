@@ -16,16 +16,22 @@ from rgmlx.text import joins
 PART_CHARS = 2_000
 """A new part begins at the next boundary between blocks once the open one holds this many characters ..."""
 PART_LINES = 40
-"""... or this many lines. An item of a list, which takes three widgets, counts as two, code as a quarter of one."""
-KEPT_CHARS = 1_000_000
+"""... or this many lines. An item of a list, which takes three widgets, counts as three, code as a quarter of one."""
+KEPT_CHARS = 500_000
 """Of one message this much of its end is kept; what was before has left the screen long ago."""
 
 _FENCE = re.compile(r"(?:[ \t]|>|[-*+] |\d{1,9}[.)] ){0,12}(`{3,}|~{3,})([^\n]*)")
 _ITEM = re.compile(r"[ \t>]*([-*+]|\d{1,9}[.)])[ \t]")
+_NEXT_ITEM = re.compile(r"([-*+]|(?!1[.)])\d{1,9}[.)])[ \t]")  # where all are numbered 1, a new part would count anew
 _DELIMITER = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _SLACK = 100  # characters in which a space is looked for where a line must be cut
 _HARD = 2 * PART_CHARS
 _BITE = 4_096  # what is left after a cut is copied: not ten megabytes for each
+
+
+def goes_on(part: str) -> bool:
+    """Whether the block that a closed part ends with goes on in the next one: a list, code, a long line."""
+    return not part.endswith("\n\n")
 
 
 class Splitter:
@@ -93,7 +99,9 @@ class Splitter:
             return bool(first.strip(self._fence[0])) or (not first and fill >= 2)
         if self._blank and not line[0].isspace():
             return True
-        # Not where an indented block goes on, nor inside a paragraph or a list, while that can be helped.
+        if _NEXT_ITEM.match(line) and _ITEM.match(self._last):
+            return True
+        # Not where an indented block goes on, nor inside a paragraph, while that can be helped.
         return fill >= 2 or (fill >= 1.5 and not self._blank and bool(first))
 
     def _cut_inside(self, start: int) -> int:
@@ -109,7 +117,7 @@ class Splitter:
 
     def _look(self, line: str) -> None:
         """Takes a whole line to notice: fences, tables, blank lines."""
-        self._lines += 0.25 if self._fence else 2 if _ITEM.match(line) else 1
+        self._lines += 0.25 if self._fence else 3 if _ITEM.match(line) else 1
         self._blank = not line.strip()
         if not self._markdown:
             return

@@ -73,7 +73,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = FAST")
             connection.execute("PRAGMA journal_size_limit = 67108864")
-            connection.execute("PRAGMA cache_size = -1000")  # kB in memory; the system has the rest of the file
+            connection.execute("PRAGMA cache_size = -500")  # kB in memory; the system has the rest of the file
             notice = migrations.bring_up_to_date(connection, self.path)
             suspect = self._suspect.exists()
             for check in ["quick_check"] if suspect else [f"quick_check({table})" for table in _TEXT_TABLES]:
