@@ -6,8 +6,10 @@ import ctypes
 import sys
 
 import pytest
+from textual.geometry import Region
 
 from tui.gauges import give_back, resident_bytes
+from tui.textual_fixes import forget_geometry
 from tui.words import sentence
 
 PIECES, SIZE = 60_000, 1_000
@@ -35,6 +37,15 @@ def test_resident_memory_is_this_processs() -> None:
     block = bytearray(b"x" * 50_000_000)
     assert 40_000_000 < resident_bytes() - before < 120_000_000
     assert sys.getsizeof(block) > 50_000_000
+
+
+def test_textuals_caches_of_rectangles_can_be_emptied() -> None:
+    for i in range(100):
+        Region(i, 0, 5, 5).intersection(Region(0, 0, 50, 50))
+    assert Region.intersection.cache_info().currsize >= 100
+    forget_geometry()
+    caches = [operation for operation in vars(Region).values() if hasattr(operation, "cache_info")]
+    assert len(caches) > 5 and not any(cache.cache_info().currsize for cache in caches)
 
 
 def test_sentences() -> None:

@@ -19,6 +19,7 @@ from rgmlx.errors import RgmlxError
 from .gauges import give_back, resident_bytes
 from .messages import Ended, Failed, Loaded, Stood
 from .session import Session
+from .textual_fixes import forget_geometry
 from .transcript import Transcript
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Working(App[None]):
         await asyncio.to_thread(self._weigh)
 
     def _weigh(self) -> None:
+        forget_geometry()
         give_back()
         self.session.gauges.resident = resident_bytes()
 
