@@ -411,7 +411,7 @@ def test_what_can_not_be_done_is_a_sentence(
     session = Scripted(tmp_path)
     out = talk(session, f"{typed}\n", capsys)
     _, _, after = out.partition(f"You: {typed}\n")
-    assert answer in after and after.count("\n") == 1
+    assert answer[0].upper() + answer[1:] in after and after.count("\n") == 1
     assert session.conversation is None
 
 
@@ -462,14 +462,14 @@ def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert re.search(r"\n1\. Hens, [a-z]+[ \d:]*, open here\n2\. a fox, [a-z]+[ \d:]*\n/open and a number", out)
     assert "You: /find fox\n1. a fox\n2. a fox: a fox\n" in out
     assert "You: /open 1\nGoing on with: a fox (2 messages)\nYou: a fox\nAssistant: Good day.\n" in out
-    assert "Deleted. /undelete brings it back.\nThis is a new conversation.\nYou: /open 1\nthis conversation was" in out
+    assert "Deleted. /undelete brings it back.\nThis is a new conversation.\nYou: /open 1\nThis conversation was" in out
     assert "You: /undelete\nGoing on with: a fox" in out
     assert out.endswith("/open and a number goes on with one.\n") and out[out.index("/archive") :].count(". Hens") == 1
     assert "a fox" not in out[out.index("You: /archive") :]
 
     busy = Scripted(tmp_path)
     assert busy.open(1)
-    assert "another rgchat has this conversation open: close it there first." in talk(
+    assert "Another rgchat has this conversation open: close it there first." in talk(
         Scripted(tmp_path), "/find fox\n/open 1\n", capsys
     )
     busy.close()
@@ -490,7 +490,7 @@ def test_files_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "Going on with: read " in out
     assert len(session.store.conversations.listed()) == 2
     there.write_text('{"format": "something"}')
-    assert "this is not an exported conversation: choose a file that rgmlx exported." in talk(
+    assert "This is not an exported conversation: choose a .json file that rgmlx exported." in talk(
         session, f"/import {there}", capsys
     )
 
@@ -550,8 +550,8 @@ def test_what_is_too_long_is_left_out_and_said(
 ) -> None:
     monkeypatch.setattr(lines, "MAX_CHARS", 100)
     out = talk(Scripted(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys)
-    assert "a line may have 100 characters: this one was left out.\n" in out
-    assert "a message may have 100 characters: send a part of this.\n" in out
+    assert "A line may have 100 characters: this one was left out.\n" in out
+    assert "A message may have 100 characters: send a part of this.\n" in out
     assert [m.text for m in said(tmp_path) if m.role == USER] == ["short", "last"]
 
 
@@ -562,4 +562,4 @@ def test_a_failing_engine_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFi
             raise ValueError("no more\nlines")
 
     out = talk(Broken(tmp_path), "hello\n/nothing\n", capsys)
-    assert "Assistant: so far \nit broke off (ValueError: no more): try again.\n\nYou: /nothing\nThere is" in out
+    assert "Assistant: so far \nIt broke off (ValueError: no more): try again.\n\nYou: /nothing\nThere is" in out

@@ -154,6 +154,29 @@ def test_a_conversation_is_open_once(begin: Open) -> None:
     assert other.conversation is not None and other.conversation.id == 2
 
 
+def test_the_next_start_opens_what_was_open_last(begin: Open) -> None:
+    """Not what was changed last: by a look at an older one, or by a pipe, which leaves no such trace."""
+    session = begin()
+    session.last = session.store.directory / "last"
+    session.ask("Hello")
+    session.begin()
+    session.ask("Other")
+    assert session.open(1)
+    session.close()
+    pipe = begin(session.store.directory)
+    pipe.ask("Of a pipe")
+    pipe.close()
+    again = begin(session.store.directory)
+    again.last = session.last
+    again.open_latest()
+    assert again.conversation is not None and again.conversation.id == 1
+    again.close()
+    session.last.write_text("no number")
+    again.begin()
+    again.open_latest()
+    assert again.conversation is not None and again.conversation.id == 3, "else the newest"
+
+
 def test_what_is_not_there_is_refused_and_nothing_changes(begin: Open) -> None:
     session = begin()
     session.ask("Hello")

@@ -318,7 +318,7 @@ async def test_a_failing_reply_is_a_sentence_and_the_app_goes_on(tmp_path: Path)
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
         for text, sentence in (
-            ("known", "the disk is full"),
+            ("known", "The disk is full"),
             ("unknown", "The reply broke off: ZeroDivisionError: boom"),
         ):
             await type_and_send(app, text)
@@ -330,7 +330,7 @@ async def test_a_failing_reply_is_a_sentence_and_the_app_goes_on(tmp_path: Path)
 async def test_no_such_model(tmp_path: Path) -> None:
     app = ChatApp(Session(Store(tmp_path / "data"), str(tmp_path / "nothing")))
     async with app.run_test(size=SIZE):
-        await wait_until(lambda: "there is no model" in notices(app) and "/model chooses another" in notices(app))
+        await wait_until(lambda: "There is no model" in notices(app) and "/model chooses another" in notices(app))
         prompt = app.query_one(Prompt)
         prompt.insert("Hello!")
         app.simulate_key("enter")
@@ -415,7 +415,7 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
         await command(app, "/rename Before")
-        await wait_until(lambda: "this conversation is empty" in notices(app))
+        await wait_until(lambda: "This conversation is empty" in notices(app))
         await ask(app, "Some code, please")
         await command(app, "/rename Code of mine")
         await wait_until(lambda: line(app, "#title") == "Code of mine")
@@ -433,7 +433,7 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
         await command(app, "/set temperature 0.5")
         assert app.session.settings["temperature"] == 0.5
         await command(app, "/set temperature hot")
-        await wait_until(lambda: "temperature must be a number" in notices(app))
+        await wait_until(lambda: "Temperature must be a number" in notices(app))
         await command(app, "/set temperature default")
         assert "temperature" not in app.session.settings
         first = app.session.conversation.id
@@ -488,6 +488,29 @@ async def test_a_file_is_read_into_the_message(tmp_path: Path) -> None:
         await wait_until(lambda: "missing.txt" in notices(app))
         assert "missing.txt" in prompt.text
         assert len(said(app)) == 2
+
+
+async def test_after_a_restart_further_up_one_is_told_that_more_follows(tmp_path: Path) -> None:
+    first = Scripted(tmp_path, past=["one", "1", "two", "2"])
+    assert first.head is not None and first.conversation is not None
+    first.go(first.store.messages.path(first.head.id)[1].id)
+    app = ChatApp(first)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await wait_until(lambda: idle(app))
+        assert "Turn 1 of 2" in app.place and "Alt+↓ goes forward" in "".join(screen(app))
+        await pilot.press("alt+down")
+        await wait_until(lambda: idle(app))
+        assert said(app)[-1].text == "2" and app.place.startswith("At the end of this branch")
+
+
+async def test_what_a_command_has_no_use_for_is_not_dropped(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, past=["one", "1"]))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        app.query_one(Prompt).load_text("/endless tell me more")
+        app.simulate_key("enter")
+        await wait_until(lambda: any("/endless takes nothing after it" in n.message for n in app._notifications))
+        assert app.query_one(Prompt).text == "/endless tell me more" and len(said(app)) == 2
 
 
 async def test_two_chats_at_once_have_two_conversations(tmp_path: Path) -> None:

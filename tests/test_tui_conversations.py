@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -22,7 +23,7 @@ from rgmlx.store import Store
 from tui import textfiles
 from tui.screens import conversation_pages, conversations, dialogs
 from tui.screens.conversations import ConversationsScreen, Opened
-from tui.screens.dialogs import AskText, Confirm
+from tui.screens.dialogs import TYPING_SECONDS, AskText, Confirm
 from tui.textfiles import read_text, typed_path, write_text
 from tui.words import when
 
@@ -485,6 +486,7 @@ async def test_an_existing_file_is_replaced_only_when_confirmed(store: Store, ho
         assert app.screen.query_one(Input).value == "~/Soup.md"
         await pilot.press("enter")
         await asked(app, Confirm)
+        await asyncio.sleep(TYPING_SECONDS)
         await pilot.press("y")
         await wait_until(lambda: settled(screen) and "Exported to" in notice(screen))
         assert there.read_text().startswith("# Soup")
@@ -633,9 +635,22 @@ async def test_confirm(keys: list[str], result: bool) -> None:
     app = Host(Confirm("[b]Sure?", yes="[/]Do it", no="Don't"))
     async with app.run_test(size=SIZE) as pilot:
         await asked(app, Confirm)
+        await asyncio.sleep(TYPING_SECONDS)
         await pilot.press(*keys)
         await wait_until(lambda: app.results)
         assert app.results == [result]
+
+
+async def test_what_is_typed_into_a_question_by_mistake_is_no_yes() -> None:
+    app = Host(Confirm("Replace it?"))
+    async with app.run_test(size=SIZE) as pilot:
+        await asked(app, Confirm)
+        await pilot.press("y", *"My only name")
+        await pilot.pause()
+        assert not app.results
+        await asyncio.sleep(TYPING_SECONDS)
+        await pilot.press("y")
+        await wait_until(lambda: app.results == [True])
 
 
 async def test_buttons_are_clicked() -> None:

@@ -16,7 +16,7 @@ from rgmlx.text import printable
 from . import deeds
 from .asking import Asking
 from .clipboard import code_blocks, copy
-from .commands import BY_NAME, Command, unknown
+from .commands import BY_NAME, Command, takes_nothing, unknown
 from .prompt import Prompt
 from .words import sentence
 
@@ -36,6 +36,9 @@ class Actions(Asking):
             return
         if self.app.busy and not command.while_busy and not (command.travels and self.app.busy == "standing"):
             self.app.refuse()
+            return
+        if argument and not command.argument:
+            self.app.notify(takes_nothing(name), timeout=4, markup=False)
             return
         if prompt.text.startswith(f"/{name}"):
             prompt.accept(prompt.whole)

@@ -128,6 +128,7 @@ class ChatApp(Working):
             self.theme = self.first_theme or self.defaults.theme
         self.query_one(Prompt).focus()
         await self.show_conversation()
+        self.find_place()
         if self._guide:
             self.actions.guide()
         self.load_model()
@@ -267,7 +268,7 @@ class ChatApp(Working):
         await self.show_notices()
         if head is not None and head.role != MODEL:
             await self.transcript.notice(
-                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one."
+                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one, Alt+↑ leaves it out."
             )
         elif head is not None and not head.closed:
             self.notify("This reply was cut short: Ctrl+G goes on with it.", timeout=3)
@@ -343,7 +344,8 @@ class ChatApp(Working):
 
     def refuse(self) -> None:
         """Says that it can't be done now."""
-        what = {"writing": "A reply is being written", "loading": "The model is being loaded"}
+        writing = "Your message is being read" if self.session.reading else "A reply is being written"
+        what = {"writing": writing, "loading": "The model is being loaded"}
         self.notify(f"{what.get(self.busy, 'The conversation is being read')}: Esc stops it.", timeout=2)
 
     # --- the screen -----------------------------------------------------------------------
@@ -352,6 +354,14 @@ class ChatApp(Working):
     def transcript(self) -> Transcript:
         """What was said so far."""
         return self.query_one(Transcript)
+
+    def find_place(self) -> None:
+        """The conversation was opened: says where in it one stands, if others messages follow."""
+        self.actions.trail.find()
+        head = self.session.head
+        if head is not None and self.actions.trail.steps:
+            self.place = self.actions.where(head.id)
+        self.show_status()
 
     def leave_place(self) -> None:
         """One stands at the end again."""

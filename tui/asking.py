@@ -48,6 +48,7 @@ class Asking:
         self.app.editing = None
         self.app.leave_place()
         await self.app.show_conversation()
+        self.app.find_place()
         self.app.stand()
 
     def _later(self, action: Any) -> None:

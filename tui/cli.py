@@ -103,6 +103,7 @@ def _run(options: argparse.Namespace) -> int:
             sampling={**defaults.sampling, **wanted},
         )
         session.notices += problems
+        session.last = data / "last" if sys.stdin.isatty() else None
         store.conversations.purge(older_than=DELETED_SECONDS)
         if first:
             session.notices += _earlier(data)

@@ -134,6 +134,11 @@ def parse(text: str) -> tuple[str, str] | None:
     return name.strip().lower(), argument.strip()
 
 
+def takes_nothing(name: str) -> str:
+    """What to say of a command with something after it that it has no use for."""
+    return f"/{name} takes nothing after it: send the text by itself, then /{name}."
+
+
 def plain(text: str) -> str:
     """A text to be sent, without the slash that kept it from being a command."""
     return text[1:] if text.startswith("//") else text

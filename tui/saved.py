@@ -9,6 +9,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from rgmlx.errors import RgmlxError
 from rgmlx.store import USER, StoreError
 
 from .sampled import SETTINGS
@@ -38,6 +39,8 @@ def open_file(session: Session, path: Path) -> None:
     """
     from rgmlx.turns import NOW, SavedChat
 
+    if path.suffix.lower() in (".json", ".md"):
+        raise RgmlxError(f"{path.name} is not a .rgstate file, which /save writes: /import reads .json")
     memory, store = session.needs(), session.store
     saved = SavedChat.read(path, memory.model)
     settings = {k: v for k, v in saved.sampling.items() if k in SETTINGS and v is not None}

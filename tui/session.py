@@ -7,10 +7,12 @@ Knows the store and where the model stands (`Memory`); nothing of widgets. What 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgmlx.errors import ChatError, RgmlxError
@@ -18,6 +20,7 @@ from rgmlx.store import MODEL, USER, Claim, Conversation, Message, Store, StoreE
 
 from . import sampled
 from .gauges import Gauges, resident_bytes
+from .textfiles import read_number, replace_text
 
 if TYPE_CHECKING:
     from rgmlx.sampling import Sampling
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 TITLE_CHARS = 60
 _GO_ON_TOKENS = 8  # a reply that had ended, and is to go on, says at least this much more
+_FEW = 16  # tokens between two turns
 _HEAD_CHARS = 1_000_000  # of a message in memory
 
 
@@ -41,6 +45,7 @@ class Session:
         gauges: numbers for the status line.
         reading: (done, in all) while a long text is being read, else None.
         notices: sentences that the user should see.
+        last: a file that tells which conversation is open, for the next start; None for a pipe, which is nobody's.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Session:
         self.gauges = Gauges()
         self.reading: tuple[int, int] | None = None
         self.notices: list[str] = list(store.notices)
+        self.last: Path | None = None
         self._claim: Claim | None = None
         self._writer: Writer | None = None
         self._cancel = threading.Event()
@@ -117,11 +123,14 @@ class Session:
         self.gauges.rate = self.gauges.first_token = 0.0  # of another reply
         self.settings = {**self.new_settings(), **found.settings}
         self.head = head
+        self._keep_last()
         return True
 
     def open_latest(self, model: str | None = None) -> None:
-        """Opens the newest conversation (with this model); a new one where another rgchat has that open."""
-        for found in self.store.conversations.listed(limit=50):
+        """Opens the conversation that was open last (with this model), or the newest; a new one where another rgchat
+        has that open."""
+        last = read_number(self.last)
+        for found in sorted(self.store.conversations.listed(limit=50), key=lambda one: one.id != last):
             if model is not None and found.model != model:
                 continue
             if self.open(found.id):
@@ -145,6 +154,7 @@ class Session:
             made = self.store.conversations.create(self.name, title, self.system, self.settings)
             self._claim = self.store.claim(made.id)
             self.conversation = made
+            self._keep_last()
         message = self.store.messages.add_user(self.conversation.id, self.head.id if self.head else None, text)
         return self._at(message)
 
@@ -306,6 +316,8 @@ class Session:
         if self.memory is None or not self.stands:
             return None
         point = self.memory.point
+        if len(point.unread) > _FEW:  # reading was stopped: what was not read yet is not remembered at all
+            return None
         return self.memory.horizon(self.head.id if self.head else None, point.state.position + len(point.unread))
 
     def horizon_while_writing(self) -> Horizon | None:
@@ -377,6 +389,11 @@ class Session:
 
     def new_settings(self) -> dict[str, Any]:
         return sampled.new(self.defaults)
+
+    def _keep_last(self) -> None:
+        if self.last is not None and self.conversation is not None:
+            with contextlib.suppress(OSError):  # then the next start opens the newest
+                replace_text(self.last, str(self.conversation.id))
 
     def _message(self, message: int) -> Message:
         return self.store.messages.window(message, 1, chars=_HEAD_CHARS)[0]

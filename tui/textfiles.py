@@ -40,6 +40,14 @@ def replace_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
                 os.unlink(temporary)
 
 
+def read_number(path: Path | None) -> int | None:
+    """The number in a small file; None where there is none."""
+    try:
+        return int(path.read_text("ascii")[:20]) if path is not None else None
+    except (OSError, ValueError):
+        return None
+
+
 def reason(error: Exception) -> str:
     """Why something can't be read or written, to stand within a sentence."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -63,6 +63,12 @@ class Travel:
             self.tip = self._session.store.messages.tip(message)
         return message
 
+    def find(self) -> None:
+        """Finds out how far the branch goes on after the conversation was opened somewhere on it."""
+        head = self._session.head
+        followed = head is not None and self._session.store.messages.followed(head.id)
+        self.tip = self._session.store.messages.tip(head.id) if head is not None and followed else None
+
     def end(self) -> None:
         """One stands at the end of a branch again, having written there or opened another conversation."""
         self.tip = None

@@ -42,6 +42,14 @@ def _day(then: datetime) -> str:
     return f"{then.day} {_MONTHS[then.month - 1]}"  # strftime would say the month in the language of the system
 
 
+def duration(seconds: float) -> str:
+    """About how long something takes."""
+    for unit, count in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * count:
+            return f"{seconds / count:,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def size(count: int) -> str:
     """A number of bytes, in MB or GB."""
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

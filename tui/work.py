@@ -21,12 +21,15 @@ from .messages import Ended, Failed, Loaded, Stood
 from .session import Session
 from .textual_fixes import forget_geometry
 from .transcript import Transcript
+from .words import duration
 
 if TYPE_CHECKING:
     from .memory import Horizon
 
 LOOK_SECONDS = 3.0
 """How often the memory horizon is looked for, and the process's memory looked at, while a reply is written."""
+ESTIMATE_SECONDS = 3.0
+"""For so long a text is read before it is said how much longer that takes."""
 
 
 class Working(App[None]):
@@ -41,6 +44,7 @@ class Working(App[None]):
         self.session = session
         self.busy = "loading"
         self._loading = (0, 0)  # bytes of a download, and in all
+        self._begun = (0, 0, 0.0)  # of a text that is read: its tokens, how many had been read and when
 
     def show_status(self) -> None:
         """Brings what is shown about the work up to date."""
@@ -128,6 +132,17 @@ class Working(App[None]):
         give_back()
         self.session.gauges.resident = resident_bytes()
 
+    def _left(self, done: int, total: int) -> str:
+        """How long a long text will take to be read, once that can be told."""
+        now, (text, at, begun) = time.monotonic(), self._begun
+        if text != total or done < at:
+            self._begun = (total, done, now)
+            return ""
+        if done == at or now - begun < ESTIMATE_SECONDS:
+            return ""
+        seconds = (now - begun) * (total - done) / (done - at)
+        return f" {duration(seconds)} to go" if seconds > ESTIMATE_SECONDS else ""
+
     def doing(self, waiting: bool) -> str:
         """What the model is doing, in words; `waiting`: there is a message to be sent then."""
         if self.busy == "loading":
@@ -138,8 +153,8 @@ class Working(App[None]):
         if (reading := self.session.reading) and self.busy:
             done, total = reading
             if self.busy == "standing":
-                return f"reading again, {100 * done // total} % ..."
-            return f"reading your message, {done:,} of {total:,} tokens ..."
+                return f"reading again, {100 * done // total} % ...{self._left(done, total)}"
+            return f"reading your message, {done:,} of {total:,} tokens ...{self._left(done, total)}"
         if self.busy == "writing":
             return "writing ..." if self.query_one(Transcript).has_words else "thinking ..."
         return ""

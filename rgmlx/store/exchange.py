@@ -85,7 +85,7 @@ class Exchange:
                 raise ValueError
             version = int(data["version"])
         except (ValueError, LookupError, TypeError, RecursionError):
-            raise StoreError("this is not an exported conversation: choose a file that rgmlx exported") from None
+            raise StoreError("this is not an exported conversation: choose a .json file that rgmlx exported") from None
         if version > VERSION:
             raise StoreError("this conversation was exported by a newer rgmlx: update rgmlx to import it")
         try:

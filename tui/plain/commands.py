@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .. import deeds
-from ..commands import BY_NAME, Command, parse, unknown
+from ..commands import BY_NAME, Command, parse, takes_nothing, unknown
 from .conversations import Conversations
 from .lines import BLOCK
 from .messages import Messages
@@ -59,6 +59,8 @@ class Commands:
             self._talk.say(f"/{name} needs the screen: rgchat without --plain has it")
         elif command.argument and not command.argument.startswith("[") and not argument:
             self._talk.line(f"{command.usage}: {command.summary}")
+        elif argument and not command.argument:
+            self._talk.say(takes_nothing(name))
         else:
             method(argument)
 

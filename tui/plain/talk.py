@@ -162,6 +162,9 @@ class Talk:
             which = "1 message" if count == 1 else "2 messages" if count == 2 else f"{count:,} messages, the last two"
             self.line(f"Going on with: {title(conversation.title)} ({which})")
             self.show_last(2)
+            self.travel.find()
+            if steps := self.travel.steps:
+                self.say(f"This is reply {steps.here} of {steps.of}: /forward goes on to the next.")
 
     def show_last(self, count: int) -> None:
         """The last messages up to where one stands, and what can be done about the last one."""

@@ -6,9 +6,10 @@ never read as markup, and nothing in it reaches the terminal raw.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -18,6 +19,8 @@ from textual.widgets import Button, Input, Static
 
 from rgmlx.text import printable
 
+TYPING_SECONDS = 0.5
+"""A "y" or "n" that follows so soon on another character, or on the question itself, belongs to a word."""
 MAX_CHARS = 4_096
 """Of a line: as long as a path can be. What is pasted beyond it is left out."""
 
@@ -105,12 +108,16 @@ class AskText(ModalScreen[str | None]):
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks for yes or no. Dismisses with true for yes; Enter alone, like Esc, is no."""
+    """Asks for yes or no. Dismisses with true for yes; Enter alone, like Esc, is no.
+
+    What was typed for the prompt before the question was seen answers nothing.
+    """
 
     DEFAULT_CSS = "Confirm { align: center middle; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "no"),
-        Binding("y", "answer(True)", "yes"),
+        Binding("escape", "answer(False)", "no"),
+        Binding("n", "letter(False)", "no"),
+        Binding("y", "letter(True)", "yes"),
         Binding("left,up", "app.focus_previous", show=False),
         Binding("right,down", "app.focus_next", show=False),
     ]
@@ -119,6 +126,7 @@ class Confirm(ModalScreen[bool]):
     def __init__(self, question: str, yes: str = "Yes", no: str = "No") -> None:
         super().__init__()
         self._question, self._yes, self._no = question, yes, no
+        self._typed = monotonic()  # when something was typed that is no answer
 
     def compose(self) -> ComposeResult:
         with Box():
@@ -131,6 +139,16 @@ class Confirm(ModalScreen[bool]):
     def _pressed(self, event: Button.Pressed) -> None:
         event.stop()
         leave(self, event.button.id == "yes")
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character not in ("y", "n"):  # those come to `action_letter`
+            self._typed = monotonic()
+
+    def action_letter(self, yes: bool) -> None:
+        in_a_word = monotonic() - self._typed < TYPING_SECONDS
+        self._typed = monotonic()
+        if not in_a_word:
+            leave(self, yes)
 
     def action_answer(self, yes: bool) -> None:
         leave(self, yes)

@@ -64,7 +64,7 @@ class GuideScreen(Screen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "answer('demo')", "talk to Griff"),
         Binding("g", "answer('models')", "get 2B"),
-        Binding("escape", "answer(None)", "leave"),
+        Binding("escape", "answer(None)", "to the chat"),
         Binding("up", "read(-1)", "scroll", key_display="\u2191\u2193"),
         Binding("down", "read(1)", "read on", show=False),
         Binding("pageup", "page(-1)", "a page up", show=False),
