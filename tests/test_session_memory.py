@@ -165,6 +165,18 @@ def test_the_horizon_is_where_it_is(begin: Open) -> None:
     assert {None, (USER, True), (MODEL, True)} <= found
 
 
+def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None) -> None:
+    """A long message, the reading of which was stopped near its beginning: none of its end is remembered."""
+    session = begin()
+    session.ask("A fox met a bear near the old river. " * 60)
+    session.stop_at_progress = 3
+    assert list(session.reply()) == []
+    assert session.stands and session.memory is not None and len(session.memory.point.unread) > session.memory.window
+    assert session.horizon() is None
+    session.answer()
+    assert session.horizon() is not None
+
+
 @pytest.mark.parametrize("closed", [True, False])
 def test_the_horizon_inside_one_long_reply(begin: Open, closed: bool) -> None:
     session = begin()
