@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--plain",
         action="store_true",
-        help="lines only, for screen readers and simple terminals: no screen, no colours; of a pipe, where it is a new "
-        "conversation, each line is a message",
+        help="lines only, for screen readers, simple terminals and pipes: no screen, no colours; in a pipe each line is a "
+        "message of a new conversation",
     )
     p.add_argument("--theme", metavar="NAME", help="dark, light or contrast")
     p.add_argument(
