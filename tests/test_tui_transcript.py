@@ -249,11 +249,16 @@ async def test_reading_back_is_not_disturbed_and_end_jumps_down(tmp_path: Path) 
         app.simulate_key("pageup")
         await wait_until(lambda: not app.transcript.following)
         app.transcript.scroll_page_up()
-        await wait_until(lambda: not app.transcript._filling)
-        await asyncio.sleep(0.5)
-        before = [line[:76] for line in screen(app)[:-6]]  # without the scroll bar
+
+        def shown() -> list[str]:
+            return [line[:76] for line in screen(app)[:-6]]  # without the scroll bar
+
+        before = [""]
+        while app.transcript._filling or shown() != before:  # until what was scrolled to is there
+            before = shown()
+            await asyncio.sleep(0.5)
         await wait_until(lambda: idle(app))
-        assert [line[:76] for line in screen(app)[:-6]] == before
+        assert shown() == before
         assert "new text below" in str(app.query_one("#status", Static).content)
         bounded(app)
         app.simulate_key("end")

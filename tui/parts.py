@@ -20,6 +20,9 @@ PART_LINES = 40
 KEPT_CHARS = 500_000
 """Of one message this much of its end is kept; what was before has left the screen long ago."""
 
+LIVE_CHARS = 200_000
+"""The same while it is being written; afterwards the store has it."""
+
 _FENCE = re.compile(r"(?:[ \t]|>|[-*+] |\d{1,9}[.)] ){0,12}(`{3,}|~{3,})([^\n]*)")
 _ITEM = re.compile(r"[ \t>]*([-*+]|\d{1,9}[.)])[ \t]")
 _NEXT_ITEM = re.compile(r"([-*+]|(?!1[.)])\d{1,9}[.)])[ \t]")  # where all are numbered 1, a new part would count anew
@@ -137,9 +140,10 @@ class Splitter:
 
 
 class Parts:
-    """The parts of one message, numbered from its beginning; the oldest are let go of beyond `KEPT_CHARS`."""
+    """The parts of one message, numbered from its beginning; the oldest are let go of beyond `keep` characters."""
 
-    def __init__(self, text: str = "", markdown: bool = True) -> None:
+    def __init__(self, text: str = "", markdown: bool = True, keep: int = KEPT_CHARS) -> None:
+        self._keep = keep
         self._splitter = Splitter(markdown)
         self._closed: deque[str] = deque()
         self._chars = 0
@@ -153,7 +157,7 @@ class Parts:
         closed = [part for at in range(0, len(text), _BITE) for part in self._splitter.feed(text[at : at + _BITE])]
         self._closed.extend(closed)
         self._chars += sum(map(len, closed))
-        while self._chars > KEPT_CHARS:
+        while self._chars > self._keep:
             self._chars -= len(self._closed.popleft())
             self.first += 1
         return len(closed)

@@ -15,7 +15,7 @@ from rgmlx.store import Message as Stored
 from rgmlx.text import printable
 
 from .markdown import SafeMarkdown
-from .parts import Parts
+from .parts import LIVE_CHARS, Parts
 
 NOTICE = "notice"
 
@@ -40,7 +40,7 @@ class Entry:
         """`text`: None for one that is being written. `load` brings back the text of a stored one."""
         self.role, self.index, self.live, self.stored = role, index, text is None, stored
         self._text, self._load = (None if load else text), load
-        self._parts = Parts() if text is None else None
+        self._parts = Parts(keep=LIVE_CHARS) if text is None else None
 
     @property
     def parts(self) -> Parts:

@@ -23,7 +23,7 @@ from .reply import Entry, Message, ReplyMessage, lines
 
 MAX_MESSAGES = 50
 MAX_PARTS = 100
-MAX_WEIGHT = 160
+MAX_WEIGHT = 130
 """Of the mounted parts: lines or widgets, whichever are more. All of them are restyled when focus changes, and what the
 most at once took the process keeps. On a high screen there may be more, so that it is filled."""
 _WEIGHT_OF_ROW = 6
