@@ -346,7 +346,7 @@ def test_the_least_recently_used_go_first(tiny: rgmlx.Model, store: Store) -> No
     there = [store.snapshots.get(message, tiny) is not None for message, _ in kept]
     assert there[0] and not there[5] and not there[1]
     assert store.snapshots.usage().bytes <= 4 * size
-    assert len(store.messages.roots(chats[1].id)) == 1  # text is never part of it
+    assert len(store.messages.tree(chats[1].id)) == 1  # text is never part of it
 
 
 @pytest.mark.parametrize("wholes", [1.3, 2.5, 4.0])
