@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Message
@@ -19,9 +18,6 @@ from .clipboard import code_blocks, copy
 from .commands import BY_NAME, Command, takes_nothing, unknown
 from .prompt import Prompt
 from .words import sentence
-
-if TYPE_CHECKING:
-    pass
 
 
 class Actions(Asking):

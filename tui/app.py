@@ -45,8 +45,6 @@ from .work import Working
 if TYPE_CHECKING:
     from .memory import Horizon
 
-textual_fixes.forget_removed_widgets()
-
 GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
     "an easy fact, or tell it your name. For real work get a larger one: /guide says how."
@@ -91,6 +89,7 @@ class ChatApp(Working):
             history: what was sent before.
             guide: show the first-run guide.
         """
+        textual_fixes.forget_removed_widgets()
         super().__init__(session)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
         self.history = history
@@ -356,7 +355,7 @@ class ChatApp(Working):
         return self.query_one(Transcript)
 
     def find_place(self) -> None:
-        """The conversation was opened: says where in it one stands, if others messages follow."""
+        """The conversation was opened: says where in it one stands, if other messages follow."""
         self.actions.trail.find()
         head = self.session.head
         if head is not None and self.actions.trail.steps:

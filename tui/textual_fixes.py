@@ -1,4 +1,4 @@
-"""What Textual does not do well yet, put right. Each function names the issue, and goes when that is closed."""
+"""What Textual does not do well yet, put right. A function that names an issue goes when that is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How times, sizes, errors and long texts are said in a few words. Knows no widgets, and nothing of what the words are about."""
+"""How times, sizes, errors and long texts are said. Knows no widgets, and nothing of what the words are about."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import struct
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -83,7 +83,7 @@ class _RebuildParameter:
 class _Unpickler(pickle.Unpickler):
     """Makes dictionaries, lists, numbers, strings and `_Entry`s; refuses every other name."""
 
-    _allowed = {  # noqa: RUF012 - never written to
+    _allowed: ClassVar[dict[tuple[str, str], Any]] = {
         ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
         ("torch._utils", "_rebuild_parameter"): _RebuildParameter(),
         ("collections", "OrderedDict"): collections.OrderedDict,

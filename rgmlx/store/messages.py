@@ -23,10 +23,13 @@ USER, MODEL = "user", "model"
 FOLD_CHARS = 4_000_000
 """A reply longer than this stays in pieces when it ends: no step may take memory without bound."""
 
-SAME_PLACE = "s.parent IS m.parent AND s.conversation = m.conversation"
+_SAME_PLACE = "s.parent IS m.parent AND s.conversation = m.conversation"
+_BESIDE = f"SELECT count(*) FROM messages s WHERE {_SAME_PLACE}"
+NUMBER_OF = f"({_BESIDE} AND s.id <= m.id), ({_BESIDE})"
+"""Columns: which one a message m is, from 1, of how many with the same parent."""
 _COLUMNS = (
     "m.id, m.conversation, m.parent, m.depth, m.role, m.text, m.closed, m.streaming, m.hash, m.created, "
-    f"(SELECT count(*) FROM messages s WHERE {SAME_PLACE} AND s.id <= m.id), (SELECT count(*) FROM messages s WHERE {SAME_PLACE}), m.loose"
+    f"{NUMBER_OF}, m.loose"
 )
 _UP = (
     "WITH RECURSIVE up (id, parent) AS (SELECT id, parent FROM messages WHERE id = ? UNION ALL "
@@ -100,7 +103,7 @@ class Messages:
 
     def siblings(self, message: int) -> list[int]:
         """The messages with the same parent, this one included, in order."""
-        sql = f"SELECT s.id FROM messages m JOIN messages s ON {SAME_PLACE} WHERE m.id = ? ORDER BY s.id"
+        sql = f"SELECT s.id FROM messages m JOIN messages s ON {_SAME_PLACE} WHERE m.id = ? ORDER BY s.id"
         return [row[0] for row in self._database.rows(sql, (message,))]
 
     def tree(self, conversation: int) -> list[Message]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .database import Database
-from .messages import SAME_PLACE
+from .messages import NUMBER_OF
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Outlines:
             "group_concat(piece, '') FROM (SELECT substr(p.text, 1, ?6) AS piece FROM pieces p "
             "WHERE p.message = m.id ORDER BY p.id LIMIT ?6)), '') ELSE m.text END, 1, ?6), "
             "m.closed, m.streaming, m.created, "
-            f"(SELECT count(*) FROM messages s WHERE {SAME_PLACE} AND s.id <= m.id), (SELECT count(*) FROM messages s WHERE {SAME_PLACE}), "
+            f"{NUMBER_OF}, "
             "(SELECT count(*) FROM messages c WHERE c.parent = m.id), m.id IN (SELECT id FROM path) "
             f"FROM messages m WHERE m.id IN ({chosen}) ORDER BY m.id",
             (conversation, head, around, max(1, limit // 4), limit, chars),
