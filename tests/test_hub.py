@@ -6,29 +6,21 @@ on stderr, exit code 1, and nothing else: no traceback, no progress bar, no retr
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import socket
 import subprocess
 import sys
 import termios
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import checkpoints
 import pytest
+from hub_server import COMMIT, CONFIG, NAME, Hub
 
 import rgmlx
 from rgmlx.errors import ModelNotFoundError
 from rgmlx.hub import demo_directory, resolve
-
-NAME = "griff/tiny"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CONFIG = checkpoints.config()
 
 # --- names --------------------------------------------------------------------------------
 
@@ -90,83 +82,7 @@ def test_a_directory_named_like_a_shape(tmp_path: Path, monkeypatch: pytest.Monk
     assert rgmlx.load("2b").config.hidden_size == 32
 
 
-# --- a Hugging Face of our own ------------------------------------------------------------
-
-
-class Hub(ThreadingHTTPServer):
-    """Serves one repository as huggingface.co does, or fails as it does.
-
-    Attributes:
-        refuse: (part of a path, status, error code) of the requests to refuse; the first that fits.
-        asked: "METHOD path" of every request.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files = {p.name: p.read_bytes() for p in directory.iterdir()}
-        self.refuse: list[tuple[str, int, str]] = []
-        self.asked: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Hub
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        path = self.path.split("?")[0]
-        self.server.asked.append(f"{self.command} {path}")
-        for part, status, code in self.server.refuse:
-            if part in f"{self.command} {path}":
-                self.reply(status, **({"X_Error_Code": code, "X_Error_Message": "no"} if code else {}))
-                return
-        hint = {"X_HF_Warning": "unauthenticated; You are sending unauthenticated requests, set a HF_TOKEN"}
-        if path == f"/api/models/{NAME}/revision/main":
-            self.reply(200, json.dumps({"id": NAME, "sha": COMMIT, "tags": []}).encode(), **hint)
-        elif path == f"/api/models/{NAME}/tree/{COMMIT}":
-            rows = [{"type": "file", "path": n, "size": len(b), "oid": _oid(b)} for n, b in self.server.files.items()]
-            self.reply(200, json.dumps(rows).encode(), Content_Type="application/json")
-        elif path.startswith(f"/{NAME}/resolve/{COMMIT}/") and (body := self.server.files.get(path.split("/")[-1])):
-            self.reply(200, body, ETag=f'"{_oid(body)}"', X_Repo_Commit=COMMIT)
-        else:
-            self.reply(404, X_Error_Code="EntryNotFound")
-
-    do_HEAD = do_GET
-
-
-def _oid(body: bytes) -> str:
-    return hashlib.sha1(body).hexdigest()
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    """A server with a random checkpoint, and a file that nobody needs."""
-    source = checkpoints.write(tmp_path / "source", CONFIG, checkpoints.weights(CONFIG), shards=2)
-    (source / "README.md").write_text("a card")
-    (source / "pytorch_model.bin").write_bytes(b"\0" * 1000)
-    server = Hub(source)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+# --- a real server, in hub_server ----------------------------------------------------------
 
 
 LIMITED = (
@@ -195,14 +111,6 @@ def sentence(out: Any) -> str:
     assert out.stdout == ""
     assert out.stderr.startswith("rgmlx: ") and out.stderr.endswith("\n") and out.stderr.count("\n") == 1, out.stderr
     return out.stderr
-
-
-@pytest.fixture
-def closed() -> str:
-    """An endpoint where nobody listens."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{s.getsockname()[1]}"
 
 
 def cached(tmp_path: Path) -> list[str]:

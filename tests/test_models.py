@@ -9,115 +9,18 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import checkpoints
 import pytest
-from test_hub import COMMIT, NAME, Hub, _Handler, _oid, closed, hub  # noqa: F401
+from hub_server import COMMIT, CONFIG, NAME, Handler, Hub, Ranged, make, oid, point_to, repository, weights
 
 from rgmlx.download import Cancelled, Download
 from rgmlx.errors import ConfigError, ModelNotFoundError, RgmlxError
 from rgmlx.models import Installed, examine, list_models
-
-CONFIG = checkpoints.config()
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A computer of our own: a home directory, a working directory and a Hugging Face cache, all empty.
-
-    Not in pytest's directory, the name of which is too long for a line of the screen.
-    """
-    for name in [n for n in os.environ if "proxy" in n.lower() or n.startswith("HF_")]:
-        monkeypatch.delenv(name)
-    place = Path(tempfile.mkdtemp(prefix="house"))
-    (place / "work").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(place))
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.chdir(place / "work")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "cache"))
-    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_DOWNLOAD_TIMEOUT", 5)
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on this is Hugging Face."""
-    from huggingface_hub.utils import close_session
-
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-    close_session()  # its connections go to a server of another test
-
-
-@pytest.fixture
-def server(hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:  # noqa: F811
-    """A Hugging Face that can be slow; at the end, no download is left running."""
-    hub.RequestHandlerClass = Ranged
-    # A listing names every hash; the test's repository has a tokenizer, as a model that chats does.
-    hub.files["tokenizer.model"] = b"spm"
-    hub.hold, hub.cut, hub.sent = None, 0, {}  # type: ignore[attr-defined]
-    point_to(hub.url, monkeypatch)
-    yield hub
-    end = time.monotonic() + 10
-    while [t for t in threading.enumerate() if t.name.startswith("download ")]:
-        assert time.monotonic() < end, "a download outlived its test"
-        time.sleep(0.05)
-
-
-class Ranged(_Handler):
-    """Serves parts of files, as Hugging Face's servers do.
-
-    The server's `hold` is called with a file's name and the bytes sent of it, before every further kilobyte; its `cut`
-    is the number of bytes after which a connection breaks, once.
-    """
-
-    server: Any
-
-    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        name = self.path.split("?")[0].split("/")[-1]
-        if status != 200 or "resolve" not in self.path or self.command == "HEAD":
-            super().reply(status, body, **headers)
-            return
-        start = 0
-        if wanted := self.headers.get("Range"):
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            assert 0 < start < len(body)
-        self.send_response(206 if start else 200)
-        for key, value in headers.items():
-            self.send_header(key.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body) - start))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.end_headers()
-        for at in range(start, len(body), 1024):
-            if self.server.hold:
-                self.server.hold(name, at)
-            if self.server.cut and at - start >= self.server.cut and name.endswith(".safetensors"):
-                self.server.cut = 0
-                self.close_connection = True
-                return
-            try:
-                self.wfile.write(body[at : at + 1024])
-            except OSError:  # the client has had enough
-                self.close_connection = True
-                return
-            sent = self.server.sent
-            sent[name] = sent.get(name, 0) + len(body[at : at + 1024])
-
-
-def weights(server: Any) -> dict[str, bytes]:
-    return {n: b for n, b in server.files.items() if n.endswith(".safetensors")}
-
-
-def repository(home: Path) -> Path:
-    return home / "cache" / f"models--{NAME.replace('/', '--')}"
 
 
 def ignore(done: int, total: int) -> None:
@@ -125,13 +28,6 @@ def ignore(done: int, total: int) -> None:
 
 
 # --- what is here -------------------------------------------------------------------------
-
-
-def make(directory: Path, config: dict[str, Any] | None = None, shards: int = 1, tokenizer: bool = True) -> Path:
-    checkpoints.write(directory, config or CONFIG, checkpoints.weights(CONFIG), shards)
-    if tokenizer:
-        (directory / "tokenizer.model").write_bytes(b"spm")
-    return directory
 
 
 def listed(*extra: Path) -> dict[str, Installed]:
@@ -277,7 +173,7 @@ def test_stopping_takes_effect_at_once_and_the_rest_is_fetched_later(server: Any
         Download(NAME).run(lambda done, _: counted.append(done), stop.is_set)
     assert NAME in str(caught.value) and held.is_set()
     began = time.monotonic()
-    half = repository(home) / "blobs" / f"{_oid(server.files[last])}.incomplete"
+    half = repository(home) / "blobs" / f"{oid(server.files[last])}.incomplete"
     size = half.stat().st_size
     assert 0 < size < len(server.files[last])
     model = listed()[NAME]
@@ -320,10 +216,10 @@ def test_a_broken_connection_is_gone_on_with(server: Any, home: Path) -> None:
 
 def test_a_server_that_can_not_send_parts(server: Any, home: Path) -> None:
     name, body = max(weights(server).items(), key=lambda x: len(x[1]))
-    half = repository(home) / "blobs" / f"{_oid(body)}.incomplete"
+    half = repository(home) / "blobs" / f"{oid(body)}.incomplete"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"not what the server has")
-    server.RequestHandlerClass = _Handler
+    server.RequestHandlerClass = Handler
     counted: list[int] = []
     path = Download(NAME).run(lambda done, _: counted.append(done))
     assert (path / name).read_bytes() == body
@@ -332,7 +228,7 @@ def test_a_server_that_can_not_send_parts(server: Any, home: Path) -> None:
 
 def test_a_part_longer_than_its_file(server: Any, home: Path) -> None:
     name, body = max(weights(server).items(), key=lambda x: len(x[1]))
-    half = repository(home) / "blobs" / f"{_oid(body)}.incomplete"
+    half = repository(home) / "blobs" / f"{oid(body)}.incomplete"
     half.parent.mkdir(parents=True)
     half.write_bytes(body + b"more")
     counted: list[int] = []
@@ -342,7 +238,7 @@ def test_a_part_longer_than_its_file(server: Any, home: Path) -> None:
 
 def test_a_file_that_was_whole_when_the_power_went(server: Any, home: Path) -> None:
     name, body = max(weights(server).items(), key=lambda x: len(x[1]))
-    part = repository(home) / "blobs" / f"{_oid(body)}.incomplete"
+    part = repository(home) / "blobs" / f"{oid(body)}.incomplete"
     part.parent.mkdir(parents=True)
     part.write_bytes(body)
     assert (Download(NAME).run(ignore) / name).read_bytes() == body
@@ -380,7 +276,7 @@ def test_a_file_that_arrives_damaged_is_thrown_away(server: Any, home: Path) -> 
 
 def test_two_programs_do_not_write_one_file(server: Any, home: Path) -> None:
     small = min((b for n, b in server.files.items() if n == "tokenizer.model"), key=len)
-    half = repository(home) / "blobs" / f"{_oid(small)}.incomplete"
+    half = repository(home) / "blobs" / f"{oid(small)}.incomplete"
     half.parent.mkdir(parents=True)
     with half.open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -423,7 +319,7 @@ def test_refusals_are_sentences(server: Any, home: Path, where: str, status: int
     assert "\n" not in str(caught.value)
 
 
-def test_no_network(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_no_network(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     point_to(closed, monkeypatch)
     with pytest.raises(ModelNotFoundError, match="connect to the network"):
         Download(NAME).plan()

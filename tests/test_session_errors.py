@@ -18,7 +18,6 @@ from sessions import (
     WHOLE,
     Open,
     again,
-    begin_sessions,  # noqa: F401
     goes_on_alike,
     pull,
     reader,

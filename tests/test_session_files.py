@@ -13,7 +13,6 @@ from sessions import (
     Open,
     Watched,
     again,
-    begin_sessions,  # noqa: F401
     other_model,
     pull,
     read,

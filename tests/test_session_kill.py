@@ -20,7 +20,6 @@ from sessions import (
     Open,
     Watched,
     again,
-    begin_sessions,  # noqa: F401
     crashed,
     pull,
     read,

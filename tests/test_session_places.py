@@ -11,7 +11,6 @@ from sessions import (
     Open,
     Watched,
     again,
-    begin_sessions,  # noqa: F401
     counted,
     goes_on_alike,
     long_conversation,

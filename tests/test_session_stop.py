@@ -11,11 +11,9 @@ from sessions import (
     WHOLE,
     Open,
     again,
-    begin_sessions,  # noqa: F401
     goes_on_alike,
     messages_with,
     read,
-    read_in_small_steps,  # noqa: F401
     same_tokens,
 )
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_hub import NAME, closed, hub  # noqa: F401
-from test_models import CONFIG, home, make, point_to, repository, server, weights  # noqa: F401
+from hub_server import CONFIG, NAME, make, point_to, repository, weights
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -73,7 +72,7 @@ async def type_name(app: Asks, pilot: Pilot[None], name: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int]) -> None:  # noqa: F811
+async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int]) -> None:
     path = make(home / "models" / "mine", CONFIG | {"quantization": {"bits": 4, "group_size": 64}})
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=size) as pilot:
@@ -92,7 +91,7 @@ async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize("current", ["{home}/models/mine", "~/models/mine", "../models/mine"])
-async def test_the_current_model_is_marked_and_esc_leaves(home: Path, current: str) -> None:  # noqa: F811
+async def test_the_current_model_is_marked_and_esc_leaves(home: Path, current: str) -> None:
     make(home / "models" / "mine")
     app = Asks(ModelsScreen(current.format(home=home)))
     async with app.run_test(size=(100, 30)) as pilot:
@@ -103,7 +102,7 @@ async def test_the_current_model_is_marked_and_esc_leaves(home: Path, current: s
         await wait_until(lambda: app.answer is None)
 
 
-async def test_choosing_by_mouse(home: Path) -> None:  # noqa: F811
+async def test_choosing_by_mouse(home: Path) -> None:
     make(home / "models" / "mine")
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -114,7 +113,7 @@ async def test_choosing_by_mouse(home: Path) -> None:  # noqa: F811
         await wait_until(lambda: app.answer == str(home / "models" / "mine"))
 
 
-async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:  # noqa: F811
+async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:
     path = make(home / "models" / "hurt", shards=2)
     (path / "model-00001-of-00002.safetensors").unlink()
     app = Asks(ModelsScreen("demo"))
@@ -128,7 +127,7 @@ async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:  # noq
         assert app.answer == NOTHING and isinstance(app.screen, ModelsScreen)
 
 
-async def test_typed_directories(home: Path) -> None:  # noqa: F811
+async def test_typed_directories(home: Path) -> None:
     make(home / "far" / "away")
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=(100, 30)) as pilot:
@@ -146,7 +145,7 @@ async def test_typed_directories(home: Path) -> None:  # noqa: F811
         await wait_until(lambda: app.answer == str(home / "far" / "away"))
 
 
-async def test_names_are_never_markup(home: Path) -> None:  # noqa: F811
+async def test_names_are_never_markup(home: Path) -> None:
     make(home / "models" / "[red]x[@click=app.quit]")
     make(home / "models" / "esc\x1b[31m")
     app = Asks(ModelsScreen("demo"))
@@ -157,7 +156,7 @@ async def test_names_are_never_markup(home: Path) -> None:  # noqa: F811
         await wait_until(lambda: "models/[red]x[@click=app.quit]" in seen(app))
 
 
-async def test_many_models(home: Path) -> None:  # noqa: F811
+async def test_many_models(home: Path) -> None:
     for number in range(MAX_ROWS + 5):
         path = home / "models" / f"{number:03}"
         path.mkdir(parents=True)
@@ -175,7 +174,7 @@ async def test_many_models(home: Path) -> None:  # noqa: F811
 # --- downloads ----------------------------------------------------------------------------
 
 
-def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], None]:  # noqa: F811
+def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], None]:
     last = max(weights(server), key=lambda n: len(server.files[n]))
 
     def hold(name: str, sent: int) -> None:
@@ -186,7 +185,7 @@ def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], N
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, size: tuple[int, int]) -> None:  # noqa: F811
+async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, size: tuple[int, int]) -> None:
     go_on = threading.Event()
     server.hold = slow(server, 20 * 1024, go_on)
     app = Asks(ModelsScreen("demo"))
@@ -216,7 +215,7 @@ async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, s
     assert {m.name for m in list_models() if not m.problem} == {"demo", NAME}
 
 
-async def test_leaving_stops_a_download(home: Path, server: Any) -> None:  # noqa: F811
+async def test_leaving_stops_a_download(home: Path, server: Any) -> None:
     go_on = threading.Event()
     server.hold = slow(server, 20 * 1024, go_on)
     app = Asks(ModelsScreen("demo"))
@@ -232,7 +231,7 @@ async def test_leaving_stops_a_download(home: Path, server: Any) -> None:  # noq
         assert [m.complete for m in list_models() if m.name == NAME] == [False]
 
 
-async def test_a_gated_model_says_what_to_do(home: Path, server: Any) -> None:  # noqa: F811
+async def test_a_gated_model_says_what_to_do(home: Path, server: Any) -> None:
     server.refuse = [("/resolve/", 403, "GatedRepo")]
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=(100, 30)) as pilot:
@@ -246,7 +245,7 @@ async def test_a_gated_model_says_what_to_do(home: Path, server: Any) -> None:  
         await wait_until(lambda: f"{NAME} is here: Enter chooses it" in seen(app))
 
 
-async def test_enter_on_a_model_that_is_not_here(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_enter_on_a_model_that_is_not_here(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     point_to(closed, monkeypatch)
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=(60, 20)) as pilot:
