@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from textual.widgets import Static
+
 from rgmlx.store import MODEL, USER, Message, Store
 from tui.app import ChatApp
 from tui.prompt import Prompt
+from tui.reply import Notice
 from tui.session import Session
 
 
@@ -109,3 +112,41 @@ async def type_and_send(app: ChatApp, text: str) -> None:
 def screen(app: ChatApp) -> list[str]:
     """The lines on the screen, as the terminal is given them."""
     return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+async def command(app: ChatApp, text: str) -> None:
+    quiet = 0
+    while app.session.ready and quiet < 5:  # what the last one set off is over
+        quiet = quiet + 1 if idle(app) else 0
+        await asyncio.sleep(0.02)
+    app.query_one(Prompt).load_text(text)
+    app.query_one(Prompt).action_submit()
+    await wait_until(lambda: app.query_one(Prompt).text != text)
+
+
+def session(data: Path, **sampling: float) -> Session:
+    made = Session(Store(data), sampling=sampling)
+    made.open_latest()
+    return made
+
+
+def said(app: ChatApp) -> list[Message]:
+    """The messages up to here, as the store has them."""
+    head = app.session.head
+    return app.session.store.messages.path(head.id if head else None)
+
+
+def notices(app: ChatApp) -> str:
+    return "\n".join(str(n.content) for n in app.query(Notice))
+
+
+def line(app: ChatApp, which: str) -> str:
+    return str(app.query_one(which, Static).content)
+
+
+async def ask(app: ChatApp, text: str) -> str:
+    """Sends a message and waits for the end of its reply."""
+    before = len(said(app))
+    await type_and_send(app, text)
+    await wait_until(lambda: idle(app) and len(said(app)) >= before + 2)
+    return said(app)[-1].text

@@ -1,0 +1,100 @@
+"""The chat in a real terminal, through tmux: typed into, stopped, left, resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scripted import Scripted, idle, type_and_send, wait_until
+
+from tui.app import ChatApp
+from tui.reply import ReplyMessage
+
+SIZE = (80, 24)
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, a real terminal to type into")
+def test_in_a_real_terminal(tmp_path: Path) -> None:
+    """Types, stops, quits, resumes."""
+    socket = f"rgchat-test-{os.getpid()}"  # two runs of the tests at once are two servers
+
+    def tmux(*arguments: str) -> str:
+        return subprocess.run(["tmux", "-L", socket, *arguments], capture_output=True, text=True, check=True).stdout
+
+    def wait_for(text: str) -> str:
+        end = time.monotonic() + 40
+        while text not in (shown := tmux("capture-pane", "-p", "-t", "t")):
+            assert time.monotonic() < end, shown
+            time.sleep(0.1)
+        return shown
+
+    def wait_for_the_end() -> None:
+        end = time.monotonic() + 40
+        while any(text in (shown := tmux("capture-pane", "-p", "-t", "t")) for text in _BUSY):
+            assert time.monotonic() < end, shown
+            time.sleep(0.1)
+
+    def gone() -> bool:
+        return subprocess.run(["tmux", "-L", socket, "has-session"], capture_output=True).returncode != 0
+
+    environment = f"XDG_CONFIG_HOME={tmp_path}/config XDG_DATA_HOME={tmp_path}/data"
+    command = f"{environment} {sys.executable} -m tui --temperature 0; sleep 0.5"
+    tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "24", command)
+    try:
+        wait_for("What this is")  # the first-run guide
+        tmux("send-keys", "-t", "t", "Escape")
+        wait_for("memory 0.6 MB, always")
+        tmux("send-keys", "-t", "t", "I have a cat named Zibo.", "Enter")
+        wait_for("tok/s")
+        wait_for_the_end()
+        tmux("send-keys", "-t", "t", "Tell me a story about a fox and a kite", "Enter")
+        wait_for("writing ...")
+        tmux("send-keys", "-t", "t", "Escape")
+        wait_for_the_end()
+        tmux("send-keys", "-t", "t", "C-q")
+        end = time.monotonic() + 20
+        while not gone():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "40", command)
+        shown = wait_for("memory 0.6 MB, always")
+        assert "I have a cat named Zibo." in shown
+        assert "This reply was cut short: Ctrl+G goes on with it." in shown
+        wait_for_the_end()
+        time.sleep(1)  # the model comes to where the conversation is
+        tmux("send-keys", "-t", "t", "C-g")
+        wait_for("tok/s")
+        wait_for_the_end()
+        tmux("send-keys", "-t", "t", "What is my cat called?", "Enter")
+        wait_for("What is my cat called?")
+        end = time.monotonic() + 30
+        while "Assistant" not in (shown := tmux("capture-pane", "-p", "-t", "t")).split("my cat called?")[-1]:
+            assert time.monotonic() < end, shown
+            time.sleep(0.1)
+    finally:
+        subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True)
+
+
+_BUSY = ("writing ...", "thinking ...", "loading ...", "reading ")
+
+
+def test_quitting_while_a_reply_is_written_keeps_it(tmp_path: Path) -> None:
+    async def run() -> tuple[str, str]:
+        app = ChatApp(Scripted(tmp_path, ["word "] * 1000, delay=0.005))
+        async with app.run_test(size=SIZE) as pilot:
+            await wait_until(lambda: idle(app))
+            await type_and_send(app, "go")
+            await wait_until(lambda: app.query(ReplyMessage) and len(app.query_one(ReplyMessage).source) > 20)
+            seen = app.query_one(ReplyMessage).source
+            await pilot.press("ctrl+q")
+            await wait_until(lambda: not app.is_running)
+        return seen, Scripted(tmp_path).store.messages.tree(1)[1].text
+
+    seen, kept = asyncio.run(run())
+    assert kept.startswith(seen.rstrip())

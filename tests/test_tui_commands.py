@@ -1,0 +1,235 @@
+"""What can be said to the chat behind a slash, and by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripted import Scripted, ask, command, idle, line, notices, said, screen, session, wait_until
+
+from tui.app import ChatApp
+from tui.commands import COMMANDS, parse, plain
+from tui.prompt import Prompt
+from tui.reply import UserMessage
+
+SIZE = (80, 24)
+
+
+def test_what_is_a_command() -> None:
+    assert parse("/help") == ("help", "")
+    assert parse("/Rename  A title ") == ("rename", "A title")
+    for text in ("help", "//help", "/usr/bin/env", "/", "/ x", "/help\nme", "a /help", "q"):
+        assert parse(text) is None
+    assert plain("//help") == "/help"
+    assert plain("/usr/bin") == "/usr/bin"
+
+
+def test_every_command_can_be_carried_out() -> None:
+    from tui.actions import Actions
+
+    assert len({c.name for c in COMMANDS}) == len(COMMANDS)
+    keys = [key for c in COMMANDS for key in c.keys]
+    assert len(set(keys)) == len(keys)
+    for one in COMMANDS:
+        assert callable(getattr(Actions, {"import": "import_", "continue": "continue_"}.get(one.name, one.name)))
+
+
+async def test_slash_and_palette_list_every_command(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path))
+    async with app.run_test(size=(100, 50)) as pilot:
+        await wait_until(lambda: idle(app))
+        assert [name for name, _ in app.query_one(Prompt).commands] == [c.name for c in COMMANDS]
+        await pilot.press("ctrl+p")
+        await wait_until(lambda: len(app.screen_stack) == 2)
+        from textual.command import CommandList
+
+        await wait_until(lambda: app.screen.query_one(CommandList).option_count == len(COMMANDS))
+        await pilot.press(*"help")
+        await wait_until(lambda: app.screen.query_one(CommandList).option_count < len(COMMANDS))
+        await pilot.press("enter")
+        await wait_until(lambda: type(app.screen).__name__ == "HelpScreen")
+        await pilot.press("escape")
+        await wait_until(lambda: len(app.screen_stack) == 1)
+
+
+async def test_an_unknown_command_is_a_sentence_and_stays(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        prompt = app.query_one(Prompt)
+        prompt.load_text("/regenrate")
+        app.simulate_key("enter")
+        await wait_until(lambda: "did you mean /regenerate?" in notices(app))
+        assert prompt.text == "/regenrate"
+        prompt.load_text("//etc is a directory")
+        app.simulate_key("enter")
+        await wait_until(lambda: idle(app) and len(said(app)) == 2)
+        assert said(app)[0].text == "/etc is a directory"
+
+
+async def test_commands_on_the_conversation(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, ["Look:\n\n```py\nx = 1\n```\n"]))
+    copied: list[str] = []
+    app.copy_to_clipboard = copied.append
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        await command(app, "/rename Before")
+        await wait_until(lambda: "This conversation is empty" in notices(app))
+        await ask(app, "Some code, please")
+        await command(app, "/rename Code of mine")
+        await wait_until(lambda: line(app, "#title") == "Code of mine")
+        for what, text in (("", said(app)[1].text), (" code", "x = 1"), (" mine", "Some code, please")):
+            await command(app, f"/copy{what}")
+            await wait_until(lambda t=text: copied and copied[-1] == t)
+        await command(app, "/copy code 7")
+        await wait_until(lambda: "no such code block: there are 1" in notices(app))
+        for name in ("a.md", "a.json"):
+            await command(app, f"/export {tmp_path / name}")
+            await wait_until(lambda n=name: (tmp_path / n).exists())
+        assert "x = 1" in (tmp_path / "a.md").read_text()
+        await command(app, f"/export {tmp_path / 'a.doc'}")
+        await wait_until(lambda: "should end in .md" in notices(app))
+        await command(app, "/set temperature 0.5")
+        assert app.session.settings["temperature"] == 0.5
+        await command(app, "/set temperature hot")
+        await wait_until(lambda: "Temperature must be a number" in notices(app))
+        await command(app, "/set temperature default")
+        assert "temperature" not in app.session.settings
+        first = app.session.conversation.id
+        await command(app, "/delete")
+        await wait_until(lambda: app.session.conversation is None)
+        await wait_until(lambda: idle(app) and len(app.query(UserMessage)) == 0)
+        await command(app, "/undelete")
+        await wait_until(lambda: app.session.conversation is not None and app.session.conversation.id == first)
+        await wait_until(lambda: len(app.query(UserMessage)) == 1)
+        await command(app, f"/import {tmp_path / 'a.json'}")
+        await wait_until(lambda: app.session.conversation.id != first and said(app))
+        assert next(m.text for m in said(app)) == "Some code, please"
+        await wait_until(lambda: idle(app) and len(app.query(UserMessage)) == 1)
+        await command(app, f"/import {tmp_path / 'none.json'}")
+        await wait_until(lambda: "There is no file" in notices(app))
+        await command(app, "/theme nope")
+        await wait_until(lambda: "There is no theme 'nope'" in notices(app))
+        await command(app, "/theme light")
+        assert app.theme == "light"
+
+
+async def test_a_saved_state_goes_on_without_reading(tmp_path: Path) -> None:
+    app = ChatApp(session(tmp_path / "data", temperature=0.0))
+    file = tmp_path / "cat.rgstate"
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        await ask(app, "I have a cat named Zibo.")
+        await command(app, f"/save {file}")
+        await wait_until(lambda: "Written" in notices(app))
+        called = await ask(app, "What is my cat called?")
+    other = ChatApp(session(tmp_path / "other", temperature=0.0), file=file)
+    async with other.run_test(size=SIZE):
+        await wait_until(lambda: idle(other) and len(said(other)) == 2)
+        assert other.session.gauges.read_again == 0
+        assert await ask(other, "What is my cat called?") == called
+        file.write_bytes(file.read_bytes()[:-100])
+        await command(other, f"/open {file}")
+        await wait_until(lambda: "truncated" in notices(other))
+        assert len(said(other)) == 4
+
+
+async def test_a_file_is_read_into_the_message(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("remember the milk\n")
+    app = ChatApp(Scripted(tmp_path / "data", ["ok"]))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        await ask(app, f"What do I have to do? @{tmp_path / 'notes.txt'} ")
+        assert "remember the milk" in said(app)[0].text
+        prompt = app.query_one(Prompt)
+        prompt.load_text(f"and @{tmp_path / 'missing.txt'} ")
+        app.post_message(Prompt.Submitted(prompt.text))
+        await wait_until(lambda: "missing.txt" in notices(app))
+        assert "missing.txt" in prompt.text
+        assert len(said(app)) == 2
+
+
+async def test_after_a_restart_further_up_one_is_told_that_more_follows(tmp_path: Path) -> None:
+    first = Scripted(tmp_path, past=["one", "1", "two", "2"])
+    assert first.head is not None and first.conversation is not None
+    first.go(first.store.messages.path(first.head.id)[1].id)
+    app = ChatApp(first)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await wait_until(lambda: idle(app))
+        assert "Turn 1 of 2" in app.place and "Alt+↓ goes forward" in "".join(screen(app))
+        await pilot.press("alt+down")
+        await wait_until(lambda: idle(app))
+        assert said(app)[-1].text == "2" and app.place.startswith("At the end of this branch")
+
+
+async def test_what_a_command_has_no_use_for_is_not_dropped(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, past=["one", "1"]))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        app.query_one(Prompt).load_text("/endless tell me more")
+        app.simulate_key("enter")
+        await wait_until(lambda: any("/endless takes nothing after it" in n.message for n in app._notifications))
+        assert app.query_one(Prompt).text == "/endless tell me more" and len(said(app)) == 2
+
+
+async def test_two_chats_at_once_have_two_conversations(tmp_path: Path) -> None:
+    first = ChatApp(Scripted(tmp_path, ["ok"]))
+    async with first.run_test(size=SIZE):
+        await wait_until(lambda: idle(first))
+        await ask(first, "first")
+        second = Scripted(tmp_path, ["ok"])
+        second.open_latest()
+        assert second.conversation is None
+        assert "Another rgchat" in second.notices[0]
+        other = ChatApp(second)
+        async with other.run_test(size=SIZE):
+            await wait_until(lambda: idle(other))
+            await ask(other, "second")
+            await other.actions.open_conversation(first.session.conversation.id)
+            await wait_until(lambda: "close it there first" in notices(other))
+            assert [m.text for m in said(other)] == ["second", "ok"]
+        assert [m.text for m in said(first)] == ["first", "ok"]
+
+
+async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> None:
+    past = [f"{who} number {i}" for i in range(6) for who in ("question", "answer")]
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=past))
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app))
+        await command(app, "/new")
+        await wait_until(lambda: idle(app) and app.session.conversation is None)
+        await pilot.press("ctrl+o")
+        await wait_until(lambda: type(app.screen).__name__ == "ConversationsScreen")
+        await pilot.press(*"question number 2")
+        await wait_until(lambda: any("question number 2" in text for text in screen(app)[5:]))
+        await pilot.press("enter")
+        await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
+        assert app.session.head.text == "answer number 2"
+        assert "Turn 3 of 6" in line(app, "#place")
+        await pilot.press("alt+down")
+        await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
+
+
+async def test_what_is_selected_on_the_screen_is_copied(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=["What did you say?", "These words, and no others"]))
+    copied: list[str] = []
+    app.copy_to_clipboard = copied.append
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app) and any("These words" in text for text in screen(app)))
+        y = next(i for i, text in enumerate(screen(app)) if "These words" in text)
+        x = screen(app)[y].index("These")
+        await pilot.mouse_down(offset=(x, y))
+        await pilot.hover(offset=(x + 10, y))
+        await pilot.mouse_up(offset=(x + 10, y))
+        await pilot.press("ctrl+c")
+        await wait_until(lambda: copied)
+        assert copied == ["These words"]
+        assert app.is_running
+
+
+async def test_a_damaged_store_is_set_aside_and_the_chat_starts(tmp_path: Path) -> None:
+    (tmp_path / "chats.db").write_bytes(b"this was a database" * 1000)
+    app = ChatApp(session(tmp_path))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app) and "The file of conversations was damaged" in notices(app))
+        await ask(app, "Hello!")
+    assert [p.read_bytes()[:19] for p in tmp_path.glob("chats.damaged-*.db")] == [b"this was a database"]
