@@ -12,10 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from hub_server import closed, home, hub, server
 from sessions import begin_sessions, read_in_small_steps
+from stores import chat, store
 
 import rgmlx
 
-__all__ = ["begin_sessions", "closed", "home", "hub", "read_in_small_steps", "server"]  # fixtures for all tests
+# Fixtures for all tests.
+__all__ = ["begin_sessions", "chat", "closed", "home", "hub", "read_in_small_steps", "server", "store"]
 
 # Exact arithmetic is compared here, to a millionth: on a GPU as well as on a CPU that would test exp and TF32 more
 # than us. The GPU's own tests are in test_device.py.

@@ -54,12 +54,6 @@ def model(request: pytest.FixtureRequest) -> rgmlx.Model:
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    with Store(tmp_path) as store:
-        yield store
-
-
-@pytest.fixture
 def chat(store: Store) -> Conversation:
     return store.conversations.create("tiny")
 

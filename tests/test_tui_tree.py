@@ -27,12 +27,6 @@ async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path) as store:
-        yield store
-
-
-@pytest.fixture
 def chat(store: Store) -> int:
     return store.conversations.create("demo", "A [red]chat[/red]").id
 

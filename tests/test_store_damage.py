@@ -1,0 +1,188 @@
+"""The store with an old version's file, a damaged one, and a disk that is full."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stores import check, say
+
+from rgmlx.store import Conversation, Store, StoreError, migrations
+
+PYTHON = [sys.executable, "-c"]
+
+
+def _version_0(directory: Path) -> None:
+    connection = sqlite3.connect(directory / "chats.db")
+    connection.executescript("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('from long ago')")
+    connection.close()
+
+
+def _to_1(connection: sqlite3.Connection) -> None:
+    notes = connection.execute("SELECT text FROM notes").fetchall()
+    connection.execute("DROP TABLE notes")
+    statement = ""
+    for line in migrations.SCHEMA.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+    for (text,) in notes:
+        sql = "INSERT INTO conversations (title, model, settings, created, updated) VALUES (?, 'demo', '{}', 1, 1)"
+        connection.execute(sql, (text,))
+
+
+def test_an_older_schema_is_upgraded_with_a_copy_beside_it(tmp_path: Path, monkeypatch) -> None:
+    _version_0(tmp_path)
+    monkeypatch.setattr(migrations, "STEPS", {0: _to_1})
+    with Store(tmp_path) as store:
+        assert [c.title for c in store.conversations.listed()] == ["from long ago"]
+        (notice,) = store.notices
+        store.messages.add_user(store.conversations.listed()[0].id, None, "and now")
+    (copy,) = tmp_path.glob("chats.format-0-*.db")
+    assert str(copy) in notice
+    assert sqlite3.connect(copy).execute("SELECT text FROM notes").fetchall() == [("from long ago",)]
+    with Store(tmp_path) as store:
+        assert store.notices == []
+    check(tmp_path)
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch) -> None:
+    _version_0(tmp_path)
+
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("DROP TABLE notes")
+        connection.execute("SELECT * FROM nowhere")
+
+    monkeypatch.setattr(migrations, "STEPS", {0: broken})
+    with pytest.raises(StoreError, match="can't be used"):
+        Store(tmp_path)
+    monkeypatch.setattr(migrations, "STEPS", {})
+    with pytest.raises(StoreError, match="not a store of rgmlx"):
+        Store(tmp_path)
+    assert sqlite3.connect(tmp_path / "chats.db").execute("SELECT text FROM notes").fetchall() == [("from long ago",)]
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.conversations.create("demo", "kept")
+    connection = sqlite3.connect(tmp_path / "chats.db")
+    connection.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match="newer rgmlx"):
+        Store(tmp_path)
+    assert sqlite3.connect(tmp_path / "chats.db").execute("SELECT title FROM conversations").fetchall() == [("kept",)]
+
+
+def _damage(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "not a database":
+        data = bytearray(b"hello " * 1000)
+    elif how == "cut in half":
+        data = data[: len(data) // 2 // 4096 * 4096]
+    elif how == "overwritten":
+        data[8192 : len(data) - 8192] = os.urandom(len(data) - 16384)
+    else:
+        data[:100] = bytes(100)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["not a database", "cut in half", "overwritten", "no header"])
+def test_a_damaged_file_is_set_aside(tmp_path: Path, how: str) -> None:
+    with Store(tmp_path) as store:
+        chat = store.conversations.create("demo", "A chat")
+        say(store, chat, None, *["some text " * 50] * 40)
+    _damage(tmp_path / "chats.db", how)
+    damaged = (tmp_path / "chats.db").read_bytes()
+    with Store(tmp_path) as store:
+        (notice,) = store.notices
+        assert store.conversations.listed() == []
+        store.conversations.create("demo", "new")
+    (kept,) = tmp_path.glob("chats.damaged-*.db")
+    assert str(kept) in notice
+    assert len(kept.read_bytes()) == len(damaged)
+    with Store(tmp_path) as store:
+        assert store.notices == []
+        assert [c.title for c in store.conversations.listed()] == ["new"]
+
+
+def test_damage_met_later_is_one_sentence_and_set_aside_next_time(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        chat = store.conversations.create("demo", "A chat")
+        say(store, chat, None, *["some text " * 50] * 200)
+    with Store(tmp_path) as store:
+        _damage(tmp_path / "chats.db", "overwritten")
+        store._database.rows("PRAGMA shrink_memory")  # what it has in memory is whole
+        with pytest.raises(StoreError, match="damaged: start again"):
+            store.messages.tree(chat.id)
+    with Store(tmp_path) as store:
+        assert "kept as" in store.notices[0]
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(store: Store, chat: Conversation) -> None:
+    before = say(store, chat, None, "q", "a")
+    pages = store._database.row("PRAGMA page_count")[0]
+    store._database.rows(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="disk is full"):
+        say(store, chat, before[-1], "x" * 100_000)
+    assert store.conversations.get(chat.id).head == before[-1]
+    store._database.rows("PRAGMA max_page_count = 1000000")
+    say(store, chat, before[-1], "x" * 100_000)  # room was made: it goes on
+    check(store.directory)
+
+
+def test_a_write_that_fails_for_real(store: Store, chat: Conversation) -> None:
+    """A limit on the size of files, in another process: the same as a disk that fills up while writing."""
+    before = say(store, chat, None, "q", "a")
+    code = (
+        "import resource, signal, sys; from rgmlx.store import Store, StoreError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "store = Store(sys.argv[1]); head = int(sys.argv[3])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    for _ in range(1000): head = store.messages.add_user(int(sys.argv[2]), head, 'y' * 20_000).id\n"
+        "except StoreError as e: print(head, e)\n"
+    )
+    command = [*PYTHON, code, str(store.directory), str(chat.id), str(before[-1])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    head, _, sentence = done.stdout.partition(" ")
+    assert "disk" in sentence, done.stderr
+    assert store.conversations.get(chat.id).head == int(head)
+    assert len(store.messages.path(int(head))) > 2
+    check(store.directory)
+
+
+@contextlib.contextmanager
+def nobody():
+    """Root may write anywhere: be nobody for a moment."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+def test_a_directory_that_can_not_be_written(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.conversations.create("demo", "kept")
+    (tmp_path / "chats.db").chmod(0o444)
+    tmp_path.chmod(0o555)
+    with nobody(), pytest.raises(StoreError, match="name another directory"):
+        Store(tmp_path)
+    with nobody(), pytest.raises(StoreError, match="name another directory"):
+        Store(tmp_path / "below")
+    tmp_path.chmod(0o755)
+    (tmp_path / "chats.db").chmod(0o644)
+    with Store(tmp_path) as store:
+        assert [c.title for c in store.conversations.listed()] == ["kept"]
+        assert store.notices == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="name another directory"):
+        Store(tmp_path / "file")

@@ -1,0 +1,79 @@
+"""Conversations that leave the store as Markdown and JSON, and come back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stores import check, say, texts
+
+from rgmlx.store import Conversation, Store, StoreError
+
+PYTHON = [sys.executable, "-c"]
+
+
+def test_markdown(store: Store) -> None:
+    chat = store.conversations.create("2b", "On\nfoxes", "Be brief.")
+    ids = say(store, chat, None, "Where?", "In a den.\n", "Sure?")
+    cut = store.messages.start_reply(chat.id, ids[-1], "Ye")
+    text = store.exchange.markdown(chat.id)
+    assert text.startswith("# On foxes\n\n*2b, ")
+    body = text.split("\n\n", 2)[2]
+    assert body == (
+        "## System\n\nBe brief.\n\n## You\n\nWhere?\n\n## Model\n\nIn a den.\n\n## You\n\nSure?\n\n"
+        "## Model\n\nYe\n\n*(cut short)*\n"
+    )
+    assert "Sure?" not in store.exchange.markdown(chat.id, ids[1])
+    assert cut.streaming
+
+
+def test_json_there_and_back(store: Store, tmp_path: Path) -> None:
+    chat = store.conversations.create("2b", "On foxes 🦊", "Be brief.", {"seed": 3})
+    ids = say(store, chat, None, "q", "a", "q2", "a2")
+    store.messages.finish(store.messages.start_reply(chat.id, ids[0], "b").id, closed=False)
+    store.conversations.set_head(chat.id, ids[1])
+    store.conversations.archive(chat.id)
+    text = store.exchange.to_json(chat.id)
+    with Store(tmp_path / "elsewhere") as other:
+        other.conversations.create("demo")
+        again = other.exchange.from_json(text)
+        old, new = store.messages.tree(chat.id), other.messages.tree(again.id)
+        for what in ("depth", "role", "text", "closed", "streaming", "hash", "created", "number", "siblings"):
+            assert [getattr(m, what) for m in old] == [getattr(m, what) for m in new]
+        was = store.conversations.get(chat.id)
+        for what in ("title", "model", "system", "settings", "created", "updated", "archived"):
+            assert getattr(again, what) == getattr(was, what)
+        assert texts(other, again.head) == ["q", "a"]
+        assert other.exchange.to_json(again.id) == text
+        assert other.search.find("foxes")
+    check(tmp_path / "elsewhere")
+
+
+def test_what_is_not_an_export_is_refused_whole(store: Store, chat: Conversation) -> None:
+    say(store, chat, None, "q", "a")
+    good = json.loads(store.exchange.to_json(chat.id))
+    changes = [{"messages": 3}, {"head": 9}, {"head": -1}, {"title": None}, {"settings": []}, {"created": "x"}]
+    changes += [{"messages": [{**good["messages"][0], **m}]} for m in ({"parent": 0}, {"role": "x"}, {"text": 1})]
+    changes += [{"messages": [*good["messages"], {}]}, {"created": float("nan")}, {"system": 1}, {"archived": 0}]
+    for change in changes:
+        with pytest.raises(StoreError, match="damaged"):
+            store.exchange.from_json(json.dumps({**good, **change}))
+    for text in ("", "[]", "{}", "null", "[" * 100_000, json.dumps({**good, "format": "x"})):
+        with pytest.raises(StoreError, match="not an exported"):
+            store.exchange.from_json(text)
+    with pytest.raises(StoreError, match="newer"):
+        store.exchange.from_json(json.dumps({**good, "version": 2}))
+    assert len(store.conversations.listed(archived=None)) == 1
+    assert len(store.messages.tree(chat.id)) == 2
+
+
+def test_a_list_of_conversations_needs_no_mlx(tmp_path: Path) -> None:
+    code = (
+        "import sys; from rgmlx.store import Store\n"
+        "Store(sys.argv[1]).conversations.listed(); print([m for m in ('mlx', 'numpy', 'tui', 'textual') if m in sys.modules])"
+    )
+    done = subprocess.run([*PYTHON, code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
