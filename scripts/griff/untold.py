@@ -1,0 +1,119 @@
+"""Questions about what was not told, after other things were: each says that it was not told, and no value is at hand.
+
+"What is my cat called?" and "How old is my cat?" look alike; only what was said before tells them apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+
+from . import told, unknown
+from .between import guard, some_between
+from .cases import Case, Kind, Turn, Unmet
+from .lexicon import Lexicon, table
+from .recalls import ask, draw, draw_some, tell_all, typed
+from .told import Fact
+from .wording import Pool, Source, capital
+
+_SAYS = (
+    "You have not told me {y}.",
+    "You haven't told me {y} yet.",
+    "You haven't told me {y}.",
+    "I don't know {y}. You have not told me.",
+    "I don't know {y}, because you have not told me.",
+    "You did not tell me {y}.",
+    "You never told me {y}. Will you?",
+    "You told me {s}, but you have not told me {y}.",
+    "I know {s}, but you have not told me {y}.",
+    "{a}, but you have not told me {y}.",
+    "I know only {s}. You have not told me {y}.",
+)
+_ASKS = (
+    "{c}?",
+    "{c}?",
+    "{c}",
+    "do you know {i}?",
+    "can you tell me {i}?",
+    "and {c}?",
+    "tell me {i}.",
+    "so {c}?",
+    "do you remember {i}?",
+    "I forgot {i}.",
+    "Griff, {c}?",
+    "now {c}?",
+    "what do you think, {c}?",
+    "please tell me {i}.",
+    "have I told you {i}?",
+    "did I say {i}?",
+    "could you say {i}?",
+    "guess {i}.",
+    "you surely know {i}.",
+    "I wonder if you know {i}.",
+    "let's see if you know {i}.",
+    "by the way, {c}?",
+)
+_PRONOUN = re.compile(r"\b(it|there|that|then|this)\b")
+
+
+@functools.cache
+def _questions() -> dict[str, Pool[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, direct, indirect in table("untold"):
+        found.setdefault(name, []).append((direct, indirect))
+    return {name: Pool(items) for name, items in found.items()}
+
+
+_FRAMES = Pool(_ASKS)
+
+
+def _answered(facts: Sequence[Fact], text: str) -> bool:
+    """Whether one of these may answer it, or is named in it."""
+    named = [name for one in facts for name in one.named]
+    return bool(guard(facts).search(text)) or any(re.search(rf"\b{re.escape(name)}\b", text) for name in named)
+
+
+def beside(source: Source, lexicon: Lexicon) -> Case:
+    """Something about what was told is asked for, but not what was told about it."""
+    name = source.pick(*("pet", "pet", "person", "person", "person", "name", "name"), *_questions())
+    one = draw(source, lexicon, name)
+    direct, indirect = (one.worded(text) for text in source.of(_questions()[name]))
+    others: list[Fact] = []
+    for other in draw_some(source, lexicon, source.pick(1, 1, 2, 3), [one])[1:]:
+        if not _answered([other], direct):
+            others.append(other)
+    facts = [one, *others]
+    source.chance.shuffle(facts)
+    turns = tell_all(source, lexicon, facts)
+    asking = [ask(source, one)] if source.maybe(0.4) or _PRONOUN.search(direct) else []
+    user = source.of(_FRAMES).replace("{c}", direct).replace("{i}", indirect)
+    inside, first = told.as_griff_says(source, one, plain=True)
+    if inside.startswith("I "):
+        raise Unmet
+    model = told.fill(source.pick(*_SAYS), y=told.swapped(indirect), s=f"that {inside}", a=first)
+    ends = Turn(typed(source, capital(user), one.named), model, told.copied(one, model))
+    middle = some_between(source, lexicon, facts, turns, asking, [ends])
+    return Case((*turns, *middle, *asking, ends), (unknown.ACCEPT,), about="beside what was told")
+
+
+def after_others(source: Source, lexicon: Lexicon) -> Case:
+    """A question about the user that nothing of what was told answers."""
+    facts = draw_some(source, lexicon, source.pick(1, 1, 2, 2, 3, 4))
+    private = [made for made in unknown.unknowns().values() if made.why in ("told", "others")]
+    for _ in range(60):
+        case = unknown.ask(source, lexicon, source.pick(*private))
+        if not _answered(facts, case.turns[-1].user):
+            break
+    else:
+        raise Unmet
+    turns = tell_all(source, lexicon, facts)
+    asking = [ask(source, one) for one in source.some(facts, 0, 1)] if source.maybe(0.3) else []
+    middle = some_between(source, lexicon, facts, turns, asking, case.turns)
+    return Case((*turns, *middle, *asking, *case.turns), case.accept, about="private, after others")
+
+
+KINDS = [
+    Kind("untold_beside", "unknown", beside, 7.0, filler=False),
+    Kind("untold_after", "unknown", after_others, 6.0, filler=False),
+]

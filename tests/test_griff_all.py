@@ -1,0 +1,140 @@
+"""Griff's steps as one command, and the mix of all parts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from griff import between, mix, told
+from griff.all import TRAINING, missing, steps
+from griff.cases import Registry, Turn
+from griff.loop import DONE
+from griff.mix import COPIED, Tokens
+from griff.wording import Pool, Source
+
+import rgmlx
+from rgmlx import turns
+from rgmlx.hub import demo_directory
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def test_missing_texts_are_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "griff.all", "--corpus", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert all(name in done.stderr for name in missing(tmp_path)) and "tatoeba_en.jsonl.xz" in done.stderr
+
+
+def test_each_step_takes_what_one_before_it_has_made(tmp_path: Path) -> None:
+    made = {
+        Path(c[2] if c[1] == "-m" else c[1]).name: (path, c)
+        for path, c in steps(tmp_path, tmp_path, 3, ["--steps", "1"])
+    }
+    commands = {name: command for name, (_, command) in made.items()}
+
+    def option(module: str, name: str) -> str:
+        return commands[module][commands[module].index(name) + 1]
+
+    tokenizer = str(Path(option("griff.tokenizer", "--out")) / "tokenizer.model")
+    assert f"tokenizer={tokenizer}" in commands["griff.train"]
+    assert option("griff.checkpoint", "--tokenizer") == option("griff.shard", "--tokenizer") == tokenizer
+    assert commands["griff.plot"][3] == str(Path(option("griff.train", "--out")) / "log.jsonl")
+    assert made["griff.train"][0] == Path(option("griff.train", "--out")) / DONE
+    parts, whole = commands["griff.checkpoint"][3:5]
+    assert parts == option("griff.train", "--export") and commands["pack_demo.py"][2] == whole
+    assert option("pack_demo.py", "--calibrate") == option("griff.shard", "--out")
+    # What is asked is what is packed, which has its own sampling settings.
+    assert commands["griff.evaluate"][3] == commands["pack_demo.py"][3]
+
+
+def test_every_command_takes_its_options(tmp_path: Path) -> None:
+    for _, (_, module, *rest) in steps(tmp_path, tmp_path, 3, TRAINING.split()):
+        name = rest[0] if module == "-m" else module
+        done = subprocess.run(
+            [sys.executable, *(["-m", name] if module == "-m" else [name]), "--help"],
+            cwd=SCRIPTS,
+            capture_output=True,
+            text=True,
+        )
+        asked = {part for part in rest if part.startswith("--")}
+        assert done.returncode == 0 and all(option in done.stdout for option in asked), (name, done.stderr)
+
+
+def test_tokens_are_those_of_a_chat(demo: rgmlx.Model) -> None:
+    """The ids that training sees are the ids that the program reads and writes."""
+    said = [
+        Turn("Hello 12!\nMy name is Zoltan.", "Nice to meet you, Zoltan!", ("Zoltan",)),
+        Turn("Who am I?", "Zoltan."),
+    ]
+    ids, weights = Tokens(demo_directory() / "tokenizer.model").of_turns(said)
+    tokenizer = demo.text_tokenizer()
+    before, expected = None, list[int]()
+    for role, text in (pair for one in said for pair in ((turns.USER, one.user), (turns.MODEL, one.model))):
+        turn = turns.Turn(role, text)
+        expected += turns.ids_of(tokenizer, turn, before)
+        before = turn
+    assert ids[: len(expected)] == expected
+    assert tokenizer.decode([i for i, w in zip(ids, weights, strict=True) if w == COPIED]).strip() == "Zoltan"
+    learned = tokenizer.decode([i for i, w in zip(ids, weights, strict=True) if w])
+    assert learned.replace(" ", "") == "Nicetomeetyou,Zoltan!Zoltan."
+
+
+def test_a_copied_span_is_found_among_bytes(demo: rgmlx.Model) -> None:
+    ids, weights = Tokens(demo_directory() / "tokenizer.model").of_turns(
+        [Turn("I am Søren Łu.", "Hi, Søren Łu.", ("Søren Łu",))]
+    )
+    copied = [i for i, w in zip(ids, weights, strict=True) if w == COPIED]
+    assert demo.text_tokenizer().decode(copied).strip() == "Søren Łu"
+
+
+def test_behind_an_answer_that_goes_on_only_what_follows_is_learned() -> None:
+    """`/endless`: an answer ends where it ends, and what comes when it may not end is learned all the same."""
+    tokens = Tokens(demo_directory() / "tokenizer.model")
+    said = [Turn("Tell me a story.", "Once there was a fox.")]
+    ended, _ = tokens.of_turns(said)
+    ids, weights = tokens.of_endless(said, "Then came a hare.\n\nThen a hen.")
+    end = len(ended) - 3  # <end_of_turn>, a line's end and <eos>
+    assert ids[:end] == ended[:end] and ids[end] == ids[ids.index(ids[end], end + 1)]
+    zero = [i for i, w in enumerate(weights) if not w and i >= end]
+    assert zero == [end, ids.index(ids[end], end + 1), len(ids) - 1] and all(weights[end - 3 : end])
+
+
+def test_where_conversations_are_joined_nobody_learns_that_nothing_was_told() -> None:
+    tokens = Tokens(demo_directory() / "tokenizer.model")
+    untold = [Turn("Who am I?", "You have not told me your name.")]
+    assert any(tokens.of_turns(untold)[1]) and not any(tokens.of_turns(untold, joined=True)[1])
+    assert any(tokens.of_turns([Turn("What is a chabraim?", "I don't know that.")], joined=True)[1])
+    assert "not told" in told.NEVER
+
+
+def test_a_seventh_is_held_out_of_training() -> None:
+    pool = Pool([f"template {i}" for i in range(7000)])
+    assert 900 < len(pool.held) < 1100 and not set(pool.kept) & set(pool.held)
+    trained, asked = Source(1), Source(1, held=True)
+    assert {trained.of(pool) for _ in range(2000)} <= set(pool.kept)
+    assert {asked.of(pool) for _ in range(2000)} <= set(pool.held)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """All kinds; memory's own turns in between are back behind it."""
+    before = between.fillers.kinds
+    yield mix.registry()
+    between.fillers.set(before)
+    mix.registry.cache_clear()
+
+
+def test_all_groups_have_parts(registry: Registry) -> None:
+    assert set(registry.kinds) == set(mix.SHARES) and abs(sum(mix.SHARES.values()) - 1) < 0.05
+    assert all(kind.weight > 0 for kinds in registry.kinds.values() for kind in kinds)
+
+
+def test_the_tokenizers_words_are_known_to_spelling() -> None:
+    words = Tokens(demo_directory() / "tokenizer.model").words()
+    assert len(words) > 2000 and len(set(words)) == len(words)
+    assert {"garden", "story"} <= set(words)
+    assert all(word.isascii() and word.isalpha() and len(word) >= 3 for word in words)
