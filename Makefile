@@ -1,24 +1,30 @@
 # make chat   start talking (sets itself up in .venv first)
 # make test   everything that is checked: lint, types, import rules, tests
-# Needs Python 3.11 or newer and make; uses uv where it is installed. The tests of the Metal kernels need clang 19 too,
-# which is installed on Debian and Ubuntu where that is allowed.
+# make lock   new versions of all dependencies, with their hashes, into requirements.lock and requirements-test.lock
+# make mac    on a Mac: everything that we would like to know about it, in one file to send
+# Needs make and any Python, or uv; scripts/setup.sh gets what is missing. For the GNU make 3.81 of macOS, so nothing newer
+# is in here. The tests of the Metal kernels need clang 19 too, which is installed on Debian and Ubuntu where that is
+# allowed, and found in Homebrew's llvm.
 
 VENV := .venv
 WORKERS ?= 2
 PY := $(VENV)/bin/python
-UV := $(shell command -v uv 2>/dev/null)
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+SETUP = PYTHON="$(PYTHON)" sh scripts/setup.sh
 
-.PHONY: chat test lint format clean
+.PHONY: chat setup mac test lint format lock clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/ready
 	@$(VENV)/bin/rgchat
 
+setup: $(VENV)/ready
+
+mac:
+	@bash scripts/mac_check.sh
+
 test: $(VENV)/ready-test lint
-	@scripts/get_clang.sh
-	$(PY) -m pytest -n $(WORKERS)
+	@bash scripts/get_clang.sh
+	$(PY) -m pytest -n $(WORKERS) --durations=20 --durations-min=1
 
 lint: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .
@@ -30,28 +36,25 @@ format: $(VENV)/ready-test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+# For Linux and macOS and every Python from 3.11 on. Settings of this machine (an index, constraints) stay out.
+LOCK = pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock' --group build pyproject.toml
+lock:
+	uv=`$(SETUP) uv` && $$uv $(LOCK) --upgrade --extra test --output-file requirements-test.lock && \
+	$$uv $(LOCK) --upgrade --constraints requirements-test.lock --output-file requirements.lock
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(PY):
-	@echo "Setting up rgmlx in $(VENV) (once, about half a minute) ..."
-ifneq ($(UV),)
-	@uv venv --quiet --python '>=3.11' $(VENV)
-else
-	@test -n "$(PYTHON)" || { echo "rgmlx needs Python 3.11 or newer: see https://www.python.org/downloads/"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-endif
+	@$(SETUP) venv $(VENV)
 
-ifneq ($(UV),)
-INSTALL = uv pip install --quiet --python $(PY)
-else
-INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check
-endif
-
-$(VENV)/ready: $(PY) pyproject.toml
-	@$(INSTALL) -e .
+# Nothing is installed that is not in a lock: the package itself is built with what is there.
+$(VENV)/ready: $(PY) pyproject.toml requirements.lock
+	@$(SETUP) install $(VENV) --require-hashes -r requirements.lock
+	@$(SETUP) install $(VENV) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/ready-test: $(VENV)/ready
-	@$(INSTALL) -e '.[test]'
+$(VENV)/ready-test: $(VENV)/ready requirements-test.lock
+	@$(SETUP) install $(VENV) --require-hashes -r requirements-test.lock
 	@touch $@

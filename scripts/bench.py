@@ -34,6 +34,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from rgmlx import checkpoint, engine
 from rgmlx.config import PRESETS, ModelConfig
+from rgmlx.host import threads
 from rgmlx.hub import resolve
 from rgmlx.kernels import launch
 from rgmlx.kernels.rg_lru import Inputs, plain, scan_kernel
@@ -147,6 +148,9 @@ def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int | None, r
         mx.eval([c.state for c in cache])
 
     a, b = alternate(lambda: timed(run_ours), lambda: timed(run_peer), repeats)
+    speed = Row(f"prefill of {length:,} tokens", "tok/s", length / a, length / b)
+    if launch.backend() == "numpy":  # whose memory MLX does not count
+        return [speed]
     peaks = []
     for run in (run_ours, run_peer):
         gc.collect()
@@ -156,7 +160,7 @@ def prefill_rows(ours: Model, peer: nn.Module, length: int, chunk: int | None, r
         run()
         peaks.append((mx.get_peak_memory(), mx.get_peak_memory() - before))
     return [
-        Row(f"prefill of {length:,} tokens", "tok/s", length / a, length / b),
+        speed,
         Row(f"  peak memory, {length:,} tokens", "MB", peaks[0][0] / 1e6, peaks[1][0] / 1e6, False),
         Row("  of it beyond the weights", "MB", peaks[0][1] / 1e6, peaks[1][1] / 1e6, False),
     ]
@@ -181,6 +185,35 @@ def decode_row(ours: Model, peer: nn.Module, count: int, repeats: int) -> Row:
 
     a, b = alternate(run_ours, lambda: measure(generate_step(prompt, peer, max_tokens=count + skip)), repeats)
     return Row(f"decode, {count} tokens", "tok/s", 1 / a, 1 / b)
+
+
+def batch_rows(ours: Model, count: int, steps: int, repeats: int) -> list[str]:
+    """Tokens a second of `count` rows decoded at once, beside a single row."""
+    ids = random_ids(ours, 16)
+
+    def rate(rows: int) -> float:
+        state = ours.new_state(rows)
+        found = engine.generate_batch(ours, state, [ids] * rows, sampling=Sampling(temperature=0), max_tokens=steps + 1)
+        for _ in range(rows):
+            next(found)
+        return rows * steps / timed(lambda: list(found))
+
+    alone, together = alternate(lambda: rate(1), lambda: rate(count), repeats)
+    return [f"batch of {count}: {together:,.0f} tok/s, {together / alone:.1f}x the {alone:,.0f} tok/s of one row"]
+
+
+def first_word_rows(ours: Model, peer: nn.Module, length: int, repeats: int) -> list[Row]:
+    """From a message of `length` tokens to the first token of its reply."""
+    ids = random_ids(ours, length)
+
+    def run_ours() -> None:
+        next(iter(engine.Generation(ours, ours.new_state(), ids, sampling=Sampling(temperature=0), max_tokens=2)))
+
+    def run_peer() -> None:
+        next(iter(generate_step(mx.array(ids), peer, max_tokens=2)))
+
+    a, b = alternate(lambda: timed(run_ours), lambda: timed(run_peer), repeats)
+    return [Row(f"first word after {length} tokens", "ms", a * 1e3, b * 1e3, False)]
 
 
 def step_rows(model: Model, bandwidth: float, seconds: float) -> list[str]:
@@ -257,7 +290,7 @@ def scan_rows(config: ModelConfig, length: int, dtype: mx.Dtype, bandwidth: floa
         bias, h = mx.zeros((width,)), mx.zeros((batch, width))
         mx.eval(x, i, r, bias, h)
         inputs = Inputs(x, i, r, bias, bias, bias - 5.0, h)
-        if launch.backend() is None:
+        if not launch.on_gpu():
             seconds = queued(partial(plain, inputs, None, None), 2)
         else:
             seconds = queued(partial(scan_kernel, inputs, None, None, dtype=dtype), 30)
@@ -305,6 +338,7 @@ def main() -> None:
     p.add_argument("--bits", type=int, choices=[4, 8, 16], default=4, help="of random weights")
     p.add_argument("--prefill", type=int, nargs="*", default=None, metavar="T")
     p.add_argument("--decode", type=int, default=128, metavar="N")
+    p.add_argument("--batch", type=int, default=16, metavar="B", help="rows that are decoded at once")
     p.add_argument("--chunk", type=int, metavar="T", help="our prefill chunk (default: as suits the device)")
     p.add_argument("--peer-dtype", choices=["float32", "bfloat16"], help="mlx-lm's precision, if not the same as ours")
     p.add_argument("--repeats", type=int, default=5)
@@ -330,17 +364,21 @@ def main() -> None:
     print(
         f"mlx {version('mlx')}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
         f"{config.quantization['bits'] if config.quantization else 16}-bit weights, median of {options.repeats}"
+        + (f"; NumPy, {threads.describe()}, {threads.count()} thread(s)" if launch.backend() == "numpy" else "")
     )
     rows = []
-    for length in options.prefill if options.prefill is not None else ([512, 2048] if gpu else [128]):
+    for length in options.prefill if options.prefill is not None else ([512, 2048] if gpu else [32, 128, 512]):
         rows += prefill_rows(ours, peer, length, options.chunk, options.repeats)
     decode = decode_row(ours, peer, options.decode, options.repeats)
     rows.append(decode)
+    rows += first_word_rows(ours, peer, 20, options.repeats)
     print("\n| what | rgmlx | mlx-lm | ratio |\n| --- | ---: | ---: | ---: |")
     for row in rows:
         print("| " + " | ".join(row.cells()) + " |", flush=True)
     bandwidth = copy_bandwidth()
-    lines = step_rows(ours, bandwidth, 1 / decode.ours)
+    lines = batch_rows(ours, options.batch, options.decode, options.repeats)
+    if launch.backend() != "numpy":  # there the graph is not MLX's
+        lines += step_rows(ours, bandwidth, 1 / decode.ours)
     lines += scan_rows(config, 2048, dtype, bandwidth, options.repeats)
     print("\n" + "\n".join(lines), flush=True)
     if options.endurance:

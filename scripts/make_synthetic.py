@@ -16,7 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from rgmlx.checkpoint import INDEX
+from rgmlx.checksums import INDEX
 from rgmlx.config import PRESETS
 from rgmlx.convert.plan import expected
 from rgmlx.convert.source import Tensor

@@ -1,40 +1,84 @@
-"""Packs a trained checkpoint as the embedded model: 4 bits, group size 64, into `rgmlx/demo/`.
+"""Packs a trained checkpoint as the embedded model, quantized, into `rgmlx/demo/`.
 
-    python scripts/pack_demo.py CHECKPOINT_DIRECTORY [OUTPUT_DIRECTORY]
+    python scripts/pack_demo.py CHECKPOINT_DIRECTORY [OUTPUT_DIRECTORY] [--recipe NAME] [--calibrate FILE.npz]
 
-CHECKPOINT_DIRECTORY holds Hugging Face's config.json, model.safetensors and tokenizer.model.
+CHECKPOINT_DIRECTORY holds Hugging Face's config.json, model.safetensors and tokenizer.model. `--recipe` is one of
+`rgmlx convert` ("4bit", unless another is given); `--calibrate` compensates rounding errors for the conversations in a file
+of `griff.shard`.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+from griff.rows import Rows, Shard, Shards
+
+from rgmlx.checksums import INDEX
 from rgmlx.convert import pipeline
-from rgmlx.convert.recipe import RECIPES
+from rgmlx.convert.recipe import load
+from rgmlx.convert.run import Calibration
 from rgmlx.hub import demo_directory
 
-FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json")
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    INDEX,
+    "tokenizer.model",
+    "tokenizer_config.json",
+)
+"""The index has the SHA-256 of weights and tokenizer."""
+ROW = 512
+"""Tokens of a row of the calibration: conversations behind one `<bos>`, as a chat reads them."""
+TOKENS = 16_384
 
 
-def main() -> None:
-    source = Path(sys.argv[1])
-    target = Path(sys.argv[2]) if len(sys.argv) > 2 else demo_directory()
+def add_checksum(index: Path, file: Path) -> None:
+    """Notes the SHA-256 of a file in the index, beside that of the weights."""
+    content = json.loads(index.read_text(encoding="utf-8"))
+    content["metadata"]["sha256"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    index.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def calibration(file: Path) -> Calibration:
+    """Rows of the conversations in a file."""
+    found = Shards([str(file)])
+    rows = Rows(found(0), found(1), ROW - 1)
+    count = min(TOKENS, len(Shard(file).tokens)) // ROW
+    return Calibration([rows.long()[0].tolist() for _ in range(count)], f"{count * ROW:,} tokens of conversations")
+
+
+def pack(source: Path, target: Path, recipe: str = "4bit", conversations: Path | None = None) -> None:
+    """Converts, and puts the files of the embedded model into a directory."""
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "demo"
-        for line in pipeline.run(pipeline.Job(str(source), made, RECIPES["4bit"]), lambda *_: None):
-            print(line)
+        text = None if conversations is None else calibration(conversations)
+        for line in pipeline.run(pipeline.Job(str(source), made, load(recipe), calibrate=text), lambda *_: None):
+            print(line, flush=True)
         generation = json.loads((made / "generation_config.json").read_text())
         # A small model stays coherent at a lower temperature than a large one.
         generation |= {"do_sample": True, "temperature": 0.5, "top_p": 0.9}
         (made / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
-        for name in FILES:  # without an index, the file names of a single shard say enough
+        add_checksum(made / INDEX, made / "tokenizer.model")
+        for name in FILES:
             shutil.copy(made / name, target)
     print(f"{target}: {sum((target / name).stat().st_size for name in FILES) / 1e6:.1f} MB")
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("checkpoint", type=Path)
+    p.add_argument("output", type=Path, nargs="?", default=demo_directory())
+    p.add_argument("--recipe", default="4bit", metavar="NAME")
+    p.add_argument("--calibrate", type=Path, metavar="FILE.npz")
+    o = p.parse_args()
+    pack(o.checkpoint, o.output, o.recipe, o.calibrate)
 
 
 if __name__ == "__main__":

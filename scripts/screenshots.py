@@ -148,7 +148,7 @@ async def take(p: Photographer) -> None:
 
     await p.press("alt+up")
     await p.wait(lambda: "tokens re-read" in p.app.place)
-    p.app.place = p.app.place.rpartition(", ")[0]  # the milliseconds
+    p.app.reread = p.app.reread.rpartition(", ")[0]  # the milliseconds
     await p.picture("time-travel")
 
     await p.ask(BRANCH)
