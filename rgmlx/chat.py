@@ -4,15 +4,21 @@ A chat keeps the model's state at the points one may want to return to: before e
 before each reply. Going back is putting such a state in place; no token is read again, and
 `Chat.prefilled_tokens` counts every one that is. States are kept for the newest turns within a
 budget of bytes; a return to an older turn reads the text up to it again, and the counter shows that.
+
+Whatever ends a call, Ctrl+C as well: a method has done all of what it does or nothing, and a reply is what was
+delivered of it, in the text and in the state. One thread at a time; while it writes, others are refused, but for
+`stop` and for looking at what is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .atomic import Busy, Steps, whole
 from .engine import Generation, Progress, prefill
 from .errors import ChatError, RgmlxError
 from .sampling import Sampling, make_sampling
@@ -28,12 +34,25 @@ MAX_REPLY_CHARS = 1_000_000
 """Of one reply, this much of its end is kept as text; the model's memory is the state, not the text."""
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
 @dataclass
 class _Entry:
-    """A turn with the point before it (None once that fell out of the budget)."""
+    """A turn with the point before it (None once that fell out of the budget). The turn of a reply grows."""
 
     turn: Turn
     before: Point | None
+
+
+def _whole(method: F) -> F:
+    """A method that does all or nothing, and that ChatError refuses while a reply is being written."""
+
+    @wraps(method)
+    def run(self: Chat, *args: Any, **kwargs: Any) -> Any:
+        return whole(self._busy, self._undo, lambda: method(self, *args, **kwargs))
+
+    return run  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -47,15 +66,18 @@ class Checkpoint:
 class Reply:
     """A reply being written: iterate it for pieces of text, `stop` it from any thread.
 
+    Iterating raises NotFiniteError where the model's weights are damaged, and ChatError while another thread does it.
+    After an exception the reply is over, and what was delivered stays.
+
     Attributes:
         text: what has been delivered so far.
         finish_reason: None while it runs, then "stop", "length" or "cancelled".
     """
 
-    def __init__(self, run: Generation, write: Callable[[Reply], Generator[str]]) -> None:
+    def __init__(self, run: Generation, pieces: Callable[[Reply], Steps[str]]) -> None:
         self._run = run
         self.text = ""
-        self._pieces = write(self)
+        self._pieces = pieces(self)
 
     @property
     def finish_reason(self) -> str | None:
@@ -64,6 +86,11 @@ class Reply:
     def stop(self) -> None:
         """Ends the reply after the token in flight; what was delivered stays."""
         self._run.stop()
+
+    def close(self) -> None:
+        """Ends the reply where it is. Raises ChatError: another thread is writing it."""
+        self._pieces.close()
+        self._run.close()
 
     def __iter__(self) -> Iterator[str]:
         return self._pieces
@@ -93,6 +120,7 @@ class Chat:
         self._state = model.new_state()
         self._unread: tuple[int, ...] = ()
         self._reply: Reply | None = None
+        self._busy = Busy(ChatError, "a reply is being written, maybe in another thread: stop it and wait for its end")
 
     # --- what is there --------------------------------------------------------------------
 
@@ -117,6 +145,7 @@ class Chat:
 
     # --- talking --------------------------------------------------------------------------
 
+    @_whole
     def send(
         self, text: str, *, max_tokens: int | None = None, progress: Progress | None = None, **sampling: Any
     ) -> Reply:
@@ -130,6 +159,9 @@ class Chat:
         Raises:
             ChatError: the text is empty.  RgmlxError: a setting is out of range.
         """
+        return self._send(text, max_tokens, progress, sampling)
+
+    def _send(self, text: str, max_tokens: int | None, progress: Progress | None, sampling: dict[str, Any]) -> Reply:
         settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
@@ -145,6 +177,7 @@ class Chat:
         if self._reply is not None:
             self._reply.stop()
 
+    @_whole
     def regenerate(self, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
         """Writes the last reply anew (or a first one, where there was none). The prompt is not read again.
 
@@ -161,6 +194,7 @@ class Chat:
             self._return_to(len(self._entries) - 1)
         return self._start(settings, max_tokens)
 
+    @_whole
     def edit(self, index: int, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
         """Goes back to user turn `index` (of `turns`), and sends `text` in its place.
 
@@ -173,15 +207,17 @@ class Chat:
         if not 0 <= index < len(self._entries) or self._entries[index].turn.role != USER:
             raise ChatError(f"turn {index} is not a message of yours: there are {len(self._entries)} turns, from 0")
         self._return_to(index)
-        return self.send(text, max_tokens=max_tokens, **sampling)
+        return self._send(text, max_tokens, None, sampling)
 
     # --- time travel ----------------------------------------------------------------------
 
+    @_whole
     def checkpoint(self) -> Checkpoint:
         """This moment, to `rewind` to. Takes no memory until the chat moves on."""
         self._end_reply()
         return Checkpoint(tuple((e.turn, e.before) for e in self._entries), self._here())
 
+    @_whole
     def rewind(self, to: Checkpoint | int) -> None:
         """Goes back: to a checkpoint, or to before turn number `to` (of `turns`).
 
@@ -208,6 +244,7 @@ class Chat:
 
     # --- files ----------------------------------------------------------------------------
 
+    @_whole
     def save(self, path: str | Path) -> None:
         """Writes the chat to one file, atomically: its text, its state, and the states needed to
         edit the last message or regenerate the last reply without reading again.
@@ -249,15 +286,33 @@ class Chat:
     def _stand_at(self, point: Point) -> None:
         self._state, self._unread = point.state.copy(), point.unread
 
+    def _undo(self) -> Callable[[], None]:
+        """What goes back to now, from wherever the chat is then."""
+        here, now = vars(self).copy(), self._state.copy()
+        entry, reply = self._entries[-1] if self._entries else None, self._reply
+        turn, text = entry.turn if entry else None, reply.text if reply else ""
+
+        def undo() -> None:
+            vars(self).update(here)
+            self._state.become(now)
+            if entry is not None and turn is not None:
+                entry.turn = turn
+            if reply is not None:
+                reply.text = text
+
+        return undo
+
     def _add(self, turn: Turn) -> _Entry:
-        self._entries.append(_Entry(turn, self._here()))
+        entries = [*self._entries, _Entry(turn, self._here())]
         used = 0
-        for entry in reversed(self._entries):
-            if entry.before is not None:
-                used += entry.before.state.nbytes
+        for i in reversed(range(len(entries))):
+            before = entries[i].before
+            if before is not None:
+                used += before.state.nbytes
                 if used > self._snapshot_bytes:
-                    entry.before = None
-        return self._entries[-1]
+                    entries[i] = _Entry(entries[i].turn, None)
+        self._entries = entries  # a new list: `_undo` keeps the old one
+        return entries[-1]
 
     def _return_to(self, index: int) -> None:
         """Stands before turn `index` and forgets it and all after it."""
@@ -266,7 +321,7 @@ class Chat:
             self._stand_at(point)
         else:
             self._read_again(index)
-        del self._entries[index:]
+        self._entries = self._entries[:index]
 
     def _read_again(self, index: int) -> None:
         """Comes to stand before turn `index` by reading, from the nearest state that was kept."""
@@ -285,10 +340,7 @@ class Chat:
         """Ends a reply that the caller has stopped iterating."""
         if self._reply is None:
             return
-        try:
-            self._reply._pieces.close()
-        except ValueError:
-            raise ChatError("a reply is being written in another thread: stop it and wait for its end") from None
+        self._reply.close()
         self._reply = None
 
     def _start(self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None) -> Reply:
@@ -301,19 +353,17 @@ class Chat:
             stop_ids=self._model.stop_ids,
             progress=progress,
         )
-        self._reply = Reply(run, lambda reply: self._write(reply, run))
+        self._reply = Reply(run, lambda reply: Steps(self._write(reply, run), self._busy, self._undo, waits=True))
         return self._reply
 
     def _write(self, reply: Reply, run: Generation) -> Generator[str]:
         """The body of a reply: reads the prompt, then writes the model's turn as it comes."""
         detokenizer = Detokenizer(self._tokenizer)
         prompt, start = self._unread, self._state.position
-        try:
-            run.read_prompt()
-        finally:
-            read = self._state.position - start
-            self.prefilled_tokens += read
-            self._unread = prompt[read:]
+        run.read_prompt()
+        read = self._state.position - start
+        self.prefilled_tokens += read
+        self._unread = prompt[read:]
         if self._unread:  # stopped while reading; the rest is read with the next message
             return
         entry = self._add(Turn(MODEL, "", closed=False))

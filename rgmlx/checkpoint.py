@@ -8,8 +8,6 @@ for by name and shape, and every value found finite.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,14 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 
+from . import checksums
+from .checksums import INDEX
 from .config import ModelConfig
 from .errors import CheckpointError
 from .files import load_arrays, read_header
 from .network import RecurrentGemma, stays_float32
+from .reading import MAX_INDEX, present, read_json
 from .text import first_line
-
-INDEX = "model.safetensors.index.json"
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -36,34 +35,59 @@ def weight_files(directory: Path) -> list[Path]:
             lies outside the directory.
     """
     index = directory / INDEX
-    if not index.is_file():
-        files = sorted(directory.glob("model*.safetensors")) or sorted(directory.glob("*.safetensors"))
+    if not present(index):
+        found = safetensors(directory)
+        files = [path for path in found if path.name.startswith("model")] or found
         if not files:
             raise CheckpointError(f"{directory} holds no .safetensors file: download or convert the model again")
         return files
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        inside = [n for n in names if Path(n).name == n]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        names = sorted(set(read_json(index, MAX_INDEX)["weight_map"].values()))
+        inside = [n for n in names if Path(n).name == n and n not in ("", "..")]
+    except OSError as e:
+        raise CheckpointError(f"{index} can't be read: {e.strerror or e}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(f"{index} is damaged: download or convert the model again") from None
     if len(inside) < len(names) or not names:
         bad = next((n for n in names if n not in inside), "nothing")
         raise CheckpointError(f"{index} names {bad!r}, which is not a file of its own directory: refused")
     for name in names:
-        if not os.path.isfile(directory / name):  # False too where the name is impossible
+        if not present(directory / name):  # False too where the name is impossible
             raise CheckpointError(f"the shard {directory / name} is missing: download the model again")
     return [directory / n for n in names]
 
 
+def safetensors(directory: Path) -> list[Path]:
+    """The safetensors files of a directory. Hidden ones are none: macOS leaves `._NAME` beside each on foreign disks."""
+    return sorted(path for path in directory.glob("*.safetensors") if not path.name.startswith("."))
+
+
 def read_weights(directory: Path) -> dict[str, mx.array]:
-    """All tensors of a checkpoint, still on the disk. Raises CheckpointError."""
+    """All tensors of a checkpoint, still on the disk.
+
+    Raises:
+        CheckpointError: a file is missing, truncated, or not what its checksum says.
+    """
     files = weight_files(directory)
     for path in files:
         read_header(path, CheckpointError)
+    checksums.verify(directory)
     weights: dict[str, mx.array] = {}
     for path in files:
         weights |= load_arrays(path, CheckpointError)[0]
     return weights
+
+
+def loaded_nbytes(weights: Mapping[str, mx.array], dtype: mx.Dtype) -> int:
+    """Bytes that the tensors of a checkpoint will take as `build` casts them; nothing is read for it."""
+    return sum(w.size * _cast_to(name, w, dtype).size for name, w in weights.items())
+
+
+def _cast_to(name: str, w: mx.array, dtype: mx.Dtype) -> mx.Dtype:
+    """What a tensor becomes where the compute dtype is `dtype`."""
+    if not mx.issubdtype(w.dtype, mx.floating):
+        return w.dtype
+    return mx.float32 if stays_float32(name) else dtype
 
 
 def build(config: ModelConfig, weights: Mapping[str, mx.array], network: RecurrentGemma, dtype: mx.Dtype) -> None:
@@ -72,7 +96,7 @@ def build(config: ModelConfig, weights: Mapping[str, mx.array], network: Recurre
     Raises:
         CheckpointError: a tensor is missing, unknown, misshapen or not finite; it is named.
     """
-    weights = network.sanitize(_dense_gates(config, weights))
+    weights = network.sanitize(dense_gates(config, weights))
     if any(name.endswith(".scales") for name in weights) and config.quantization is None:
         raise CheckpointError(
             "the weights are quantized, but config.json has no 'quantization': convert the model again"
@@ -93,19 +117,17 @@ def build(config: ModelConfig, weights: Mapping[str, mx.array], network: Recurre
             raise CheckpointError(f"the tensor {name} holds {_name(w.dtype)} numbers instead of {_name(p.dtype)}")
     if extra := sorted(set(weights) - set(expected)):
         raise CheckpointError(f"the tensor {extra[0]} is not part of this architecture ({len(extra)} such tensors)")
-
-    def cast(name: str, w: mx.array) -> mx.array:
-        if not mx.issubdtype(w.dtype, mx.floating):
-            return w
-        return w.astype(mx.float32 if stays_float32(name) else dtype)
-
-    cast_weights = {name: cast(name, w) for name, w in weights.items()}
+    cast_weights = {name: w.astype(_cast_to(name, w, dtype)) for name, w in weights.items()}
     network.load_weights(list(cast_weights.items()))
     floats = [(n, w) for n, w in cast_weights.items() if mx.issubdtype(w.dtype, mx.floating)]
     mx.eval(network.parameters())
     finite = np.array(mx.stack([mx.isfinite(w).all() for _, w in floats]))
     if not finite.all():
         name = floats[int(finite.argmin())][0]
+        if mx.isfinite(weights[name]).all():
+            raise CheckpointError(
+                f"the tensor {name} holds numbers too large for {_name(dtype)}: load the model in bfloat16 or float32"
+            )
         raise CheckpointError(f"the tensor {name} holds NaN or infinite values: download or convert the model again")
 
 
@@ -139,7 +161,7 @@ def quantize_as_stored(config: ModelConfig, network: RecurrentGemma, names: Cont
         raise CheckpointError(f"config.json's quantization does not fit this model: {first_line(e)}") from None
 
 
-def _dense_gates(config: ModelConfig, weights: Mapping[str, mx.array]) -> dict[str, mx.array]:
+def dense_gates(config: ModelConfig, weights: Mapping[str, mx.array]) -> dict[str, mx.array]:
     """The tensors with quantized gates made dense: they save space on the disk, the kernels take them as they are.
 
     Raises:

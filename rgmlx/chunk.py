@@ -33,6 +33,7 @@ class Chunk:
     is_inference: bool = False  # nobody will ask for a derivative
     first: mx.array | None = None  # int32 [B]: 1 where the chunk begins a sequence
     lengths: mx.array | None = None  # int32 [B]: steps that count, of a ragged batch
+    positions: mx.array | None = None  # int32 [B, T], training: of each token in its own sequence; rows hold several
     ring_take: mx.array | None = None  # int32 [B, 1, R, 1]: the next ring, out of ring + new keys
     slot: mx.array | None = None  # one step: int32 [1] when all rows share it, else [B, 1, 1, 1]
     mask: mx.array | str | None = None  # what mx.fast.scaled_dot_product_attention takes
@@ -59,7 +60,8 @@ class Chunk:
             else:
                 written = mx.put_along_axis(ring, mx.broadcast_to(self.slot, new.shape), new, axis=2)
             return written[:, :, : self.filled], written
-        assert self.ring_take is not None
+        if self.ring_take is None:  # nothing comes after
+            return new, ring
         parts = [ring, new]
         if self.padding:
             parts.append(mx.zeros((*new.shape[:2], self.padding, new.shape[3]), new.dtype))
@@ -143,6 +145,25 @@ def plan_chunk(
     if ATTENTION in config.layer_types:
         fields |= _plan_attention(config, positions, time, counts)
     return Chunk(**fields)
+
+
+def plan_packed(config: ModelConfig, rotary: Rotary, positions: mx.array, dtype: mx.Dtype) -> Chunk:
+    """The plan of rows that hold several sequences, one behind the other, for training: nothing comes before or after.
+
+    Args:
+        positions: int32 [B, T], of each token in its own sequence: 0 where one begins, and at the start of a row.
+        dtype: the compute dtype.
+    """
+    batch, time = positions.shape
+    # Scores depend on differences of positions alone, so the angles may count from the start of the row.
+    cos, sin = (mx.broadcast_to(a, (batch, *a.shape[1:])) for a in _angles(rotary, [0], time).values())
+    fields: dict[str, Any] = {}
+    if ATTENTION in config.layer_types:
+        steps = mx.arange(time)
+        ages = steps[:, None] - steps
+        oldest = mx.minimum(positions, config.attention_window_size)[:, :, None]
+        fields["mask"] = mx.where((ages >= 0) & (ages <= oldest), 0.0, -mx.inf).astype(dtype)[:, None]
+    return Chunk(cos=cos, sin=sin, positions=positions, **fields)
 
 
 def _plan_attention(config: ModelConfig, positions: Sequence[int], time: int, counts: np.ndarray) -> dict[str, Any]:

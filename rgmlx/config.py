@@ -6,13 +6,14 @@ and that we do not implement is an error that names it; nothing is ignored in si
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .paths import expanded
+from .reading import read_json
 
 RECURRENT, ATTENTION = "recurrent", "attention"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -82,6 +83,20 @@ _NEUTRAL = frozenset(
         "_attn_implementation_autoset",
     ]
 )
+# The largest of each that is taken for a model's: no network of damage is built, and no state of it.
+_LARGEST = {
+    "vocab_size": 2**24,
+    "hidden_size": 2**20,
+    "intermediate_size": 2**22,
+    "num_hidden_layers": 2**10,
+    "num_attention_heads": 2**16,
+    "num_key_value_heads": 2**16,
+    "head_dim": 2**16,
+    "lru_width": 2**20,
+    "attention_window_size": 2**24,
+    "conv1d_width": 2**10,
+}
+_MOST = 1e38  # of other numbers, as far as float32 goes
 _ACTIVATIONS = ("gelu_pytorch_tanh", "gelu_new")
 
 
@@ -114,25 +129,16 @@ class ModelConfig:
     quantization: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        for name in [
-            "vocab_size",
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "num_key_value_heads",
-            "head_dim",
-            "lru_width",
-            "attention_window_size",
-            "conv1d_width",
-        ]:
+        for name, most in _LARGEST.items():
             value = getattr(self, name)
-            if not _is_whole(value) or not 0 < value < 2**31:
-                raise ConfigError(f"config: {name} must be a positive whole number below 2**31, not {value!r}")
+            if not _is_whole(value) or not 0 < value <= most:
+                raise ConfigError(f"config: {name} must be a positive whole number up to {most:,}, not {value!r:.40}")
         for name in ["rms_norm_eps", "rope_theta", "partial_rotary_factor", "logits_soft_cap"]:
             value = getattr(self, name)
             if not _is_positive(value) and not (name == "logits_soft_cap" and value is None):
-                raise ConfigError(f"config: {name} must be a positive number, not {value!r}")
+                raise ConfigError(f"config: {name} must be a positive number below {_MOST:g}, not {value!r:.40}")
+            if value is not None:
+                object.__setattr__(self, name, float(value))  # MLX takes no whole number of more than 64 bits
         for name in ["attention_bias", "embeddings_scale_by_sqrt_dim", "tie_word_embeddings"]:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"config: {name} must be true or false, not {getattr(self, name)!r}")
@@ -220,14 +226,14 @@ class ModelConfig:
     @classmethod
     def from_file(cls, path: str | Path) -> ModelConfig:
         """Reads a `config.json`. Raises ConfigError with the file's name and the field."""
-        path = Path(path)
+        path = expanded(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
         except FileNotFoundError:
             raise ConfigError(f"{path.parent} holds no config.json: is it a model directory?") from None
         except OSError as e:
             raise ConfigError(f"{path} can't be read: {e.strerror or e}") from None
-        except (ValueError, RecursionError) as e:
+        except ValueError as e:
             raise ConfigError(f"{path} is not valid JSON ({e}): download or convert it again") from None
         if not isinstance(data, dict):
             raise ConfigError(f"{path} does not hold a JSON object")
@@ -369,7 +375,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e38  # as float32 can
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _MOST
 
 
 def _per_head(hidden: Any, heads: Any) -> int:

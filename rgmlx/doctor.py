@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,11 +23,14 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from . import hub, selfcheck
-from .checkpoint import disk_bytes
+from . import checksums, device, hub, machine, macos, memory, selfcheck
+from .checkpoint import disk_bytes, weight_files
 from .config import ModelConfig, describe_quantization
-from .errors import RgmlxError
+from .errors import CheckpointError, RgmlxError
+from .host import threads
 from .kernels import launch, parity
+from .macos import power
+from .marker import Marker
 from .model import Model, load
 from .text import first_line
 
@@ -41,10 +43,13 @@ SHAPES = (
 )
 """One step and many, channels below 8, not a multiple of 32, and 2B's; more than one row."""
 
+_SOME_IDS = [1, 2, *range(5, 69)]
 _DTYPES = (mx.float32, mx.bfloat16, mx.float16)
 _BESIDE_CPU = 5e-3  # float32 logits; TF32 products, CUDA's default, take a thousandth
 _IN_PIECES = 2e-5
 _IDENTIFYING = ("uuid", "pci_bus_id")
+_COMPUTE = ("Kernels", "Model", "Network")
+"""Sections that need a device."""
 _KERNEL_ROW = "{:22} {:9} {:14} {:>8} {:>8}  {}"
 
 
@@ -76,10 +81,15 @@ def examine(model: str = hub.DEMO) -> Iterator[Section]:
         ("Memory", lambda s: _memory(s, model)),
         ("Terminal", _terminal),
     ]
+    if macos.here():
+        parts.insert(-1, ("Power", _power))
     for title, fill in parts:
         section = Section(title)
         try:
-            fill(section)
+            if title in _COMPUTE and device.is_missing():
+                section.lines.append("Not checked, because there is no device to compute on.")
+            else:
+                fill(section)
         except RgmlxError as e:
             section.problems.append(str(e))
         except Exception as e:  # a report is worth most where something unforeseen happens
@@ -108,44 +118,69 @@ def _versions(s: Section) -> None:
 
 def _device(s: Section) -> None:
     s.row("MLX runs on", mx.default_device())
+    device.require()
     for key, value in sorted(mx.device_info().items()):
         if key not in _IDENTIFYING:
             s.row(key, f"{value / 1e9:.1f} GB" if isinstance(value, int) and value > 10**8 else value)
+    chip = str(mx.device_info().get("device_name", ""))
+    if machine.is_paravirtual(chip):
+        s.lines.append("A virtual machine's GPU: it may lack bfloat16, and its speed says nothing about a Mac.")
+    if problem := machine.system_problem(chip):
+        s.problems.append(problem)
 
 
 def _kernels(s: Section) -> None:
     s.row("RGMLX_KERNELS", os.environ.get("RGMLX_KERNELS", "not set"))
     if launch.backend() is None:
-        why = "they are switched off" if mx.default_device() == mx.gpu else "there is no GPU"
+        nothing = "there is no GPU, and NumPy has no fast product"
+        why = "they are switched off" if launch.is_off() else nothing
         s.lines.append(f"Not checked, because {why}: plain MLX operations do their work.")
         return
-    s.row("backend", launch.backend())
+    s.row("backend", "NumPy, on the CPU" if launch.backend() == "numpy" else launch.backend())
+    if launch.backend() == "numpy":
+        s.row("its products", f"{threads.describe()}, {threads.count()} of {os.cpu_count()} threads (RGMLX_THREADS)")
+    if launch.on_gpu() and (ended := selfcheck.abort()):
+        s.problems.append(
+            f"{ended}: they are not checked again here, and plain operations do their work; report this, and delete "
+            f"{selfcheck.kept_in()} after a change that may mend it"
+        )
+        launch.switch(False)
+        return
     s.lines.append(_KERNEL_ROW.format("kernel", "dtype", "shape", "error", "allowed", "").rstrip())
-    wrong = 0
-    for dtype in _DTYPES:
-        for shape in SHAPES:
-            for case in selfcheck.cases_here(shape, dtype):
-                try:
-                    error = case.error()
-                    said, verdict = f"{error:.1e}", "ok" if error <= case.tolerance else "WRONG"
-                except Exception as e:  # whatever MLX and the compiler raise
-                    s.problems.append(f"the kernel {case} failed: {first_line(e)}")
-                    said, verdict = "", "FAILED"
-                wrong += verdict == "WRONG"
-                name = str(dtype).removeprefix("mlx.core.")
-                s.lines.append(
-                    _KERNEL_ROW.format(case.kernel, name, str(shape), said, f"{case.tolerance:.1e}", verdict)
-                )
+    with Marker(selfcheck.marker_file()) if launch.on_gpu() else contextlib.nullcontext() as marker:
+        wrong = sum(_checked(s, case, marker) for case in _cases())
     if wrong:
         s.problems.append(f"{wrong} of these results are wrong on this machine: set RGMLX_KERNELS=off and report this")
     if not s.problems:
         selfcheck.forget_problems()
 
 
+def _cases() -> Iterator[parity.Case]:
+    for dtype in _DTYPES if launch.on_gpu() else (mx.float32,):
+        for shape in SHAPES:
+            yield from selfcheck.cases_here(shape, dtype)
+
+
+def _checked(s: Section, case: parity.Case, marker: Marker | None) -> bool:
+    """Adds a case's line; whether its result is wrong."""
+    if marker is not None:
+        marker.note(selfcheck.noted(case))
+    try:
+        error = case.error()
+        said, verdict = f"{error:.1e}", "ok" if error <= case.tolerance else "WRONG"
+    except Exception as e:  # whatever MLX and the compiler raise
+        s.problems.append(f"the kernel {case} failed: {first_line(e)}")
+        said, verdict = "", "FAILED"
+    name = str(case.dtype).removeprefix("mlx.core.")
+    s.lines.append(_KERNEL_ROW.format(case.kernel, name, str(case.shape), said, f"{case.tolerance:.1e}", verdict))
+    return verdict == "WRONG"
+
+
 def _loaded(s: Section, name: str = hub.DEMO, dtype: str | None = None) -> Model:
     """A model. What its load warns of, such as a kernel wrong in the model's own sizes, is a problem here."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
+        warnings.simplefilter("ignore", memory.TooLarge)  # the section on memory says it
         model = load(name, dtype=dtype)
     s.problems += [str(w.message) for w in caught]
     return model
@@ -159,15 +194,27 @@ def _model(s: Section, name: str) -> None:
     s.row("weights", f"{disk_bytes(directory) / 1e6:,.1f} MB, {precision}")
     s.row("window", f"{config.attention_window_size:,} tokens")
     s.row("state", f"{config.state_nbytes(2) / 1e6:.2f} MB in 16 bits, for any length of text")
-    _loaded(s, name)  # every tensor is compared with the configuration, and found finite
+    model = _loaded(s, name)  # every tensor is compared with the configuration, and found finite
     s.lines.append("All tensors are there, of the right shape, and finite.")
+    checked = checksums.verify(directory, afresh=True)
+    files = weight_files(directory)
+    count = sum(path in checked for path in files)
+    s.row("checksums", f"right ({count} of {len(files)} weight files have one)" if checked else "none is known")
+    if not np.isfinite(np.array(model.logits([_SOME_IDS]))).all():
+        s.problems.append(f"the model computes numbers that are not finite: {CheckpointError.remedy}")
 
 
 def _network(s: Section) -> None:
     """The embedded model in float32: on this device beside the CPU, or in pieces beside the whole."""
     ids = [2, *range(5, 69)]
     model = _loaded(s, dtype="float32")
-    if mx.default_device() == mx.gpu:
+    on_gpu, without_cpu = mx.default_device() == mx.gpu, machine.asks_for_compiler()
+    if on_gpu and without_cpu:
+        s.lines.append(
+            "Not compared with the CPU, where MLX looks for g++: without the Command Line Tools (xcode-select --install) "
+            "macOS would ask for them in a dialog."
+        )
+    if on_gpu and not without_cpu:
         what, allowed, got = "this device beside the CPU", _BESIDE_CPU, np.array(model.logits([ids]))
         mx.set_default_device(mx.cpu)
         try:
@@ -175,7 +222,8 @@ def _network(s: Section) -> None:
         finally:
             mx.set_default_device(mx.gpu)
     else:
-        what, allowed, want = "token by token beside all at once", _IN_PIECES, np.array(model.logits([ids]))
+        what, allowed = "token by token beside all at once", _BESIDE_CPU if on_gpu else _IN_PIECES
+        want = np.array(model.logits([ids]))
         state = model.new_state()
         got = np.concatenate([np.array(model.logits([[i]], state)) for i in ids], axis=1)
     error = float(np.abs(got - want).max() / np.abs(want).max())
@@ -185,11 +233,10 @@ def _network(s: Section) -> None:
 
 
 def _memory(s: Section, name: str) -> None:
-    total, free = _system_memory()
-    needed = disk_bytes(hub.resolve(name)) * 1.1 + 0.3e9  # weights, a chunk's temporaries, the interpreter
+    total, free, gpu = memory.physical(), memory.free(), memory.of_gpu()
+    needed = memory.needed(disk_bytes(hub.resolve(name)))
     s.row("memory", f"{total / 1e9:.1f} GB" + (f", {free / 1e9:.1f} GB free" if free else ""))
     s.row("this model needs", f"about {needed / 1e9:.1f} GB")
-    gpu = _gpu_memory()
     if gpu:
         s.row("the GPU can use", f"{gpu / 1e9:.1f} GB")
     if needed > total:
@@ -202,34 +249,13 @@ def _memory(s: Section, name: str) -> None:
         s.lines.append("It fits.")
 
 
-def _system_memory() -> tuple[float, float]:
-    """Bytes in all, and free for a program that asks (0 where the system does not say).
-
-    What the system keeps of files only as long as nobody needs the memory counts as free.
-    """
-    free = 0.0
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        if sys.platform == "darwin":
-            done = subprocess.run(["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5, check=True)
-            free = _free_on_a_mac(done.stdout)
-        else:
-            found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-            free = 1024.0 * int(found[1]) if found else 0.0
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")), free
-
-
-def _free_on_a_mac(vm_stat: str) -> float:
-    page = re.search(r"page size of (\d+) bytes", vm_stat)
-    pages = re.findall(r"^Pages (?:free|inactive|speculative):\s+(\d+)", vm_stat, re.MULTILINE)
-    return float(page[1]) * sum(map(int, pages)) if page else 0.0
-
-
-def _gpu_memory() -> float:
-    """Bytes that models may take on the GPU: Metal's recommendation, or all of CUDA's; 0 without a GPU."""
-    if mx.default_device() != mx.gpu:
-        return 0.0
-    info = mx.device_info()
-    return float(info.get("max_recommended_working_set_size") or info.get("total_memory") or 0)
+def _power(s: Section) -> None:
+    """What makes a Mac slower than others of its kind; nothing is done about it."""
+    told = power.described()
+    for label, value in told.items():
+        s.row(label, value)
+    if not told:
+        s.lines.append("pmset does not say.")
 
 
 def _terminal(s: Section) -> None:

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from . import account
 from .config import ModelConfig
 from .errors import ConfigError, ModelNotFoundError, RgmlxError
-from .hub import FILES, explained, is_repository, quiet, unreachable
+from .hub import FILES, cached, explained, is_repository, made_here, quiet, unreachable
+from .macos import power
 from .models import list_models
 
 _LOOK = 0.1  # seconds between two looks at whether the user has had enough
@@ -90,6 +92,7 @@ class Download:
                 f"'{repository}' is no repository of Hugging Face: write owner/name, as google/recurrentgemma-2b-it"
             )
         self.repository = repository
+        self._token: str | None = None
 
     def plan(self, cancelled: Callable[[], bool] = _never) -> Plan:
         """Asks what there is to fetch. Reads the config, and no weights.
@@ -122,19 +125,21 @@ class Download:
 
         def body() -> None:
             try:
-                with quiet():
-                    future.set_result(job(parts))
+                with quiet(), made_here(self.repository):
+                    result = job(parts)
+                future.set_result(result)
             except BaseException as e:
                 future.set_exception(e)
 
         threading.Thread(target=body, name=f"download {self.repository}", daemon=True).start()
         try:
-            while not wait([future], _LOOK).done:
-                if cancelled():
-                    raise Cancelled(
-                        f"The download of {self.repository} was stopped: what was fetched is kept, and it goes on "
-                        "from there when you start it again"
-                    )
+            with power.awake():
+                while not wait([future], _LOOK).done:
+                    if cancelled():
+                        raise Cancelled(
+                            f"The download of {self.repository} was stopped: what was fetched is kept, and it goes on "
+                            "from there when you start it again"
+                        )
         finally:
             parts.close()
         try:
@@ -151,8 +156,10 @@ class Download:
         from huggingface_hub.hf_api import RepoFile
         from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # exported lazily
 
+        self._token = account.token()
         # Also notes which commit "main" is, so that a model that is here in part can be found again.
-        path = Path(snapshot_download(self.repository, allow_patterns=["config.json"])) / "config.json"
+        here = snapshot_download(self.repository, allow_patterns=["config.json"], token=self._token)
+        path = Path(here) / "config.json"
         if not path.is_file():
             raise ModelNotFoundError(
                 f"{self.repository} holds no config.json: it is not a model in Hugging Face's layout"
@@ -162,7 +169,7 @@ class Download:
         except ConfigError as e:
             raise ConfigError(str(e).replace(str(path), f"{self.repository}: config.json")) from None
         commit = path.parent.name
-        listed = HfApi().list_repo_tree(self.repository, revision=commit, recursive=True)
+        listed = HfApi(token=self._token).list_repo_tree(self.repository, revision=commit, recursive=True)
         entries = {f.path: f for f in listed if isinstance(f, RepoFile)}
         files = []
         for name in filter_repo_objects(entries, allow_patterns=FILES):
@@ -195,7 +202,7 @@ class Download:
                 self._fetch(plan, file, part)
                 part.finish(target)
         progress(plan.total, plan.total)  # another program may have brought a file in the meantime
-        return Path(snapshot_download(self.repository, allow_patterns=FILES))
+        return Path(snapshot_download(self.repository, allow_patterns=FILES, token=self._token))
 
     def _fetch(self, plan: Plan, file: File, part: _Part) -> None:
         from huggingface_hub import constants, hf_hub_url
@@ -209,7 +216,9 @@ class Download:
         failures = 0
         while part.size < file.size:
             before = part.size
-            headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # bytes of the file, countable
+            headers = build_hf_headers(token=self._token) | {
+                "Accept-Encoding": "identity"
+            }  # bytes of the file, countable
             if before:
                 headers["Range"] = f"bytes={before}-"
             try:
@@ -244,9 +253,7 @@ class Download:
 
     @property
     def _blobs(self) -> Path:
-        from huggingface_hub import constants
-
-        return Path(constants.HF_HUB_CACHE) / f"models--{self.repository.replace('/', '--')}" / "blobs"
+        return cached(self.repository) / "blobs"
 
     def _whole(self, commit: str, name: str, blob: str) -> bool:
         # Where there are no links, the snapshot has the file itself.

@@ -4,12 +4,44 @@ The command line and the chat print `str(error)` and nothing else, so a message 
 alone: what is wrong, where, and what the reader can do about it.
 """
 
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
 
 class RgmlxError(Exception):
     """Base of all errors below."""
 
     remedy = "make it again"
     """What to do about a damaged file of this kind."""
+
+
+class RgmlxWarning(RuntimeWarning):
+    """What a program should know that goes on all the same: one sentence, as of an error."""
+
+
+@contextlib.contextmanager
+def warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Within it, each RgmlxWarning is told as a sentence, at once; all others go where they would."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **rest: Any) -> None:
+            if issubclass(category, RgmlxWarning):
+                tell(str(message))
+            else:
+                shown(message, category, *where, **rest)
+
+        warnings.simplefilter("always", RgmlxWarning)
+        warnings.showwarning = show
+        yield
+
+
+class PathError(RgmlxError, ValueError):
+    """A name that can be no file's, such as one in the home of nobody."""
 
 
 class ConfigError(RgmlxError, ValueError):
@@ -42,3 +74,24 @@ class StateError(RgmlxError, ValueError):
 
 class ChatError(RgmlxError, ValueError):
     """A chat operation that can't be done here, such as a rewind past the beginning."""
+
+
+class NoDeviceError(RgmlxError):
+    """MLX computes on a GPU here, and this process is shown none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "macOS shows this program no Metal device, as in a sandbox or in some virtual machines: run it in Terminal on the "
+            "Mac itself"
+        )
+
+
+class NotFiniteError(RgmlxError, ArithmeticError):
+    """A model computes NaN or infinite numbers."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(
+            sentence
+            or "the model computes numbers that are not finite, so nothing more can be written: its weights are damaged "
+            "(`rgmlx doctor --model NAME` checks them), or its dtype is too narrow for them (load it in float32)"
+        )

@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
 from .errors import RgmlxError
+from .macos import privacy
+from .paths import is_utf8
+from .reading import open_regular
 from .text import first_line
 
 _MAX_HEADER = 100_000_000  # as the safetensors library
+_MAX_AXES, _MAX_AXIS = 8, 2**31  # MLX counts an axis in 32 bits
+# Bytes of a number. A type that is not here is MLX's to refuse.
+_ITEMSIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2}
+_ITEMSIZES |= {"U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8}
 
 
 def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -34,8 +42,8 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
         error: the file is missing, truncated or not a safetensors file; the sentence names it.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as f:
+        with open_regular(path) as f:
+            size = os.fstat(f.fileno()).st_size
             start = f.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
             fits = 2 <= length <= min(_MAX_HEADER, size - 8)
@@ -47,7 +55,9 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
     try:
         header = json.loads(text)
         metadata = header.pop("__metadata__", None) or {}
-        end = max((int(t["data_offsets"][1]) for t in header.values()), default=0)
+        if not all(isinstance(text, str) for text in [*metadata.keys(), *metadata.values()]):
+            raise ValueError
+        end = max((_end(t) for t in header.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise error(f"{path} has a damaged header: {error.remedy}") from None
     if size < 8 + length + end:
@@ -56,12 +66,35 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
     return header, metadata
 
 
+def _end(entry: Mapping[str, Any]) -> int:
+    """Where a tensor's bytes end, after the header. Raises ValueError, TypeError: the entry contradicts itself."""
+    shape, (first, last) = entry["shape"], entry["data_offsets"]
+    numbers = (*shape, first, last)
+    if not isinstance(shape, list) or len(shape) > _MAX_AXES or any(type(n) is not int or n < 0 for n in numbers):
+        raise ValueError
+    itemsize = _ITEMSIZES.get(entry["dtype"])
+    if max(shape, default=0) >= _MAX_AXIS or (itemsize is not None and last - first != math.prod(shape) * itemsize):
+        raise ValueError
+    return last
+
+
+@contextlib.contextmanager
+def _loadable(path: Path) -> Iterator[str]:
+    """A name that MLX takes for the file: its own, or that of an open descriptor where its own is not UTF-8."""
+    if is_utf8(path):
+        yield str(path)
+        return
+    with open_regular(path) as f:
+        yield f"/dev/fd/{f.fileno()}"
+
+
 def load_arrays(path: Path, error: type[RgmlxError]) -> tuple[dict[str, mx.array], dict[str, str]]:
     """All tensors of a safetensors file and its metadata; the header is checked first."""
     _, metadata = read_header(path, error)
     try:
-        arrays = mx.load(str(path), format="safetensors")
-    except (RuntimeError, ValueError) as e:
+        with _loadable(path) as name:
+            arrays = mx.load(name, format="safetensors")
+    except (RuntimeError, ValueError, OSError) as e:
         raise error(f"{path} can't be read: {first_line(e)}") from None
     assert isinstance(arrays, dict)
     return arrays, metadata
@@ -79,7 +112,7 @@ def save_arrays(
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".safetensors", dir=path.parent)
+        fd, temporary = tempfile.mkstemp(prefix=".rgmlx-", suffix=".safetensors", dir=path.parent)
         with os.fdopen(fd, "wb") as f:
             mx.save_safetensors(f, dict(arrays), dict(metadata))
             f.flush()
@@ -88,8 +121,8 @@ def save_arrays(
         temporary = None
         sync_directory(path.parent)
     except (OSError, RuntimeError) as e:
-        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
-        raise error(f"{path} can't be written: {reason}; nothing was changed") from None
+        reason = privacy.explained(e).strerror if isinstance(e, OSError) else ""
+        raise error(f"{path} can't be written: {reason or e}; nothing was changed") from None
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

@@ -12,8 +12,12 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import account
 from .config import PRESETS
-from .errors import ModelNotFoundError, RgmlxError
+from .errors import ModelNotFoundError, PathError, RgmlxError
+from .macos import power, privacy, time_machine
+from .paths import expanded
+from .shell import typed
 from .text import first_line
 
 DEMO = "demo"
@@ -29,12 +33,12 @@ def demo_directory() -> Path:
 
 def is_repository(name: str) -> bool:
     """Whether `resolve` would ask Hugging Face for this name."""
-    return bool(_REPOSITORY.fullmatch(name)) and not os.path.exists(os.path.expanduser(name))
+    return bool(_REPOSITORY.fullmatch(name)) and not os.path.exists(name)
 
 
 def named(name: str, directory: Path | None) -> str:
     """A model's name and, where that does not say it, its directory: how a report shows it."""
-    known = directory is None or Path(name).expanduser() == directory
+    known = directory is None or expanded(name) == directory
     return name if known else f"{name}  ({directory})"
 
 
@@ -50,14 +54,17 @@ def resolve(name: str | Path) -> Path:
     text = str(name)
     if text == DEMO:
         return demo_directory()
-    path = Path(os.path.expanduser(name))
+    try:
+        path = expanded(name)
+    except PathError:  # of nobody: just not there
+        path = Path(text)
     if text and os.path.isdir(path):  # os.path: an impossible name is just not there
-        return path
+        return looked_into(path)
     if text and os.path.exists(path):
         raise ModelNotFoundError(f"{path} is a file: name the directory that holds config.json")
     if isinstance(name, Path) or not is_repository(text):
         hint = (
-            f"'{text}' is a shape without weights (see `rgmlx info {text}`)"
+            f"'{text}' is a shape without weights (see `{typed(f'rgmlx info {text}')}`)"
             if text in PRESETS
             else f"there is no model '{text}'"
         )
@@ -67,14 +74,42 @@ def resolve(name: str | Path) -> Path:
     return _download(text)
 
 
+def looked_into(directory: Path) -> Path:
+    """The directory. Raises ModelNotFoundError: macOS keeps us out of it, so that it would seem to be empty."""
+    try:
+        privacy.check(directory)
+    except privacy.NotAllowed as e:
+        raise ModelNotFoundError(f"{directory} can't be read: {e.strerror}") from None
+    return directory
+
+
+def cached(repository: str) -> Path:
+    """The directory of a repository in Hugging Face's cache, whether it is there or not."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+
+
+@contextlib.contextmanager
+def made_here(repository: str) -> Iterator[None]:
+    """Around a download: backups leave out what it makes anew in the cache, and only that."""
+    directory = cached(repository)
+    new = not directory.exists()
+    try:
+        yield
+    finally:
+        if new and directory.is_dir():
+            time_machine.leave_out(directory)
+
+
 def _download(repository: str) -> Path:
     # Imported here: it pulls in an HTTP stack that a local model never needs.
     from huggingface_hub import snapshot_download
 
     watched = sys.stderr is not None and sys.stderr.isatty()
     try:
-        with contextlib.nullcontext() if watched else quiet():
-            return Path(snapshot_download(repository, allow_patterns=FILES))
+        with contextlib.nullcontext() if watched else quiet(), power.awake(), made_here(repository):
+            return Path(snapshot_download(repository, allow_patterns=FILES, token=account.token()))
     except Exception as e:  # the HTTP library's own connection errors have no common base with the others
         raise explained(e, repository) from None
 
@@ -122,12 +157,12 @@ def explained(error: Exception, repository: str) -> RgmlxError:
     if isinstance(error, GatedRepoError):
         return ModelNotFoundError(
             f"{repository} is gated: accept its licence at https://huggingface.co/{repository}, "
-            "then run `hf auth login` with a token of your account"
+            f"then run `{typed('rgmlx login')}` with a token of your account"
         )
     if isinstance(error, RepositoryNotFoundError) or status == 401:
         return ModelNotFoundError(
             f"Hugging Face has no repository '{repository}' that you may read: check the name, "
-            "or run `hf auth login` if it is private"
+            f"or run `{typed('rgmlx login')}` if it is private"
         )
     if isinstance(error, HfHubHTTPError):
         return ModelNotFoundError(f"Hugging Face answered with error {status} for {repository}: try again later")

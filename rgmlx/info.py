@@ -13,6 +13,8 @@ from mlx.utils import tree_flatten
 from . import hub
 from .checkpoint import disk_bytes, quantize_as_stored, weight_files
 from .config import PRESETS, ModelConfig, describe_quantization
+from .convert import plan
+from .convert.huggingface import SafetensorsSource
 from .errors import CheckpointError
 from .files import read_header
 from .network import RecurrentGemma
@@ -89,6 +91,7 @@ def describe(name: str | Path) -> ModelInfo:
         return ModelInfo(str(name), preset, None, RecurrentGemma(preset))
     directory = hub.resolve(name)
     config = ModelConfig.from_file(directory / "config.json")
+    plan.check(SafetensorsSource(directory))
     names = {n for path in weight_files(directory) for n in read_header(path, CheckpointError)[0]}
     if "lm_head.weight" in names:  # a head that is stored counts, and is used, whatever config.json says
         config = replace(config, tie_word_embeddings=False)

@@ -7,6 +7,9 @@
 or, from a shell, `rgmlx mlx-lm server --model PATH` (any of mlx-lm's commands; `demo` is a PATH too). A model from
 `rgmlx.load` can be given to `mlx_lm.generate.generate_step` as it is.
 
+On a CPU the network computes in float32, where MLX is several times faster than in 16 bits and sums exactly enough;
+its parameters stay what the checkpoint holds, so that what mlx-lm saves is what it would save without us.
+
 A cache is a list of mlx-lm's own `ArraysCache`, one a layer, with three slots: the two arrays of our
 `State` and the row positions (int64 [B]). mlx-lm can save, merge, filter and extract them.
 """
@@ -17,23 +20,24 @@ import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 
-from . import hub
+from .checkpoint import dense_gates
 from .config import ModelConfig
 from .errors import RgmlxError
+from .network import RecurrentGemma
+from .state import State, empty_layer
 
-if TYPE_CHECKING:
-    from .network import RecurrentGemma
+_SLOTS = 3
 
 
 def make_cache(network: RecurrentGemma) -> list[Any]:
     """Empty caches, one a layer."""
     from mlx_lm.models.cache import ArraysCache
 
-    return [ArraysCache(size=3) for _ in network.layers]
+    return [ArraysCache(size=_SLOTS) for _ in network.layers]
 
 
 def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any]) -> mx.array:
@@ -42,11 +46,11 @@ def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any
     Right-padded rows are honoured (`ArraysCache.lengths`).
 
     Raises:
-        RgmlxError: the caches ask for left padding, which this model has no use for.
+        RgmlxError: the caches are another model's or of another batch size, or ask for left padding, which this
+            model has no use for.
     """
-    from .state import State
-
     batch, time = tokens.shape
+    _check_cache(network, cache, batch)
     first = cache[0]
     if first.left_padding is not None:
         if any(n > 0 for n in first.left_padding.tolist()):
@@ -56,7 +60,8 @@ def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any
     state = State(_Blank(network), batch)
     if first[2] is not None:
         state.positions = [int(p) for p in first[2].tolist()]
-        state.layers = [(c[0], c[1]) for c in cache]
+        dtypes = [(a.dtype, b.dtype) for a, b in state.layers]  # a file may hold those of another machine
+        state.layers = [(c[0].astype(a), c[1].astype(b)) for c, (a, b) in zip(cache, dtypes, strict=True)]
     lengths = None
     if first.lengths is not None:
         lengths = [min(max(int(n), 0), time) for n in first.lengths.tolist()]
@@ -67,6 +72,29 @@ def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any
         c[0], c[1], c[2] = a, b, positions
         c.advance(time)
     return hidden
+
+
+def _check_cache(network: RecurrentGemma, cache: Sequence[Any], batch: int) -> None:
+    """Raises RgmlxError unless each layer's cache is empty or holds a state of this network for `batch` rows."""
+    advice = "make one with mlx_lm's make_prompt_cache(model), and a new one for each conversation"
+    layers = network.config.layer_types
+    if len(cache) != len(layers):
+        raise RgmlxError(f"the cache has {len(cache)} layers, this model {len(layers)}: {advice}")
+    wanted: dict[str, list[tuple[int, ...]]] = {}
+    for i, (c, kind) in enumerate(zip(cache, layers, strict=True)):
+        slots = getattr(c, "cache", None)
+        if not isinstance(slots, list) or len(slots) != _SLOTS:
+            raise RgmlxError(f"layer {i} of the cache is another model's ({type(c).__name__}): {advice}")
+        found = [None if a is None else tuple(a.shape) for a in slots]
+        if found == [None] * _SLOTS:
+            continue
+        if kind not in wanted:
+            wanted[kind] = [tuple(a.shape) for a in empty_layer(network.config, kind, batch, mx.float32)] + [(batch,)]
+        if found == wanted[kind]:
+            continue
+        if found[-1] is not None and found[-1] != (batch,):
+            raise RgmlxError(f"the cache is for {found[-1][0]} rows, the tokens have {batch}: {advice}")
+        raise RgmlxError(f"layer {i} of the cache is another model's (shapes {found}): {advice}")
 
 
 @dataclass
@@ -89,41 +117,77 @@ class _Blank:
 
 
 class ModelArgs:
-    """What mlx-lm builds from a `config.json` before it makes a model."""
+    """What mlx-lm builds from a `config.json` before it makes a model. Has the attributes of its `config`."""
+
+    model_type = "recurrent_gemma"
+    config: ModelConfig
+
+    def __init__(
+        self,
+        model_type: str,
+        attention_bias: bool,
+        conv1d_width: int,
+        hidden_size: int,
+        intermediate_size: int,
+        logits_soft_cap: float | None,
+        num_attention_heads: int,
+        num_hidden_layers: int,
+        num_key_value_heads: int,
+        rms_norm_eps: float,
+        rope_theta: float,
+        attention_window_size: int,
+        vocab_size: int,
+        embeddings_scale_by_sqrt_dim: bool = True,
+        block_types: list[str] | None = None,
+        _block_types: list[str] | None = None,
+        **others: Any,
+    ) -> None:
+        """Takes the arguments of mlx-lm's own class in their order, and every other field of a `config.json`.
+
+        Raises:
+            ConfigError: a field has a value that can't be computed with.
+        """
+        given = {k: v for k, v in locals().items() if k not in ("self", "others")}
+        self.config = _config(given | others)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
-        # A setting of mlx-lm's loader, not of the model; it is off unless asked for.
-        own = {k: v for k, v in data.items() if k != "quantize_activations" or v}
-        return ModelConfig.from_dict(own)
+    def from_dict(cls, data: dict[str, Any]) -> ModelArgs:
+        """From the content of a `config.json`. Raises ConfigError."""
+        args = cls.__new__(cls)
+        args.config = _config(data)
+        return args
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "config":  # not there yet: while it is copied or unpickled
+            raise AttributeError(name)
+        return getattr(self.config, name)
+
+
+def _config(data: dict[str, Any]) -> ModelConfig:
+    # A setting of mlx-lm's loader, not of the model; it is off unless asked for.
+    return ModelConfig.from_dict({k: v for k, v in data.items() if k != "quantize_activations" or v})
+
+
+class Model(RecurrentGemma):
+    """The network as mlx-lm makes and loads it."""
+
+    def __init__(self, args: ModelArgs | ModelConfig) -> None:
+        super().__init__(args.config if isinstance(args, ModelArgs) else args)
+        self.args = args
+
+    @property
+    def compute_dtype(self) -> mx.Dtype:
+        return mx.float32 if mx.default_device() == mx.cpu else super().compute_dtype
+
+    def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
+        """As the network's; quantized gates, which are no modules, are made dense."""
+        return super().sanitize(dense_gates(self.config, weights))
 
 
 def register() -> None:
     """Makes mlx-lm load `recurrent_gemma` checkpoints with our network, in this process."""
-    from .network import RecurrentGemma
-
     module = types.ModuleType("mlx_lm.models.recurrent_gemma", __doc__)
-    vars(module).update(Model=RecurrentGemma, ModelArgs=ModelArgs)
+    vars(module).update(Model=Model, ModelArgs=ModelArgs)
     sys.modules[module.__name__] = module
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Runs one of mlx-lm's commands (`server`, `generate`, `cache_prompt`, ...) on our network."""
-    import importlib
-
-    register()
-    command, *rest = arguments
-    name = f"mlx_lm.{command.replace('-', '_').replace('.', '_')}"
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as e:
-        if e.name != name:
-            raise
-        raise RgmlxError(f"mlx-lm has no command '{command}'") from None
-    if not hasattr(module, "main"):
-        raise RgmlxError(f"mlx-lm has no command '{command}'")
-    for i, argument in enumerate(rest[:-1]):
-        if argument == "--model":  # `demo`, and one clear sentence for a name that is wrong
-            rest[i + 1] = str(hub.resolve(rest[i + 1]))
-    sys.argv = [f"mlx_lm {command}", *rest]
-    module.main()
+    if (package := sys.modules.get("mlx_lm.models")) is not None:  # where stock mlx-lm's may stand already
+        vars(package)["recurrent_gemma"] = module

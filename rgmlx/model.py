@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,13 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten
 
-from . import checkpoint, hub, selfcheck
+from . import checkpoint, hub, memory, selfcheck, variables
+from .atomic import Busy, Steps, whole
 from .config import DTYPES, ModelConfig, describe_quantization
 from .engine import Generation, Progress, check_ids, generate_batch
 from .errors import RgmlxError, TokenizerError
 from .network import RecurrentGemma
+from .process import enter, work
 from .sampling import Sampling, make_sampling, recommended
 from .state import State
 from .tokenizer import Detokenizer, Tokenizer, as_ids
@@ -45,7 +47,8 @@ class Model(RecurrentGemma):
     def identity(self) -> dict[str, str]:
         """What a saved state must match: weights, quantization, tokenizer and dtype."""
         if self._weights_fingerprint is None:
-            self._weights_fingerprint = checkpoint.fingerprint(dict(tree_flatten(self.parameters())))
+            with work():
+                self._weights_fingerprint = checkpoint.fingerprint(dict(tree_flatten(self.parameters())))
         quantization = self.config.quantization
         return {
             "weights": self._weights_fingerprint,
@@ -58,8 +61,15 @@ class Model(RecurrentGemma):
         """A fresh state; its size never changes. Raises RgmlxError for a batch_size below 1."""
         if batch_size < 1:
             raise RgmlxError(f"batch_size must be 1 or more, not {batch_size}")
-        state = State(self, batch_size)
-        mx.eval(state.arrays())
+        need, have = self.config.state_nbytes(self.compute_dtype.size, batch_size), memory.physical()
+        if need > have:  # the system might give it, and kill the program when it is used
+            raise RgmlxError(
+                f"a state of {batch_size} x {need / batch_size / 1e9:,.1f} GB is more than this machine's "
+                f"{have / 1e9:,.1f} GB of memory: see attention_window_size in config.json"
+            )
+        with work():
+            state = State(self, batch_size)
+            mx.eval(state.arrays())
         return state
 
     def logits(self, token_ids: Any, state: State | None = None) -> mx.array:
@@ -67,13 +77,15 @@ class Model(RecurrentGemma):
 
         Args:
             token_ids: array-like of integers [B, T].
-            state: advanced in place by T tokens; None starts from a fresh one.
+            state: advanced in place by T tokens; None starts from a fresh one. After an exception it is
+                what it was.
 
         Returns:
             float32 [B, T, vocabulary].
 
         Raises:
             RgmlxError: wrong shape, or an id outside the vocabulary.
+            StateError: another thread advances the state.
         """
         try:
             ids = np.array(token_ids)
@@ -87,10 +99,16 @@ class Model(RecurrentGemma):
         state = self.new_state(len(rows)) if state is None else state
         if state.batch_size != len(rows):
             raise RgmlxError(f"the state has {state.batch_size} rows, token_ids has {len(rows)}")
-        hidden = self.advance(mx.array(ids.astype(np.int32)), state)
-        state.remember(rows)
-        mx.eval(state.arrays())
-        return self.head(hidden)
+        before, ahead = state.copy(), state.copy()
+
+        def read() -> mx.array:
+            hidden = self.advance(mx.array(ids.astype(np.int32)), ahead)
+            ahead.remember(rows)
+            mx.eval(ahead.arrays())
+            state.become(ahead)
+            return self.head(hidden)
+
+        return whole(state.busy, lambda: lambda: state.become(before), read)
 
     # --- text -----------------------------------------------------------------------------
 
@@ -118,7 +136,8 @@ class Model(RecurrentGemma):
             max_tokens: None goes on until the model ends its turn.
             raw: complete the text instead of answering it.
             state: continue from here (advanced in place); None starts afresh. With `raw=True` and
-                `max_tokens=0` a text is only read, and copies of the state can be asked about it.
+                `max_tokens=0` a text is only read, and copies of the state can be asked about it. After
+                an exception, Ctrl+C's as well, it is that of the last piece that was delivered.
             progress: told (tokens read, tokens to read) while a long prompt is being read.
             **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
                 frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`. What is not
@@ -126,6 +145,8 @@ class Model(RecurrentGemma):
 
         Raises:
             RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.
+            NotFiniteError: while it runs, where the weights are damaged.
+            StateError: while it runs, where another thread advances the state.
         """
         tokenizer = self.text_tokenizer()
         state = self.new_state() if state is None else state
@@ -138,7 +159,7 @@ class Model(RecurrentGemma):
             stop_ids=self.stop_ids,
             progress=progress,
         )
-        return _decode(tokenizer, run)
+        return Steps(_decode(tokenizer, run), Busy(RgmlxError, "another thread is iterating this stream"), run.undo)
 
     def generate(self, prompt: str | Sequence[int], *, max_tokens: int | None = None, **options: Any) -> str:
         """The whole text of `stream`, which describes the arguments."""
@@ -188,13 +209,16 @@ class Model(RecurrentGemma):
         return self._stop_ids
 
 
-def _decode(tokenizer: Tokenizer, run: Generation) -> Iterator[str]:
+def _decode(tokenizer: Tokenizer, run: Generation) -> Generator[str]:
     detokenizer = Detokenizer(tokenizer)
-    for token in run:
-        if piece := detokenizer.add(token):
+    try:
+        for token in run:
+            if piece := detokenizer.add(token):
+                yield piece
+        if piece := detokenizer.finish():
             yield piece
-    if piece := detokenizer.finish():
-        yield piece
+    finally:
+        run.close()
 
 
 def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = None) -> Model:
@@ -206,8 +230,14 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
             GPU, and float32 on a CPU, where the 16-bit products are many times slower.
 
     Raises:
-        RgmlxError: a subclass whose sentence says what is wrong and what to do.
+        RgmlxError: a subclass whose sentence says what is wrong and what to do; the weights are more than this
+            machine's memory.
+
+    Warns:
+        RgmlxWarning: the model fits, but will be slow here (before it is loaded); a kernel is wrong on this machine.
     """
+    variables.check()
+    enter()
     directory = hub.resolve(name_or_path)
     config = ModelConfig.from_file(directory / "config.json")
     tokenizer = Tokenizer.from_directory(directory)
@@ -224,6 +254,7 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
         )
     model = Model(config, tokenizer)
     weights = checkpoint.read_weights(directory)
+    memory.check(config, wanted, checkpoint.loaded_nbytes(weights, getattr(mx, wanted)))
     checkpoint.build(config, weights, model, getattr(mx, wanted))
     model._weights_fingerprint = checkpoint.fingerprint(weights)
     del weights  # so that joining frees each matrix that it replaces

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,13 @@ from pathlib import Path
 
 from .config import PRESETS, ModelConfig
 from .errors import ConfigError, ModelNotFoundError
-from .hub import DEMO, demo_directory
+from .hub import DEMO, demo_directory, looked_into
+from .paths import is_utf8
+from .reading import MAX_INDEX, MAX_SETTINGS, read_bytes, read_json
 
 MODEL_TYPE = "recurrent_gemma"
 MAX_ENTRIES = 2000
 """Entries of a directory that are looked at: somebody starts us in one with a million files."""
-_MAX_CONFIG = 1_000_000  # bytes; a real one has two thousand
 _INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.model", "tokenizer.json")
 _CACHED = "models--"
@@ -77,6 +77,7 @@ def examine(directory: Path) -> Installed:
         ModelNotFoundError: it holds no RecurrentGemma.
     """
     model = None
+    looked_into(directory)
     with contextlib.suppress(OSError):  # as good as not there
         model = _look(directory, str(directory))
     if model is None:
@@ -160,10 +161,8 @@ def _look(directory: Path, name: str, blobs: Path | None = None) -> Installed | 
         blobs: where a repository's files really are, those too that are not all here.
     """
     path = directory / "config.json"
-    if not path.is_file() or path.stat().st_size > _MAX_CONFIG:
-        return None
-    # As text: a config that is not JSON any more still says whose it was.
-    if f'"{MODEL_TYPE}"' not in path.read_text(encoding="utf-8", errors="replace"):
+    # As bytes: a config that is not JSON any more still says whose it was.
+    if not path.is_file() or f'"{MODEL_TYPE}"'.encode() not in read_bytes(path, MAX_SETTINGS).replace(b"\0", b""):
         return None
     here = _files(directory)
     complete, lack = _weights(directory, here)
@@ -175,7 +174,9 @@ def _look(directory: Path, name: str, blobs: Path | None = None) -> Installed | 
     else:
         size = sum(here.values())
     problem = lack
-    if complete and not any(n in here for n in _TOKENIZERS):
+    if not is_utf8(name):
+        problem = "its name is not UTF-8, which a conversation can't keep: rename the directory"
+    elif complete and not any(n in here for n in _TOKENIZERS):
         problem = "it has no tokenizer: copy tokenizer.model or tokenizer.json there from the original model"
     try:
         config = ModelConfig.from_file(path)
@@ -190,7 +191,8 @@ def _look(directory: Path, name: str, blobs: Path | None = None) -> Installed | 
 def _files(directory: Path) -> dict[str, int]:
     """The files of a directory, with their bytes."""
     with os.scandir(directory) as entries:
-        return {e.name: os.path.getsize(e.path) for e in entries if os.path.isfile(e.path)}
+        # Hidden ones are not the model's: macOS leaves `._NAME` beside each on foreign disks.
+        return {e.name: os.path.getsize(e.path) for e in entries if e.name[0] != "." and os.path.isfile(e.path)}
 
 
 def _weights(directory: Path, here: dict[str, int]) -> tuple[bool, str]:
@@ -198,10 +200,10 @@ def _weights(directory: Path, here: dict[str, int]) -> tuple[bool, str]:
     again = "download or convert it again"
     if _INDEX in here:
         try:
-            index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
+            index = read_json(directory / _INDEX, MAX_INDEX)
             names = set(index["weight_map"].values())
             total = int(index.get("metadata", {}).get("total_size", 0))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
             return False, f"its {_INDEX} is damaged: {again}"
         if missing := sorted(str(n) for n in names if n not in here):
             return False, f"{missing[0]} is missing: {again}"

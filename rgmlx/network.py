@@ -25,8 +25,9 @@ import mlx.nn as nn
 import numpy as np
 
 from . import kernels, projections
-from .chunk import Chunk, plan_chunk, plan_step
+from .chunk import Chunk, plan_chunk, plan_packed, plan_step
 from .config import ATTENTION, ModelConfig
+from .host.forward import Forward
 from .kernels import launch
 from .pace import Pace
 from .projections import Joined, product
@@ -34,6 +35,10 @@ from .rope import Rotary
 from .state import State, empty_layer
 
 _QUERIES = 256  # of a chunk that attend at once while memory is to stay small
+_FUSED = (64, 80, 128)
+"""Head sizes at which Metal's attention of many queries keeps no scores. At any other, 256 too, it is plain operations:
+`ScaledDotProductAttention::use_fallback` in MLX's backend/metal/scaled_dot_product_attention.cpp (0.32), which takes its
+own kernel for 256 on an M5 alone, and from 1,024 queries on; a chunk has fewer."""
 Pair = tuple[mx.array, mx.array]
 Added = tuple[mx.array | None, mx.array | None]
 """What a block adds to the residual stream: a product, and the bias still to be added to it."""
@@ -132,9 +137,10 @@ class RecurrentBlock(Joining):
             y, tail, h = kernels.recurrent_step(inputs, chunk.first, raw=True)
         else:
             blocks, raw = weights[0].shape[0], chunk.is_inference
-            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, chunk.lengths, blocks, raw)
+            lengths, positions = chunk.lengths, chunk.positions
+            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, lengths, blocks, raw, positions)
             recurrence = kernels.Recurrence(z, z @ weights[0], z @ weights[1], *biases, decay, h)
-            y, h = kernels.gated(recurrence, chunk.first, chunk.lengths, inner, bias, raw)
+            y, h = kernels.gated(recurrence, chunk.first, lengths, inner, bias, raw, positions)
         return y, (tail, h)
 
 
@@ -151,8 +157,9 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -
 
 def attend_paced(q: mx.array, k: mx.array, v: mx.array, chunk: Chunk) -> mx.array:
     """`attend`, some queries at a time where the scores of all of them would be the largest arrays of all."""
-    time = q.shape[2]
-    if chunk.pace is None or time <= _QUERIES or mx.metal.is_available():  # Metal's kernel keeps no scores
+    time, size = q.shape[2:]
+    fused = mx.metal.is_available() and size in _FUSED
+    if chunk.pace is None or time <= _QUERIES or fused:
         return attend(q, k, v, chunk.mask)
     parts = []
     for start in range(0, time, _QUERIES):
@@ -263,7 +270,7 @@ class Griffin(nn.Module):
     def __call__(
         self, tokens: mx.array, states: Sequence[Pair], chunk: Chunk, dtype: mx.Dtype
     ) -> tuple[mx.array, list[Pair]]:
-        x = self.embed_tokens(tokens).astype(mx.float32) * self.embed_scale
+        x = projections.embed(tokens, self.embed_tokens, dtype).astype(mx.float32) * self.embed_scale
         added: Added = (None, None)
         new = []
         for block, state in zip(self.layers, states, strict=True):
@@ -273,7 +280,7 @@ class Griffin(nn.Module):
 
 
 class RecurrentGemma(nn.Module):
-    """The network with its head, a drop-in for mlx-lm's class (`rgmlx.mlx_lm` says how)."""
+    """The network with its head; `rgmlx.mlx_lm.Model` is the drop-in for mlx-lm's class."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -283,6 +290,7 @@ class RecurrentGemma(nn.Module):
         self.own_head(not config.tie_word_embeddings)
         self._rotary = Rotary(config.rotary_dim, config.rope_theta)
         self._compiled: dict[Any, Any] = {}
+        self._in_numpy: Forward | None = None
 
     # --- what a token loop needs ----------------------------------------------------------
 
@@ -292,7 +300,10 @@ class RecurrentGemma(nn.Module):
 
     @property
     def compute_dtype(self) -> mx.Dtype:
-        """The dtype of matrix products, read off a parameter that is never quantized."""
+        """The dtype of matrix products, read off a parameter that is never quantized.
+
+        A subclass may name a wider one than parameters are stored in: products then widen them as they go.
+        """
         block = self.layers[0].temporal_block
         return block.rg_lru.input_gate_weight.dtype if "rg_lru" in block else block.o_proj.bias.dtype
 
@@ -309,7 +320,9 @@ class RecurrentGemma(nn.Module):
         """
         batch, time = tokens.shape
         dtype = self.compute_dtype
-        if time == 1 and lengths is None:
+        if forward := self._forward():
+            hidden = forward.advance(tokens, state, lengths)
+        elif time == 1 and lengths is None:
             compiled = not self.training and mx.default_device() == mx.gpu
             placed = launch.backend() == "cuda"
             chunk = plan_step(self.config, self._rotary, state.positions, compiled, placed)
@@ -330,12 +343,40 @@ class RecurrentGemma(nn.Module):
             state.positions[row] += time if lengths is None else lengths[row]
         return hidden
 
+    def packed(self, tokens: mx.array, positions: mx.array) -> mx.array:
+        """The normed outputs [B, T, D] of rows that hold several sequences each, none of which sees another; for training.
+
+        Args:
+            tokens: integer array [B, T].
+            positions: int32 [B, T], of each token in its own sequence: 0 where one begins, and at the start of a row.
+        """
+        dtype = self.compute_dtype
+        states = [empty_layer(self.config, t, tokens.shape[0], dtype) for t in self.config.layer_types]
+        chunk = plan_packed(self.config, self._rotary, positions, dtype)
+        return self.model(tokens, states, chunk, dtype)[0]
+
     def head(self, hidden: mx.array, inference: bool = True) -> mx.array:
         """Normed outputs [..., D] -> logits, float32 [..., V], soft-capped. `inference`: nobody asks for a derivative."""
+        if inference and hidden.dtype == mx.float32 and (forward := self._forward(head=True)):
+            return forward.head(hidden)
         layer = self.lm_head if "lm_head" in self else self.model.embed_tokens
         logits = projections.head(hidden, layer, inference).astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
+
+    def _forward(self, head: bool = False) -> Forward | None:
+        """The network in NumPy, where that is what computes here and this network is one that it computes.
+
+        `head`: only the head is asked for, and only its parameters are looked at.
+        """
+        if self.training or launch.backend() != "numpy":
+            return None
+        if self._in_numpy is None or not self._in_numpy.fits(head):
+            try:
+                self._in_numpy = Forward(self)
+            except ValueError:
+                return None
+        return self._in_numpy
 
     def join_projections(self) -> None:
         """Stores projections that read the same input as one matrix (`projections`); parameters stay what they are."""
@@ -373,10 +414,23 @@ class RecurrentGemma(nn.Module):
 
     # --- mlx-lm's protocol ----------------------------------------------------------------
 
-    def __call__(self, tokens: mx.array, cache: list[Any] | None = None) -> mx.array:
-        """Logits float32 [B, T, V]. With a cache from `make_cache`, continues and updates it."""
+    def __call__(
+        self, tokens: mx.array | None = None, cache: Sequence[Any] | None = None, *, inputs: mx.array | None = None
+    ) -> mx.array:
+        """Logits float32 [B, T, V] of token ids [B, T], which most of mlx-lm's classes call `inputs`.
+
+        With a cache from `make_cache`, continues and updates it.
+
+        Raises:
+            RgmlxError: the cache is another model's, or of another batch size.
+            TypeError: there are no tokens, or two of them.
+        """
         from . import mlx_lm
 
+        if (tokens is None) == (inputs is None):
+            raise TypeError("give the token ids once, as tokens or as inputs")
+        tokens = inputs if tokens is None else tokens
+        assert tokens is not None
         if cache is None:  # training and scoring: from an empty state that is thrown away
             dtype = self.compute_dtype
             states = [empty_layer(self.config, t, tokens.shape[0], dtype) for t in self.config.layer_types]

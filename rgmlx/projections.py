@@ -129,6 +129,10 @@ def product(
         return joined(x, chunk)
     if any(_kind(layer) is None for layer in layers):  # adapters, and whatever else replaces a Linear
         return _beside([layer(x) for layer in layers]), None
+    biases = _beside([layer["bias"] for layer in layers]) if "bias" in layers[0] else None
+    if not chunk.is_inference and len(layers) > 1 and all(type(layer) is nn.Linear for layer in layers):
+        # Weights are smaller than what a training batch makes of them: to lay these side by side is the lesser copy.
+        return x @ mx.concatenate([layer["weight"] for layer in layers]).T, biases
     parts = [
         multiply(
             *(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer)),
@@ -136,7 +140,15 @@ def product(
         )
         for layer in layers
     ]
-    return _beside(parts), _beside([layer["bias"] for layer in layers]) if "bias" in layers[0] else None
+    return _beside(parts), biases
+
+
+def embed(tokens: mx.array, layer: nn.Module, dtype: mx.Dtype) -> mx.array:
+    """The rows of an embedding [..., D]; quantized ones are made dense in `dtype`, whatever their scales are stored in."""
+    if type(layer) is not nn.QuantizedEmbedding or layer.mode != "affine" or layer["scales"].dtype == dtype:
+        return layer(tokens)
+    scales, biases = (layer[name][tokens].astype(dtype) for name in ("scales", "biases"))
+    return mx.dequantize(layer["weight"][tokens], scales, biases, **_settings(layer))
 
 
 def head(x: mx.array, layer: nn.Module, inference: bool) -> mx.array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +20,17 @@ from typing import Any
 import mlx.core as mx
 
 from .errors import ConfigError, RgmlxError
-from .state import RECENT
+from .kernels.elementwise import suited
+from .reading import present, read_json
+from .settings import DRAWING, checked
 
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]
+
+_DEFAULTS: Mapping[str, Any] = {name: setting.default for name, setting in DRAWING.items()}
+# Beyond these a setting has no further effect, and float32 has no numbers for what comes of it.
+_COLD, _HOT = 1e-6, 1e6
+_LEAST_PENALTY, _MOST_PENALTY = 1e-6, 1e6
+_LEAST_TOP_P = 0.01
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +53,7 @@ def mlx_lm_samplers() -> ModuleType:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling settings, with the names and meanings of mlx-lm.
+    """Sampling settings, with the names and meanings of mlx-lm; their ranges and defaults are in `rgmlx.settings`.
 
     Attributes:
         temperature: 0 takes the likeliest token.
@@ -54,29 +62,26 @@ class Sampling:
         presence_penalty, frequency_penalty: are subtracted from the logits of recent tokens.
         penalty_window: how many recent tokens count, prompt included; at most 256.
         seed: None draws one.
+
+    Raises:
+        RgmlxError: a value is no number, or out of range.
     """
 
-    temperature: float = 0.7
-    top_p: float = 0.9
-    min_p: float = 0.0
-    top_k: int = 0
-    repetition_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    penalty_window: int = 64
-    seed: int | None = None
+    temperature: float = _DEFAULTS["temperature"]
+    top_p: float = _DEFAULTS["top_p"]
+    min_p: float = _DEFAULTS["min_p"]
+    top_k: int = _DEFAULTS["top_k"]
+    repetition_penalty: float = _DEFAULTS["repetition_penalty"]
+    presence_penalty: float = _DEFAULTS["presence_penalty"]
+    frequency_penalty: float = _DEFAULTS["frequency_penalty"]
+    penalty_window: int = _DEFAULTS["penalty_window"]
+    seed: int | None = _DEFAULTS["seed"]
 
     def __post_init__(self) -> None:
-        def check(name: str, ok: bool, want: str) -> None:
-            if not ok:
-                raise RgmlxError(f"{name} must be {want}, not {getattr(self, name)}")
-
-        check("temperature", 0 <= self.temperature < float("inf"), "0 or more")
-        check("top_p", 0 <= self.top_p <= 1, "between 0 and 1")
-        check("min_p", 0 <= self.min_p <= 1, "between 0 and 1")
-        check("top_k", self.top_k >= 0, "0 or more")
-        check("repetition_penalty", 0 <= self.repetition_penalty < float("inf"), "0 or more")
-        check("penalty_window", 1 <= self.penalty_window <= RECENT, f"between 1 and {RECENT}")
+        for name, setting in DRAWING.items():
+            value = getattr(self, name)
+            if value is not None or setting.default is not None:
+                object.__setattr__(self, name, checked(name, value))
 
     def seeded(self) -> Sampling:
         """The same settings with a seed drawn if there was none."""
@@ -84,9 +89,9 @@ class Sampling:
 
     def processors(self) -> list[LogitsProcessor]:
         """mlx-lm's logits processors for the penalties that are on."""
-        window = self.penalty_window
+        window, repetition = self.penalty_window, self.repetition_penalty
         return mlx_lm_samplers().make_logits_processors(
-            repetition_penalty=None if self.repetition_penalty in (0, 1) else self.repetition_penalty,
+            repetition_penalty=None if repetition in (0, 1) else min(max(repetition, _LEAST_PENALTY), _MOST_PENALTY),
             repetition_context_size=window,
             presence_penalty=self.presence_penalty or None,
             presence_context_size=window,
@@ -117,17 +122,17 @@ class Sampler:
                     one = process(recent, one)
                 rows.append(one)
             logits = mx.concatenate(rows)
-        if s.temperature == 0:
+        if s.temperature < _COLD:
             tokens = mx.argmax(logits, axis=-1)
         else:
             logits = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
             if 0 < s.top_p < 1:
-                logits = self._utils.apply_top_p(logits, s.top_p)
+                logits = _top_p(self._utils, logits, s.top_p)
             if s.min_p:
-                logits = self._utils.apply_min_p(logits, s.min_p)
+                logits = suited(self._utils.apply_min_p)(logits, s.min_p)
             if 0 < s.top_k < logits.shape[-1]:
-                logits = self._utils.apply_top_k(logits, s.top_k)
-            logits = logits / s.temperature
+                logits = suited(self._utils.apply_top_k)(logits, s.top_k)
+            logits = logits / min(s.temperature, _HOT)
             # A key a row: a row of a batch draws what it would draw alone.
             tokens = mx.concatenate(
                 [
@@ -146,15 +151,23 @@ class Sampler:
         self._recent = [self._recent[i] for i in rows]
 
 
+def _top_p(utils: ModuleType, logits: mx.array, top_p: float) -> mx.array:
+    """mlx-lm's filter of normalized logits, and the likeliest token alone where that is all of a share near 0.
+
+    There mlx-lm compares rounded sums with `1 - top_p`, and keeps none or too many.
+    """
+    left = suited(utils.apply_top_p)(logits, top_p)
+    if top_p < _LEAST_TOP_P:
+        most = logits.max(axis=-1, keepdims=True)
+        left = mx.where(most >= math.log(top_p), mx.where(logits == most, logits, -mx.inf), left)
+    return left
+
+
 def make_sampling(options: Mapping[str, Any], base: Sampling | None = None) -> Sampling:
     """`base` with the given settings changed. Raises RgmlxError for one that does not exist."""
-    known = Sampling.__dataclass_fields__
-    if unknown := sorted(set(options) - set(known)):
-        raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(known)}")
-    try:
-        return replace(base or Sampling(), **options)
-    except TypeError:
-        raise RgmlxError(f"sampling settings are numbers: {dict(options)}") from None
+    if unknown := sorted(set(options) - set(DRAWING)):
+        raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(DRAWING)}")
+    return replace(base or Sampling(), **options)
 
 
 def recommended(directory: Path) -> tuple[Sampling, frozenset[int]]:
@@ -164,17 +177,22 @@ def recommended(directory: Path) -> tuple[Sampling, frozenset[int]]:
         ConfigError: the file is damaged or holds a setting out of range.
     """
     path = directory / "generation_config.json"
-    if not path.is_file():
+    if not present(path):
         return Sampling(), frozenset()
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         names = ("temperature", "top_p", "min_p", "top_k", "repetition_penalty")
         eos = data.get("eos_token_id")
         stop = eos if isinstance(eos, list) else [] if eos is None else [eos]
-        return make_sampling({n: data[n] for n in names if data.get(n) is not None}), frozenset(map(int, stop))
+        if bad := [i for i in stop if type(i) is not int]:
+            raise RgmlxError(f"eos_token_id must be a token id, a whole number, not {bad[0]!r:.40}")
+        found = {n: data[n] for n in names if data.get(n) is not None}
+        return make_sampling(found), frozenset(stop)
     except RgmlxError as e:
         raise ConfigError(f"{path}: {e}") from None
-    except (OSError, ValueError, TypeError, AttributeError):
+    except OSError as e:
+        raise ConfigError(f"{path} can't be read: {e.strerror or e}") from None
+    except (ValueError, TypeError, AttributeError):
         raise ConfigError(f"{path} is damaged: download the model again, or delete this file") from None
 
 

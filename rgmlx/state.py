@@ -25,14 +25,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import mlx.core as mx
 import numpy as np
 
+from .atomic import Busy
 from .config import ATTENTION, ModelConfig
 from .errors import StateError
 from .files import load_arrays, save_arrays
+from .paths import expanded
+from .process import work
+from .reading import parse_json
+from .settings import RECENT
 
 if TYPE_CHECKING:
     from .model import Model
 
-RECENT = 256  # ids remembered for repetition penalties: the longest window they may have
 _FORMAT, _VERSION = "rgmlx-state", "1"
 
 
@@ -55,6 +59,7 @@ class State:
         hidden: the last token's output, in the compute dtype [B, D].
         positions: tokens consumed so far, one whole number a row; exact without limit.
         recent: the last 256 token ids of each row.
+        busy: taken by whoever advances it.
     """
 
     def __init__(self, owner: Owner, batch_size: int = 1) -> None:
@@ -66,6 +71,7 @@ class State:
         self.hidden = mx.zeros((batch_size, config.hidden_size), dtype)
         self.positions = [0] * batch_size
         self.recent: list[deque[int]] = [deque(maxlen=RECENT) for _ in range(batch_size)]
+        self.busy = _busy()
 
     @property
     def batch_size(self) -> int:
@@ -94,7 +100,16 @@ class State:
 
     def copy(self) -> State:
         """An independent state at the same point. Shares memory until one of the two moves on."""
-        return self._with(list(self.layers), self.hidden, list(self.positions), [r.copy() for r in self.recent])
+        now = vars(self).copy()  # in one step: another thread may be advancing it
+        return self._with(list(now["layers"]), now["hidden"], list(now["positions"]), [r.copy() for r in now["recent"]])
+
+    def become(self, other: State) -> None:
+        """Moves to where another state stands, which is not used any more.
+
+        One step, which no interrupt cuts in two and no other thread sees half of.
+        """
+        point = {name: vars(other)[name] for name in ("layers", "hidden", "positions", "recent")}
+        vars(self).update(point)
 
     def rows(self, keep: Sequence[int]) -> State:
         """A state of only the given rows, in that order."""
@@ -115,6 +130,7 @@ class State:
     ) -> State:
         new = State.__new__(State)
         new.owner, new.layers, new.hidden, new.positions, new.recent = self.owner, layers, hidden, positions, recent
+        new.busy = _busy()
         return new
 
     # --- files ----------------------------------------------------------------------------
@@ -141,6 +157,10 @@ class State:
         if "" not in states:
             raise StateError(f"{path} holds a chat, not a single state: open it with Chat.load")
         return states[""]
+
+
+def _busy() -> Busy:
+    return Busy(StateError, "this state is being advanced, maybe in another thread: give each thread a copy of it")
 
 
 def empty_layer(config: ModelConfig, kind: str, batch: int, dtype: mx.Dtype) -> tuple[mx.array, mx.array]:
@@ -171,7 +191,8 @@ def save_states(path: str | Path, states: Mapping[str, State], extra: Mapping[st
     table: dict[str, Any] = {}
     stored: dict[int, str] = {}
     identity: dict[str, str] = {}
-    for key, state in states.items():
+    for key, moving in states.items():
+        state = moving.copy()  # another thread may be advancing it
         identity = state.owner.identity
         tensors = {}
         for name, array in zip(_names(state.owner.config), state.arrays(), strict=True):
@@ -187,21 +208,25 @@ def save_states(path: str | Path, states: Mapping[str, State], extra: Mapping[st
         "states": json.dumps(table),
         "extra": json.dumps(extra),
     }
-    metadata["checksum"] = _checksum(arrays, metadata)
-    save_arrays(Path(path), arrays, metadata, StateError)
+    with work():
+        metadata["checksum"] = _checksum(arrays, metadata)
+        save_arrays(expanded(path), arrays, metadata, StateError)
 
 
 def load_states(path: str | Path, owner: Owner) -> tuple[dict[str, State], Any]:
     """Reads what `save_states` wrote. Raises StateError."""
-    path = Path(path)
+    with work():
+        return _load_states(expanded(path), owner)
+
+
+def _load_states(path: Path, owner: Owner) -> tuple[dict[str, State], Any]:
     arrays, metadata = load_arrays(path, StateError)
     if metadata.get("format") != _FORMAT:
         raise StateError(f"{path} is not a saved state of rgmlx")
     if metadata.get("version") != _VERSION:
         raise StateError(f"{path} was written by a newer rgmlx: update rgmlx to read it")
     try:
-        identity, table = json.loads(metadata["identity"]), json.loads(metadata["states"])
-        extra = json.loads(metadata["extra"])
+        identity, table, extra = (parse_json(metadata[name]) for name in ("identity", "states", "extra"))
         for what in ("weights", "quantization", "tokenizer", "dtype"):
             mine = owner.identity[what]
             if identity[what] != mine:
@@ -230,7 +255,11 @@ def _checksum(arrays: Mapping[str, mx.array], metadata: Mapping[str, str]) -> st
 
 
 def _read(owner: Owner, arrays: Mapping[str, mx.array], entry: Mapping[str, Any]) -> State:
-    positions = [int(p) for p in entry["positions"]]
+    positions, recent = entry["positions"], entry["recent"]
+    if not (0 < len(positions) == len(recent) and whole(positions, 2**63)):
+        raise ValueError
+    if not all(len(ids) <= RECENT and whole(ids, owner.config.vocab_size) for ids in recent):
+        raise ValueError
     state = State(owner, len(positions))
     found = []
     for name, blank in zip(_names(owner.config), state.arrays(), strict=True):
@@ -241,5 +270,10 @@ def _read(owner: Owner, arrays: Mapping[str, mx.array], entry: Mapping[str, Any]
     state.hidden, rest = found[0], found[1:]
     state.layers = list(zip(rest[::2], rest[1::2], strict=True))
     state.positions = positions
-    state.remember(entry["recent"])
+    state.remember(recent)
     return state
+
+
+def whole(values: Any, below: int) -> bool:
+    """Whether this, from a file, is a list of whole numbers from 0 to below that."""
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < below for v in values)

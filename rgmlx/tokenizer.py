@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from .decoding import decoded
 from .errors import TokenizerError
+from .reading import MAX_TOKENIZER, parse_json, present, read_bytes
 from .text import first_line
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"  # SentencePiece's visible space
 _TURN_TOKENS = ("<start_of_turn>", "<end_of_turn>")
 _SPECIAL = ("<bos>", "<eos>", "<pad>", "<unk>", "<mask>", *_TURN_TOKENS)
+_PART = 65_536  # characters that are encoded at once
+_WORD_END = re.compile(r"\w(?= \w)")
 _PROBE = " A  \ufb01\n\U0001f98a"  # what other families' normalizers change, and a character in byte pieces
 
 
@@ -36,11 +38,12 @@ class _Backend(Protocol):
 
 
 class _SentencePiece:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: bytes) -> None:
         import sentencepiece
 
         try:
-            self._sp = sentencepiece.SentencePieceProcessor(model_file=str(path))
+            self._sp = sentencepiece.SentencePieceProcessor()
+            self._sp.LoadFromSerializedProto(data)
             self._sp.id_to_piece(list(range(len(self))))  # every piece is text
         except (OSError, RuntimeError, UnicodeDecodeError):
             raise TokenizerError(f"{path} is not a SentencePiece model: download the model again") from None
@@ -60,17 +63,21 @@ class _SentencePiece:
 
 
 class _TokenizersJson:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: bytes) -> None:
         import tokenizers
 
         try:
-            decoder = json.loads(path.read_text(encoding="utf-8")).get("decoder")
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            text = decoded(data)
+            decoder = parse_json(text).get("decoder")
+            self._tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as e:  # the Rust library raises plain Exception
             raise TokenizerError(f"{path} can't be read ({first_line(e)}): download the model again") from None
         self._tokenizer.no_truncation()  # some files carry the settings of their training
         self._tokenizer.no_padding()
-        parts = {d.get("type") for d in (decoder or {}).get("decoders", [decoder or {}])}
+        try:
+            parts = {d.get("type") for d in (decoder or {}).get("decoders", [decoder or {}])}
+        except (AttributeError, TypeError):  # of types that the library takes for one of its own
+            parts = set()
         if not parts <= {"Replace", "ByteFallback", "Fuse", "Strip"} or "ByteFallback" not in parts:
             raise TokenizerError(
                 f"{path} does not decode as Gemma's do (Replace, ByteFallback, Fuse): another model's?"
@@ -99,8 +106,14 @@ class Tokenizer:
     """
 
     def __init__(self, path: Path) -> None:
-        self._backend: _Backend = _SentencePiece(path) if path.suffix == ".model" else _TokenizersJson(path)
+        try:
+            data = read_bytes(path, MAX_TOKENIZER)
+        except OSError as e:
+            raise TokenizerError(f"{path} can't be read: {e.strerror or e}") from None
+        kind = _SentencePiece if path.suffix == ".model" else _TokenizersJson
+        self._backend: _Backend = kind(path, data)
         self.path = path
+        self.fingerprint = hashlib.blake2b(data, digest_size=12).hexdigest()
         bos, eos = self._backend.id("<bos>"), self._backend.id("<eos>")
         if bos is None or eos is None:
             raise TokenizerError(f"{path} has no <bos> and <eos>: it is not a tokenizer of the Gemma family")
@@ -122,7 +135,7 @@ class Tokenizer:
             TokenizerError: there is one, but it is broken or of another family.
         """
         for name in ("tokenizer.model", "tokenizer.json"):
-            if (directory / name).is_file():
+            if present(directory / name):
                 return cls(directory / name)
         return None
 
@@ -130,10 +143,6 @@ class Tokenizer:
         """Rows that a model must have: a `<mask>` that transformers has appended on saving needs none."""
         size = len(self._backend)
         return size - 1 if self._backend.id("<mask>") == size - 1 else size
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return hashlib.blake2b(self.path.read_bytes(), digest_size=12).hexdigest()
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -147,8 +156,20 @@ class Tokenizer:
         ids: list[int] = []
         start = 0
         for match in self._literal.finditer(text):
-            ids += self._backend.encode(text[start : match.start() + 1])
+            ids += self._encode(text[start : match.start() + 1])
             start = match.start() + 1
+        return ids + self._encode(text[start:])
+
+    def _encode(self, text: str) -> list[int]:
+        """Ids of a text without control tokens, a part at a time: SentencePiece takes a kilobyte for a character."""
+        ids: list[int] = []
+        start = 0
+        while len(text) - start > _PART:
+            # No piece reaches over the space before a word; where there is no such place, the cut adds a token or two.
+            found = _WORD_END.search(text, start + _PART // 2, start + _PART)
+            end = found.end() if found else start + _PART
+            ids += self._backend.encode(text[start:end])
+            start = end
         return ids + self._backend.encode(text[start:])
 
     def decode(self, ids: Iterable[int]) -> str:

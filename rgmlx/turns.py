@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import ChatError
-from .state import State, load_states, save_states
+from .errors import ChatError, RgmlxError
+from .sampling import make_sampling
+from .settings import checked_budget
+from .state import State, load_states, save_states, whole
 from .tokenizer import Tokenizer, between_turns, reply_ids, turn_ids
 
 if TYPE_CHECKING:
@@ -77,12 +79,14 @@ class SavedChat:
 
     Attributes:
         points: what the model remembers, by `NOW` and by the numbers of turns, as text.
+        max_tokens: after how many tokens a reply stops; None for no limit.
     """
 
     turns: tuple[Turn, ...]
     points: Mapping[str, Point]
     system: str | None
     sampling: Mapping[str, Any]
+    max_tokens: int | None = None
 
     def write(self, path: str | Path) -> None:
         """Writes the file, atomically.
@@ -95,6 +99,7 @@ class SavedChat:
             "unread": {key: point.unread for key, point in self.points.items()},
             "system": self.system,
             "sampling": dict(self.sampling),
+            "max_tokens": self.max_tokens,
         }
         save_states(path, {key: point.state for key, point in self.points.items()}, {"chat": chat})
 
@@ -109,8 +114,23 @@ class SavedChat:
         states, extra = load_states(path, model)
         try:
             saved = extra["chat"]
-            points = {key: Point(state, tuple(saved["unread"][key])) for key, state in states.items()}
-            turns = tuple(Turn(str(role), str(text), bool(closed)) for role, text, closed in saved["turns"])
-            return cls(turns, {NOW: points[NOW], **points}, saved["system"], dict(saved["sampling"]))
-        except (KeyError, TypeError, ValueError):
+            unread, system, sampling = saved["unread"], saved["system"], saved["sampling"]
+            if not all(whole(unread[key], model.config.vocab_size) and s.batch_size == 1 for key, s in states.items()):
+                raise ValueError
+            if not isinstance(system, str | None):
+                raise ValueError
+            points = {key: Point(state, tuple(unread[key])) for key, state in states.items()}
+            turns = tuple(_turn(*turn) for turn in saved["turns"])
+            settings = vars(make_sampling(sampling))
+            budget = checked_budget(saved.get("max_tokens"))  # files of earlier versions have none
+            return cls(turns, {NOW: points[NOW], **points}, system, settings, budget)
+        except RgmlxError as e:
+            raise ChatError(f"{path} is not a saved chat ({e})") from None
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise ChatError(f"{path} is not a saved chat") from None
+
+
+def _turn(role: Any, text: Any, closed: Any) -> Turn:
+    if role not in (USER, MODEL) or not isinstance(text, str) or not isinstance(closed, bool):
+        raise ValueError
+    return Turn(role, text, closed)

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import os
+import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import variables
+from ..device import named
 from ..errors import RgmlxError
+from ..macos import privacy
+from ..settings import OFFERED, checked
 from ..text import first_line, printable
+from . import streams
 
-_SETTINGS: dict[str, tuple[type, str]] = {
-    "temperature": (
-        float,
-        "0 always takes the likeliest word; higher is more varied (default: the model's own, or 0.7)",
-    ),
-    "top_p": (float, "sample from the likeliest words that make up this share (default: the model's own, or 0.9)"),
-    "min_p": (float, "leave out words less likely than this share of the likeliest (default 0: off)"),
-    "repetition_penalty": (float, "above 1 discourages repeating recent words (default: off)"),
-    "seed": (int, "the same seed gives the same answer (default: a new one each time)"),
-}
+
+class Parser(argparse.ArgumentParser):
+    """A command line's parser. argparse itself says nothing where the help can't be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        streams.print_message(message, file)
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What a command line says. Ends the program after help, or where the line or an environment variable is wrong."""
+    found: list[argparse.Namespace] = []
+
+    def parse() -> None:
+        options = parser.parse_args(arguments)
+        variables.check()
+        found.append(options)
+
+    code = guarded(parser.prog, parse)
+    if not found:
+        sys.exit(code)
+    return found[0]
 
 
 def epilog(*examples: str) -> str:
@@ -54,58 +68,66 @@ def add_model(p: argparse.ArgumentParser) -> None:
 
 
 def add_settings(p: argparse.ArgumentParser) -> None:
-    """The sampling options."""
-    for name, (kind, text) in _SETTINGS.items():
-        p.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="X" if kind is float else "N", help=text)
+    """The options that are settings of a reply."""
+    for name, setting in OFFERED.items():
+        about = setting.about[0].lower() + setting.about[1:].rstrip(".")
+        default = setting.unset or f"the model's own, or {setting.default:g}"
+        p.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=setting.kind,
+            metavar="N" if setting.kind is int else "X",
+            help=f"{about} (default: {default})",
+        )
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The sampling options that were given."""
-    return {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) is not None}
+    """The settings of a reply that were given. Raises RgmlxError: one is out of range."""
+    given = {name: getattr(options, name) for name in OFFERED}
+    return {name: checked(name, value) for name, value in given.items() if value is not None}
+
+
+def say(text: str) -> None:
+    """A sentence that is no answer, on stderr."""
+    streams.tell(f"rgmlx: {printable(' '.join(text.splitlines()))}")
 
 
 def guarded(program: str, action: Callable[[], object]) -> int:
-    """Runs an action; an error becomes one sentence on stderr. Returns the exit code."""
-    _prepare_streams()
+    """Runs an action; an error becomes one sentence on stderr. Returns the exit code, of a SystemExit too."""
+    streams.prepare()
     try:
-        action()
+        code = _run(action)
         sys.stdout.flush()
-        return 0
+        return code
     except RgmlxError as e:
         # A message may quote a file that came from anywhere, such as the name of a tensor.
-        print(f"{program}: {printable(' '.join(str(e).splitlines()))}", file=sys.stderr)
+        streams.tell(f"{program}: {printable(' '.join(str(e).splitlines()))}")
         return 1
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        streams.tell("")
         return 130
     except BrokenPipeError:
-        _discard_output()  # the reader went away (`| head`)
+        streams.discard(sys.stdout)  # the reader went away (`| head`)
         return 141
     except OSError as e:  # a full disk under `> file`, or one of mlx-lm's; ours are RgmlxErrors
-        _discard_output()
+        streams.discard(sys.stdout)
         output = e.errno is not None and e.filename is None
-        text = f"the output can't be written: {e.strerror}" if output else first_line(e)
-        print(f"{program}: {printable(text)}", file=sys.stderr)
+        why = "it is closed" if e.errno == errno.EBADF else e.strerror
+        text = f"the output can't be written: {why}" if output else first_line(e)
+        if isinstance(refusal := privacy.explained(e), privacy.NotAllowed):
+            text = f"{e.filename} can't be opened: {refusal.strerror}"
+        streams.tell(f"{program}: {printable(text)}")
         return 1
+    finally:
+        streams.tell("", end="")  # what is still buffered
 
 
-def _prepare_streams() -> None:
-    """Opens the standard streams that are closed, and lets no character stop the output.
-
-    A closed stream's number would go to the next file that is opened, such as the weights.
-    """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != number:
-                os.dup2(null, number)
-                os.close(null)
-            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that can't show a character gets a "?"
-        sys.stdout.reconfigure(errors="replace")
-
-
-def _discard_output() -> None:
-    """Sends what is still buffered nowhere; Python would complain again when it flushes at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _run(action: Callable[[], object]) -> int:
+    """Runs an action. Returns the code with which it wants to end the program, or 0."""
+    try:
+        with named():
+            action()
+    except SystemExit as e:
+        if isinstance(e.code, str):
+            streams.tell(e.code)
+        return e.code if isinstance(e.code, int) else int(e.code is not None)
+    return 0

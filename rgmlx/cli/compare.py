@@ -29,15 +29,25 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Prints the comparison."""
-    from ..convert import compare, pipeline
+    from .. import checksums
+    from ..convert import compare, pipeline, plan
+    from ..convert.huggingface import SafetensorsSource
     from ..convert.open import open_source
-    from ..errors import RgmlxError
+    from ..errors import CheckpointError, RgmlxError
+    from ..macos import power
     from .progress import Bar
 
     if options.tokens is not None and options.tokens < 2:
         raise RgmlxError(f"--tokens must be 2 or more, not {options.tokens}")
     a, b = open_source(options.a), open_source(options.b)
-    with Bar() as bar:
+    for source, name in ((a, options.a), (b, options.b)):
+        try:
+            plan.check(source)
+        except CheckpointError as e:
+            raise CheckpointError(f"{name}: {e}") from None
+        if isinstance(source, SafetensorsSource):
+            checksums.verify(source.directory)
+    with power.awake(), Bar() as bar:
         errors = compare.tensor_errors(a, b, bar)
         if options.tensors:
             for name, error in errors.items():

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .common import add_command
+from ..errors import RgmlxError
+from ..text import printable
+from . import streams
+from .common import Parser, add_command
+
+_MODEL_OPTIONS = ("model", "hf_path", "draft_model", "quantized_model")
+"""Where mlx-lm's commands keep the name of a model that they load."""
+_QUANTIZERS = ("dwq", "dynamic_quant", "gptq")
+_OUTPUT = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of the output, of which every command says the same."""
+_MAX_PORT = 65535
+_EXTRAS = {"lm_eval": "evaluate", "datasets": "train", "PIL": "vision"}
+"""Packages that commands want and mlx-lm installs on demand: the extra that has each."""
 
 
 def add(commands: Any) -> None:
@@ -14,8 +32,12 @@ def add(commands: Any) -> None:
         commands,
         "mlx-lm",
         "run an mlx-lm command (server, generate, cache_prompt, ...) on rgmlx's network",
-        "Runs one of mlx-lm's commands on rgmlx's network. The arguments are mlx-lm's own.",
-        ("rgmlx mlx-lm server --model PATH", "rgmlx mlx-lm generate --model PATH --prompt Hello"),
+        "Runs one of mlx-lm's commands on rgmlx's network. The arguments are mlx-lm's own; a model may be demo too.",
+        (
+            "rgmlx mlx-lm server --model PATH",
+            "rgmlx mlx-lm generate --model PATH --prompt Hello",
+            "rgmlx mlx-lm generate --help",
+        ),
     )
     p.add_argument(
         "arguments", metavar="COMMAND ...", nargs=argparse.REMAINDER, help="mlx-lm's command and its arguments"
@@ -24,10 +46,144 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Hands over to mlx-lm."""
-    from ..errors import RgmlxError
-    from ..mlx_lm import main
+    """Hands over to mlx-lm. Raises RgmlxError for whatever it ends with, in one sentence."""
+    import mlx.core as mx
 
+    commands = names()
     if not options.arguments:
-        raise RgmlxError("name one of mlx-lm's commands, such as:  rgmlx mlx-lm server --model PATH")
-    main(options.arguments)
+        raise RgmlxError(f"name one of mlx-lm's commands ({', '.join(commands)}):  rgmlx mlx-lm server --model PATH")
+    command, *rest = options.arguments
+    name = command.replace("-", "_")
+    if name not in commands:
+        raise RgmlxError(f"mlx-lm has no command '{command}': it has {', '.join(commands)}")
+    if mx.default_device() != mx.gpu:
+        mx.disable_compile()  # on a CPU it would load code from a directory that all users share: kernels.elementwise
+    threads = set(threading.enumerate())
+    try:
+        _hand_over(name, rest)
+    except RgmlxError:
+        raise
+    except EOFError:  # the end of what `chat` reads
+        print()
+    except ModuleNotFoundError as e:
+        extra = _EXTRAS.get(e.name or "")
+        advice = f"pip install 'mlx-lm[{extra}]'" if extra else f"pip install {e.name}"
+        raise RgmlxError(f"mlx-lm's {name} needs the Python package {e.name}, which is not here: {advice}") from e
+    except Exception as e:  # mlx-lm reports by exceptions of every kind
+        if isinstance(e, OSError) and e.filename is None and e.errno in _OUTPUT:
+            raise
+        error = RgmlxError(f"mlx-lm's {name} stopped: {_sentence(e)}")
+        # A thread that mlx-lm left waiting for work: Python would wait for it, for ever.
+        if any(not t.daemon for t in set(threading.enumerate()) - threads):
+            _end(error)
+        raise error from e
+
+
+def _end(error: Exception) -> None:
+    """Ends the process with an error, whatever its threads are at."""
+    streams.tell(f"rgmlx: {printable(str(error))}")
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(1)
+
+
+def names() -> list[str]:
+    """mlx-lm's commands, as it installs them."""
+    from importlib.metadata import distribution
+
+    scripts = distribution("mlx-lm").entry_points.select(group="console_scripts")
+    return sorted(s.name.removeprefix("mlx_lm.") for s in scripts if s.name.startswith("mlx_lm."))
+
+
+def _hand_over(name: str, arguments: Sequence[str]) -> None:
+    from importlib.metadata import distribution
+
+    from ..mlx_lm import register
+
+    register()
+    [script] = distribution("mlx-lm").entry_points.select(group="console_scripts", name=f"mlx_lm.{name}")
+    before = sys.argv
+    sys.argv = [f"rgmlx mlx-lm {name}", *arguments]
+    try:
+        # `share` copies a cached repository to other machines and loads no model.
+        with contextlib.nullcontext() if name == "share" else _models_resolved(name):
+            script.load()()
+    finally:
+        sys.argv = before
+
+
+@contextlib.contextmanager
+def _models_resolved(command: str) -> Iterator[None]:
+    """While it is open, models named on a command line that argparse has read are directories that were checked.
+
+    So every spelling works that mlx-lm's own parsers take: `--model=demo`, `-m demo`, a prefix of an option. Where none is
+    named and mlx-lm would download a Qwen or a Llama, it is `demo`, as for our own commands.
+    """
+    parse, print_message = argparse.ArgumentParser.parse_args, argparse.ArgumentParser._print_message
+
+    def parse_args(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
+        options = parse(self, *args, **kwargs)
+        _check_port(getattr(options, "port", None))
+        for option in _MODEL_OPTIONS:
+            model = getattr(options, option, None)
+            if option == "model" and model == self.get_default(option) and _is_theirs(command, model, options):
+                model = "demo"
+            if model is not None:
+                setattr(options, option, _checked(model, command if option == "model" else ""))
+        return options
+
+    argparse.ArgumentParser.parse_args = parse_args  # type: ignore[method-assign]
+    argparse.ArgumentParser._print_message = Parser._print_message  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        argparse.ArgumentParser.parse_args = parse  # type: ignore[method-assign]
+        argparse.ArgumentParser._print_message = print_message  # type: ignore[method-assign]
+
+
+def _check_port(port: Any) -> None:
+    """Raises RgmlxError: a server would listen at another one, which it does not name."""
+    if isinstance(port, int) and not 1 <= port <= _MAX_PORT:
+        raise RgmlxError(f"--port must be a whole number between 1 and {_MAX_PORT}, not {port}")
+
+
+def _is_theirs(command: str, default: str | None, options: argparse.Namespace) -> bool:
+    """Whether the default of an option makes mlx-lm load a model of its own choice."""
+    from .. import hub
+
+    if default is not None:
+        return hub.is_repository(default)
+    # These have their default elsewhere; the file of a prompt cache names its model.
+    return command in ("benchmark", "generate") and getattr(options, "prompt_cache_file", None) is None
+
+
+def _checked(model: str, command: str) -> str:
+    """The directory of a model that our network can load, by its config and the names and shapes of its tensors.
+
+    Before mlx-lm has it: its server loads in a thread, whose errors reach nobody.
+
+    Args:
+        command: what is to be done with it.
+
+    Raises:
+        RgmlxError: there is no such model, or it is refused.
+    """
+    from .. import hub
+    from ..convert import plan
+    from ..convert.huggingface import SafetensorsSource
+
+    directory = hub.resolve(model)
+    source = SafetensorsSource(directory)
+    plan.check(source)
+    if source.quantized and command in _QUANTIZERS:
+        raise RgmlxError(
+            f"{model} is quantized, and {command} starts from weights that are not: undo it first, with  "
+            f"rgmlx convert -d --model {model} --mlx-path DIR"
+        )
+    return str(directory)
+
+
+def _sentence(error: Exception) -> str:
+    """What an exception says, in one line; its type where it says nothing."""
+    text = " ".join(str(error).split())
+    return text if " " in text else f"{type(error).__name__} {text}".strip()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
 from typing import Any
 
 from ..text import printable
+from .signals import handled
+from .streams import tell
 
 _SECONDS = 10.0  # between plain lines
 
@@ -20,15 +23,19 @@ class Bar:
         self._task: Any = None
         self._total = -1
         self._last = time.monotonic()
+        self._handled = contextlib.ExitStack()
 
     def __enter__(self) -> Bar:
+        if sys.stderr.isatty():  # a bar hides the cursor: a signal must not end the program before it is back
+            self._handled.enter_context(handled())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        with self._handled:
+            if self._live is not None:
+                self._live.stop()
 
     def print(self, line: str) -> None:
         """A line of output, above the bar if there is one."""
@@ -41,7 +48,7 @@ class Bar:
         if not sys.stderr.isatty():
             if what and time.monotonic() - self._last >= _SECONDS:
                 self._last = time.monotonic()
-                print(f"{done / max(total, 1):4.0%}  {printable(what)}", file=sys.stderr, flush=True)
+                tell(f"{done / max(total, 1):4.0%}  {printable(what)}")
             return
         if self._live is None or total != self._total:
             self._start(total)

@@ -43,6 +43,7 @@ EMBEDDING, LAYERS, NORM, HEAD = "model.embed_tokens", "model.layers", "model.fin
 
 Read = Callable[[str], mx.array]
 Choose = Callable[[str], "dict[str, Any] | None"]
+Kept = Callable[[str], mx.Dtype]
 Tensors = dict[str, mx.array]
 
 
@@ -98,7 +99,13 @@ class Calibrator:
     """
 
     def __init__(
-        self, config: ModelConfig, read: Read, choose: Choose, rows: Sequence[Sequence[int]], dtype: mx.Dtype
+        self,
+        config: ModelConfig,
+        read: Read,
+        choose: Choose,
+        rows: Sequence[Sequence[int]],
+        dtype: mx.Dtype,
+        kept: Kept | None = None,
     ) -> None:
         """Nothing is read or computed yet.
 
@@ -108,12 +115,14 @@ class Calibrator:
             choose: group_size, bits and mode for the path of a module that can be quantized; None leaves it.
                 Only affine modes are compensated; others are rounded by `mx.quantize`.
             rows: token ids to calibrate with; rows of one length run together. Each starts a sequence.
-            dtype: of scales, biases and everything that is not quantized.
+            dtype: of scales and biases.
+            kept: gives the dtype of a tensor that is not quantized, by its name; None: `dtype` of all.
 
         Raises:
             ValueError: there are no tokens.
         """
         self._config, self._read, self._choose, self._dtype = config, read, choose, dtype
+        self._kept: Kept = kept or (lambda _: dtype)
         self._rotary = Rotary(config.rotary_dim, config.rope_theta)
         self._tokens = _batches(rows)
         self._hidden: list[mx.array] = []
@@ -149,7 +158,7 @@ class Calibrator:
         stages = _stages(block)
         chosen = [f"{path}.weight" for stage in stages for path in stage if self._choose(prefix + path)]
         sources = {name: self._read(prefix + name) for name, _ in tree_flatten(block.parameters())}
-        tensors = {prefix + n: s.astype(self._dtype) for n, s in sources.items() if n not in chosen}
+        tensors = {prefix + n: s.astype(self._kept(prefix + n)) for n, s in sources.items() if n not in chosen}
         # A matrix that will be quantized is exact until its turn comes.
         weights = {name: tensors.get(prefix + name, source) for name, source in sources.items()}
         block.load_weights([(name, w.astype(mx.float32)) for name, w in weights.items()])
@@ -188,7 +197,7 @@ class Calibrator:
         """The final norm, and the head if the model has its own. Raises ValueError before the last block is done."""
         self._turn(self._config.num_hidden_layers)
         name = f"{NORM}.weight"
-        tensors = {name: self._read(name).astype(self._dtype)}
+        tensors = {name: self._read(name).astype(self._kept(name))}
         if not self._config.tie_word_embeddings:
             norm = tensors[name]
             tensors |= self._quantized(HEAD, self._read(f"{HEAD}.weight"), lambda: self._normed_hessian(norm))
@@ -201,7 +210,7 @@ class Calibrator:
         """The tensors of one module's weight, quantized or not. `hessian` is asked only where it is needed."""
         settings = self._choose(path)
         if settings is None:
-            return {f"{path}.weight": weight.astype(self._dtype)}
+            return {f"{path}.weight": weight.astype(self._kept(f"{path}.weight"))}
         if settings["mode"] == "affine":
             parts = list(compensated(weight, hessian(), settings["group_size"], settings["bits"], self._dtype))
         else:

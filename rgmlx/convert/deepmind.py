@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import mlx.core as mx
 import numpy as np
 
+from ..checkpoint import safetensors
 from ..config import ATTENTION, RECURRENT, ModelConfig
 from ..errors import CheckpointError, ConfigError
 from ..text import printable
@@ -318,7 +319,7 @@ class FlaxSource(_Checkpoint):
         super().__init__(OrbaxDirectory(root), "kernel")
         places = [place for place in (root, root.parent) if (place / _TOKENIZER).is_file()]
         self.directory = places[0] if places else root
-        self.files = sorted(p for p in root.rglob("*") if p.is_file())
+        self.files = sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith("._"))
 
 
 def is_torch(path: Path) -> bool:
@@ -335,7 +336,7 @@ def _torch_file(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix in (".pt", ".pth", ".bin") else None
     found = [p for p in _children(path) if p.suffix in (".pt", ".pth") and p.is_file()]
-    return found[0] if len(found) == 1 and not any(path.glob("*.safetensors")) else None
+    return found[0] if len(found) == 1 and not safetensors(path) else None
 
 
 def _flax_directory(path: Path) -> Path | None:
@@ -344,11 +345,11 @@ def _flax_directory(path: Path) -> Path | None:
     if is_orbax(path):
         return path
     found = [p for p in _children(path) if p.is_dir() and is_orbax(p)]
-    return found[0] if len(found) == 1 and not any(path.glob("*.safetensors")) else None
+    return found[0] if len(found) == 1 and not safetensors(path) else None
 
 
 def _children(path: Path) -> list[Path]:
     try:
-        return sorted(path.iterdir())
+        return sorted(p for p in path.iterdir() if not p.name.startswith("."))
     except OSError:
         return []

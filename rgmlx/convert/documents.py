@@ -9,8 +9,11 @@ from typing import Any
 
 from .. import __version__
 from ..config import ModelConfig
-from ..errors import RgmlxError
+from ..errors import ConfigError, RgmlxError
+from ..hub import is_repository
+from ..reading import MAX_TOKENIZER, present, read_bytes, read_json
 from ..sampling import recommended
+from ..text import printable
 from ..tokenizer import Tokenizer
 from .plan import Plan
 from .recipe import is_gate
@@ -53,8 +56,8 @@ above how they were quantized.
 
 def documents(
     source: Source, name: str, plan: Plan, tokenizer: Path, cost: str = "", calibration: str = ""
-) -> dict[str, bytes | Path]:
-    """File names and contents, or files to copy.
+) -> dict[str, bytes]:
+    """File names and contents.
 
     Args:
         name: what the user called the source.
@@ -65,7 +68,10 @@ def documents(
     Raises:
         RgmlxError: the tokenizer's files are damaged or are another model's.
     """
-    out: dict[str, bytes | Path] = {f: tokenizer / f for f in _TOKENIZER_FILES if (tokenizer / f).is_file()}
+    try:
+        out = {f: read_bytes(tokenizer / f, MAX_TOKENIZER) for f in _TOKENIZER_FILES if present(tokenizer / f)}
+    except OSError as e:
+        raise RgmlxError(f"{e.filename} can't be read: {e.strerror or e}") from None
     found = Tokenizer.from_directory(tokenizer)
     if found is not None and len(found) > plan.model.vocab_size:
         raise RgmlxError(
@@ -77,19 +83,22 @@ def documents(
     config = dict(sorted(plan.config.items())) | {"eos_token_id": sorted(stop)}
     out["config.json"] = _json(config)
     out["generation_config.json"] = _json(_generation(tokenizer, plan.model, sorted(stop)))
-    out["README.md"] = card(source, name, plan, cost, calibration).encode()
+    out["README.md"] = card(source, printable(name), plan, cost, printable(calibration)).encode()
     return out
 
 
 def _generation(tokenizer: Path, model: ModelConfig, stop: list[int]) -> dict[str, Any]:
     path = tokenizer / "generation_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        settings = read_json(path) if present(path) else {}
+    except OSError as e:
+        raise ConfigError(f"{path} can't be read: {e.strerror or e}") from None
     return {"bos_token_id": model.bos_token_id, **settings, "eos_token_id": stop}
 
 
 def card(source: Source, name: str, plan: Plan, cost: str, calibration: str) -> str:
     """The model card: where the weights come from, what was done to them, what it cost, the terms."""
-    repository = name.count("/") == 1 and not Path(name).expanduser().exists()
+    repository = is_repository(name)
     google = "recurrentgemma" in name.lower() or source.kind.startswith("DeepMind")
     front: dict[str, Any] = {"library_name": "mlx", "pipeline_tag": "text-generation", "tags": ["mlx", "rgmlx"]}
     if repository:

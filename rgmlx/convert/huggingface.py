@@ -5,7 +5,6 @@ Knows how tensors are laid out in files, and nothing of what becomes of them.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from ..checkpoint import weight_files
 from ..config import ModelConfig, describe_quantization
 from ..errors import CheckpointError
 from ..files import load_arrays, read_header
+from ..reading import open_regular, read_json
 from .source import Tensor, viewed
 
 _DTYPES = {"F32": mx.float32, "F16": mx.float16, "BF16": mx.bfloat16, "U32": mx.uint32, "U8": mx.uint8}
@@ -55,7 +55,7 @@ class SafetensorsSource:
         self.directory = directory
         self.files = weight_files(directory)
         parsed = ModelConfig.from_file(directory / "config.json")
-        self.config: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        self.config: dict[str, Any] = read_json(directory / "config.json")
         self._stored: dict[str, _Stored] = {}
         for path in self.files:
             self._add(path)
@@ -94,7 +94,7 @@ class SafetensorsSource:
 
     def _add(self, path: Path) -> None:
         header, _ = read_header(path, CheckpointError)
-        with path.open("rb") as f:
+        with open_regular(path) as f:
             start = 8 + int.from_bytes(f.read(8), "little")
         for name, entry in header.items():
             if name in self._stored:
@@ -164,7 +164,7 @@ class SafetensorsSource:
         row = Tensor(stored.shape[1:], stored.dtype).nbytes
         data = np.empty((stop - start) * row, np.uint8)
         try:
-            with stored.path.open("rb", buffering=0) as f:
+            with open_regular(stored.path).detach() as f:
                 f.seek(stored.offset + start * row)
                 count = 0  # one call may give less than was asked for
                 while count < data.size and (more := f.readinto(data.data[count:])):

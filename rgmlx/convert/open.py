@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..checkpoint import safetensors
 from ..errors import CheckpointError, ModelNotFoundError
-from ..hub import resolve
+from ..hub import looked_into, resolve
+from ..paths import expanded
 from . import deepmind
 from .huggingface import SafetensorsSource
 from .source import Source
@@ -22,7 +24,7 @@ def open_source(name: str | Path) -> Source:
     Raises:
         RgmlxError: nothing is there, or it is none of these.
     """
-    path = Path(os.path.expanduser(name))
+    path = expanded(name)
     if os.path.isfile(path):
         if deepmind.is_torch(path):
             return deepmind.TorchSource(path)
@@ -30,7 +32,8 @@ def open_source(name: str | Path) -> Source:
             f"{path} is a file, and not a PyTorch checkpoint: name the directory that holds config.json and safetensors"
         )
     if os.path.isdir(path):
-        if not any(path.glob("*.safetensors")):
+        looked_into(path)
+        if not safetensors(path):
             if deepmind.is_torch(path):
                 return deepmind.TorchSource(path)
             if deepmind.is_flax(path):

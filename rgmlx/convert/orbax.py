@@ -7,6 +7,7 @@ of RecurrentGemma: names (dotted) and layouts are the checkpoint's own. Tensors 
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..config import DTYPES
 from ..errors import CheckpointError, RgmlxError
+from ..shell import typed
 from ..text import first_line, printable
 from .source import Tensor
 
@@ -124,8 +126,13 @@ def _import_tensorstore() -> Any:
     try:
         import tensorstore
     except ImportError:
+        if sys.version_info >= (3, 15):
+            raise RgmlxError(
+                "reading DeepMind's Flax checkpoints takes tensorstore, which has no wheel for this Python: convert with "
+                "Python 3.14 or older"
+            ) from None
         raise RgmlxError(
-            "reading DeepMind's Flax checkpoints takes tensorstore: pip install 'rgmlx[deepmind]'"
+            f"reading DeepMind's Flax checkpoints takes tensorstore: {typed('pip install')} 'rgmlx[deepmind]'"
         ) from None
     return tensorstore
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import account, checksums, macos
 from ..errors import CheckpointError, RgmlxError
 from ..hub import is_repository
+from ..paths import expanded
+from ..shell import typed
 from ..tokenizer import Tokenizer
 from . import compare, documents, recipe, text
 from . import run as conversion
@@ -33,19 +36,23 @@ class Job:
     dequantize: bool = False
     dtype: str | None = None
     force: bool = False
-    calibrate: str | None = None
+    calibrate: str | conversion.Calibration | None = None
     calibrate_tokens: int | None = None
     verify: bool = True
     text: str | None = None
     tokenizer: str | None = None
     upload: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", expanded(self.target))
+
 
 def choose_recipe(
     name: str | None, quantize: bool, bits: int | None, group_size: int | None, mode: str | None, dequantize: bool
 ) -> Recipe:
     """The recipe that the options ask for. Raises RgmlxError where they contradict each other: none is ignored."""
-    given = [flag for flag, value in (("--q-bits", bits), ("--q-group-size", group_size), ("--q-mode", mode)) if value]
+    quantizing = (("--q-bits", bits), ("--q-group-size", group_size), ("--q-mode", mode))
+    given = [flag for flag, value in quantizing if value is not None]
     given += ["-q"] if quantize else []
     if dequantize and (given or name is not None):
         raise RgmlxError(
@@ -58,7 +65,7 @@ def choose_recipe(
         raise RgmlxError(f"--recipe {name} says how to quantize, and so does {given[0]}: leave one of them out")
     if name is not None or given in ([], ["-q"]):
         return chosen
-    own = recipe.settings(bits, group_size, mode or "affine")
+    own = recipe.settings(bits, group_size, "affine" if mode is None else mode)
     usual = recipe.settings(mode=own["mode"])
     label = f"{own['bits']}bit" if own["mode"] == "affine" else own["mode"]
     return Recipe(label if own["group_size"] == usual["group_size"] else f"{label}-g{own['group_size']}", own)
@@ -94,7 +101,9 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
     source = open_source(job.model)
     check_target(job.target, job.force, source.directory)
     made = _plan(job, source)
-    tokenizer = Path(job.tokenizer).expanduser() if job.tokenizer else source.directory
+    if isinstance(source, SafetensorsSource):
+        checksums.verify(source.directory)  # or the result would have a checksum that says that it is right
+    tokenizer = expanded(job.tokenizer) if job.tokenizer else source.directory
     if job.tokenizer and Tokenizer.from_directory(tokenizer) is None:
         raise RgmlxError(f"{tokenizer} holds no tokenizer.model or tokenizer.json: name the folder that does")
     calibration = _calibration(job, source, tokenizer)
@@ -173,8 +182,8 @@ def measuring_rows(
 
 
 def _calibration(job: Job, source: Source, tokenizer: Path) -> conversion.Calibration | None:
-    if job.calibrate is None:
-        return None
+    if job.calibrate is None or isinstance(job.calibrate, conversion.Calibration):
+        return job.calibrate
     found = Tokenizer.from_directory(tokenizer)
     if found is None:
         raise RgmlxError(f"{tokenizer} has no tokenizer, which --calibrate needs: name one with --tokenizer DIR")
@@ -192,13 +201,14 @@ def upload(directory: Path, repository: str) -> Iterator[str]:
     """Uploads a converted model. Raises RgmlxError; the directory stays."""
     from huggingface_hub import HfApi
 
-    api = HfApi()
+    api = HfApi(token=account.token())
     try:
         api.create_repo(repository, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=directory, commit_message="Converted with rgmlx")
     except Exception as e:  # connection errors have no common base
         raise RgmlxError(
             f"{directory} is complete, but could not be uploaded to {repository} ({str(e).strip().splitlines()[0]}): "
-            f"check the name and `hf auth whoami`, then run  hf upload {repository} {directory}"
+            f"check the name, `{typed('rgmlx login')}` with a token that may write, then run  "
+            f"{typed('hf upload')} {repository} {directory}{' --token TOKEN' if macos.here() else ''}"
         ) from None
     yield f"uploaded: https://huggingface.co/{repository}"

@@ -1,13 +1,15 @@
 """What a conversion will write, worked out from names and shapes before a byte is read.
 
 A plan is a list of steps in the order of the result's files: the embedding, the blocks, the last norm, a head of its own.
+A result without a quantized tensor is in Hugging Face's layout, a convolution [L, 1, K], which transformers and mlx-lm
+read; a quantized one is in MLX's, [L, K, 1], as `mlx_lm.convert -q` writes it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mlx.core as mx
@@ -119,7 +121,15 @@ def make(source: Source, recipe: Recipe, dtype: str | None, dropped: Sequence[st
     config.pop("dtype", None)
     if (quantization := _quantization(recipe, steps)) is not None:
         config["quantization"] = config["quantization_config"] = quantization
+    else:
+        steps = tuple(_as_hugging_face(step) for step in steps)
+        config["block_types"] = list(model.block_types)  # transformers 5 does not read the older `_block_types`
     return Plan(config, model, recipe, number, steps, tuple(dropped))
+
+
+def check(source: Source) -> None:
+    """Raises CheckpointError, ConfigError: the tensors are not those that the configuration asks for."""
+    make(source, Recipe("as it is", None), None)
 
 
 def expected(model: ModelConfig) -> tuple[dict[str, tuple[int, ...]], set[str]]:
@@ -171,6 +181,15 @@ def _step(name: str, tensor: Tensor, recipe: Recipe, number: mx.Dtype, cast: boo
     else:
         outputs.append((f"{base}scales", Tensor(groups, mx.uint8)))
     return Step(name, tensor, chosen, tuple(outputs))
+
+
+def _as_hugging_face(step: Step) -> Step:
+    """The step with a convolution's weight written as [L, 1, K]."""
+    if not step.name.endswith("conv_1d.weight"):
+        return step
+    [(name, tensor)] = step.outputs
+    width, kernel, one = tensor.shape
+    return replace(step, outputs=((name, Tensor((width, one, kernel), tensor.dtype)),))
 
 
 def _quantization(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any] | None:

@@ -13,15 +13,15 @@ Norms, Lambda, convolutions and biases are never quantized.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from ..errors import RgmlxError
+from ..paths import expanded
+from ..reading import MAX_SETTINGS, parse_json, read_text
 
 Settings = dict[str, Any]
 """What MLX calls them: {"group_size", "bits", "mode"}."""
@@ -37,8 +37,8 @@ MODES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 
 def settings(bits: int | None = None, group_size: int | None = None, mode: str = "affine") -> Settings:
     """Complete settings; what is None is as usual for the mode. Raises RgmlxError for what MLX does not have."""
-    if mode not in MODES:
-        raise RgmlxError(f"there is no quantization mode '{mode}': use {', '.join(MODES)}")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise RgmlxError(f"there is no quantization mode '{mode!s:.40}': use {', '.join(MODES)}")
     groups, widths = MODES[mode]
     chosen = {
         "group_size": groups[0] if group_size is None else group_size,
@@ -46,9 +46,9 @@ def settings(bits: int | None = None, group_size: int | None = None, mode: str =
         "mode": mode,
     }
     for what, allowed in (("group_size", groups), ("bits", widths)):
-        if chosen[what] not in allowed or isinstance(chosen[what], bool):
+        if type(chosen[what]) is not int or chosen[what] not in allowed:
             raise RgmlxError(
-                f"mode {mode} has {what} {' or '.join(map(str, sorted(allowed)))}, not {chosen[what]}: change it or leave it out"
+                f"mode {mode} has {what} {' or '.join(map(str, sorted(allowed)))}, not {chosen[what]!s:.40}: change it or leave it out"
             )
     return chosen
 
@@ -106,12 +106,12 @@ def load(name: str) -> Recipe:
     """A recipe by its name, or from a file. Raises RgmlxError: there is none, or it is not understood."""
     if name in RECIPES:
         return RECIPES[name]
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.suffix not in (".toml", ".json"):
         raise RgmlxError(f"there is no recipe '{name}': use {', '.join(RECIPES)}, or a .toml or .json file of patterns")
     try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        text = read_text(path, MAX_SETTINGS)
+        data = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
     except OSError as e:
         raise RgmlxError(f"the recipe {path} can't be read: {e.strerror or e}") from None
     except (ValueError, RecursionError) as e:

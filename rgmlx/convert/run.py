@@ -140,7 +140,8 @@ def _write_all(
 
 
 def converted(source: Source, step: Step) -> Iterator[tuple[str, mx.array]]:
-    """The tensors of a step, a large one in pieces of rows. Raises CheckpointError for NaN and infinite values."""
+    """The tensors of a step, a large one in pieces of rows. Raises CheckpointError for NaN and infinite values, also in
+    the dtype of the result."""
     stored = source if isinstance(source, SafetensorsSource) and step.name in source.quantized else None
     how = stored.quantized[step.name] if stored else None
     if stored and how and how.settings == step.settings and step.outputs[-1][1].dtype in (mx.uint8, step.source.dtype):
@@ -151,10 +152,12 @@ def converted(source: Source, step: Step) -> Iterator[tuple[str, mx.array]]:
     for _, piece in pieces(source, step.name, _PIECE):
         check_finite(step.name, piece)
         if step.settings is None:
-            yield step.name, piece.astype(step.outputs[0][1].dtype)
+            if step.outputs[0][1].shape != step.source.shape:  # a convolution in Hugging Face's layout
+                piece = piece.swapaxes(1, 2)
+            yield step.name, _cast(step.name, piece, step.outputs[0][1].dtype)
             continue
         number = step.outputs[-1][1].dtype
-        wide = piece if number == mx.uint8 else piece.astype(number)
+        wide = piece if number == mx.uint8 else _cast(step.name, piece, number)
         codes, *rest = mx.quantize(wide, **step.settings)
         yield step.name, codes
         for (name, _), array in zip(step.outputs[1:], rest, strict=True):
@@ -166,13 +169,28 @@ def converted(source: Source, step: Step) -> Iterator[tuple[str, mx.array]]:
 
 def check_finite(name: str, w: mx.array) -> None:
     """Raises CheckpointError if a tensor holds NaN or infinite values."""
+    if not _is_finite(w):
+        raise CheckpointError(
+            f"the tensor {name} holds NaN or infinite values: download the model again, or ask its makers"
+        )
+
+
+def _is_finite(w: mx.array) -> bool:
     exponent = _EXPONENT[w.dtype]
     bits = raw(w)
-    for start in range(0, bits.size, 2**20):
-        if ((bits[start : start + 2**20] & exponent) == exponent).any():
-            raise CheckpointError(
-                f"the tensor {name} holds NaN or infinite values: download the model again, or ask its makers"
-            )
+    return not any(((bits[start : start + 2**20] & exponent) == exponent).any() for start in range(0, bits.size, 2**20))
+
+
+def _cast(name: str, w: mx.array, dtype: mx.Dtype) -> mx.array:
+    """A finite tensor in another dtype. Raises CheckpointError: it has numbers that are too large for that."""
+    cast = w.astype(dtype)
+    if cast.dtype != w.dtype and not _is_finite(cast):
+        other = "bfloat16" if dtype == mx.float16 else "float32"
+        raise CheckpointError(
+            f"the tensor {name} holds numbers too large for {str(dtype).removeprefix('mlx.core.')}: convert with "
+            f"--dtype {other}, nothing was put in place"
+        )
+    return cast
 
 
 def _head_is_a_copy(source: Source) -> bool:
@@ -216,12 +234,15 @@ def _calibrator(source: Source, plan: Plan, calibration: Calibration) -> _Parts:
     def read(name: str) -> mx.array:
         w = source.read(name)
         check_finite(name, w)
+        _cast(name, w, plan.dtype)  # as the calibrator will: its codes and scales would not tell
         return w
 
     def choose(path: str) -> dict[str, Any] | None:
         return settings.get(f"{path}.weight")
 
-    calibrator = Calibrator(plan.model, read, choose, calibration.rows, plan.dtype)
+    # What is not quantized may stay in float32 beside matrices in 16 bits.
+    kept = {name: tensor.dtype for step in plan.steps if step.settings is None for name, tensor in step.outputs}
+    calibrator = Calibrator(plan.model, read, choose, calibration.rows, plan.dtype, kept.__getitem__)
     return _Parts(calibrator, plan.model.num_hidden_layers)
 
 

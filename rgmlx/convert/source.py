@@ -96,9 +96,9 @@ def pieces(source: Source, name: str, nbytes: int = 2**26) -> Iterator[tuple[int
 
 
 @cache
-def _side() -> mx.Stream:
-    """A stream of its own: a view must not queue up behind the work on the default one."""
-    return mx.new_stream(mx.cpu)
+def _side() -> mx.ThreadLocalStream:
+    """A stream of its own in each thread: a view must not queue up behind the work on the default one."""
+    return mx.new_thread_local_stream(mx.cpu)
 
 
 def viewed(array: mx.array, dtype: mx.Dtype) -> mx.array:

@@ -8,7 +8,10 @@ import mlx.core as mx
 import numpy as np
 
 from ..config import ModelConfig
+from ..decoding import NotText
 from ..errors import RgmlxError
+from ..paths import expanded
+from ..reading import read_text
 from ..tokenizer import Tokenizer
 
 _ROW = 512  # tokens of a row at most: each row starts a text
@@ -51,11 +54,13 @@ def built_in() -> str:
 
 
 def from_file(path: str) -> str:
-    """A text file, damaged UTF-8 replaced. Raises RgmlxError."""
+    """A text file, as `rgmlx.decoding` reads it. Raises RgmlxError: it can't be read, or is not text."""
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8", errors="replace")
+        return read_text(expanded(path))
     except OSError as e:
         raise RgmlxError(f"the text {path} can't be read: {e.strerror or e}") from None
+    except NotText as e:
+        raise RgmlxError(f"the text {path} is {e}") from None
 
 
 def size(nbytes: int) -> str:

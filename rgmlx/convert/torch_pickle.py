@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import math
+import os
 import pickle
 import pickletools
 import struct
@@ -22,6 +23,7 @@ import numpy as np
 
 from ..config import DTYPES
 from ..errors import CheckpointError
+from ..reading import open_regular
 from ..text import first_line, printable
 from .source import Tensor
 
@@ -127,8 +129,8 @@ class TorchFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._size = path.stat().st_size
-            with path.open("rb") as f:
+            with open_regular(path) as f:
+                self._size = os.fstat(f.fileno()).st_size
                 start = f.read(4)
                 if start[:1] == b"\x80":  # a bare pickle
                     raise CheckpointError(
@@ -233,7 +235,7 @@ class TorchFile:
             raise CheckpointError(f"{where} has no data in the file ({printable(member)}): {CheckpointError.remedy}")
         info = self._stored(member)
         try:
-            with self.path.open("rb") as f:
+            with open_regular(self.path) as f:
                 f.seek(info.header_offset)
                 header = f.read(30)
         except OSError as e:

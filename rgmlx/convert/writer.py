@@ -22,9 +22,11 @@ from typing import Any, BinaryIO
 import mlx.core as mx
 import numpy as np
 
-from ..checkpoint import INDEX
+from ..checksums import INDEX
 from ..errors import RgmlxError
 from ..files import sync_directory
+from ..macos import privacy
+from ..reading import MAX_INDEX, open_regular, read_json
 from .source import Tensor, raw
 from .text import size
 
@@ -119,11 +121,11 @@ class Writer:
             self._sums[path.name] = digest
             self._note()
 
-    def finish(self, documents: Mapping[str, bytes | Path], parameters: int) -> None:
+    def finish(self, documents: Mapping[str, bytes], parameters: int) -> None:
         """Writes the index and everything beside the weights. `publish` then makes it visible.
 
         Args:
-            documents: file name -> content, or a file to copy.
+            documents: file name -> content.
         """
         index = {
             "metadata": {
@@ -133,12 +135,12 @@ class Writer:
             },
             "weight_map": dict(sorted((n, name) for f, name in zip(self.files, self.names, strict=True) for n, _ in f)),
         }
-        content: dict[str, bytes | Path] = {INDEX: json.dumps(index, indent=1).encode() + b"\n", **documents}
+        content: dict[str, bytes] = {INDEX: json.dumps(index, indent=1).encode() + b"\n", **documents}
         with _explained(self.folder):
             for name, data in content.items():
                 path = self.folder / name
                 with path.open("wb") as f:
-                    f.write(data.read_bytes() if isinstance(data, Path) else data)
+                    f.write(data)
                     f.flush()
                     os.fsync(f.fileno())
 
@@ -174,7 +176,7 @@ class Writer:
 
     def _resume(self, job: str) -> None:
         try:
-            noted = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
+            noted = read_json(self.folder / "job.json", MAX_INDEX)
             sums = dict(noted["sha256"]) if noted["job"] == job else {}
         except (OSError, ValueError, KeyError, TypeError):
             sums = {}
@@ -244,7 +246,7 @@ class Shard:
 
 
 _PARTS = re.compile(
-    r".*\.safetensors|.*\.json|tokenizer.*|.*\.jinja|README.*|LICENSE.*|NOTICE.*|\.gitattributes|\.DS_Store"
+    r".*\.safetensors|.*\.json|tokenizer.*|.*\.jinja|README.*|LICENSE.*|NOTICE.*|\.gitattributes|\.DS_Store|\._.*"
 )
 
 
@@ -274,7 +276,7 @@ def check_target(target: Path, force: bool, source: Path | None = None) -> None:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as f:
+        with open_regular(path) as f:
             return hashlib.file_digest(f, "sha256").hexdigest()
     except OSError:
         return None
@@ -291,4 +293,4 @@ def _explained(folder: Path) -> Iterator[None]:
             raise ConversionError(
                 f"{place} is full ({e.strerror}): make room and run the same command again, finished shards are kept"
             ) from None
-        raise ConversionError(f"{place} can't be written: {e.strerror or e}") from None
+        raise ConversionError(f"{place} can't be written: {privacy.explained(e).strerror or e}") from None

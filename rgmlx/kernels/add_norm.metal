@@ -1,8 +1,8 @@
 // The residual sum and the norm that follows it: x + y + bias, then RMSNorm of it. A threadgroup a row.
-// Launch: threads (32 * GROUPS), grid (32 * GROUPS, rows). EACH elements a thread, kept in registers:
+// Launch: threads (32 * GROUPS), a threadgroup a row. EACH elements a thread, kept in registers:
 // all are asked for before any is used or written, so that the row waits for memory once.
 uint i = thread_position_in_threadgroup.x;
-uint row = thread_position_in_grid.y;
+uint row = threadgroup_position_in_grid.x;
 threadgroup float sums[GROUPS];
 float values[EACH];
 float added[EACH];

@@ -1,9 +1,7 @@
 // Joins the parts of attend_parts. A threadgroup a head; its first simdgroup weighs the parts.
-// Launch: threads (THREADS), grid (THREADS, heads, batch).
-int head = int(thread_position_in_grid.y);
-int heads = sum_shape[1];
-uint b = thread_position_in_grid.z;
-uint row = (b * heads + head) * PARTS;
+// Launch: threads (THREADS), threadgroups (batch * heads).
+uint head = threadgroup_position_in_grid.x;
+uint row = head * PARTS;
 threadgroup float weights[PARTS];
 threadgroup float whole[1];
 if (simdgroup_index_in_threadgroup == 0) {
@@ -30,5 +28,5 @@ for (int e = int(thread_position_in_threadgroup.x); e < SIZE; e += THREADS) {
     for (int s = 0; s < PARTS; s++) {
         value = metal::fma(weights[s], sum[(row + s) * SIZE + e], value);
     }
-    y[(b * heads + head) * SIZE + e] = T(value / whole[0]);
+    y[head * SIZE + e] = T(value / whole[0]);
 }

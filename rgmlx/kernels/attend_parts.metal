@@ -1,17 +1,17 @@
 // One query a head over PART keys of the ring: their weights relative to the largest, and the weighted sum of
 // their values. A simdgroup a head; the heads that share keys sit in one threadgroup and read them together,
 // four keys at a time so that several reads are under way. place: its last column is how many slots are filled.
-// Launch: threads (32, heads of a group), grid (32 * parts, heads, batch).
+// Launch: threads (32, heads of a group), threadgroups (batch * parts, groups).
 uint lane = thread_position_in_threadgroup.x;
 int head = int(thread_position_in_grid.y);
-uint part = threadgroup_position_in_grid.x;
-uint b = thread_position_in_grid.z;
 int held = keys_shape[2];
+int parts = (held + PART - 1) / PART;
+uint b = threadgroup_position_in_grid.x / uint(parts);
+uint part = threadgroup_position_in_grid.x % uint(parts);
+int first = int(part) * PART;
 int columns = place_shape[1];
 int filled = int(place[b * columns + columns - 1]);
 int group = head / SHARE;
-int first = int(part) * PART;
-int parts = (held + PART - 1) / PART;
 uint row = (b * KEYS + group) * held;
 float q[EACH];
 #pragma unroll

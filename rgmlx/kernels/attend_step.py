@@ -26,7 +26,7 @@ def attend_step(query: mx.array, keys: mx.array, values: mx.array, place: mx.arr
     Returns:
         [B, 1, H * E].
     """
-    if launch.backend() is None:
+    if not launch.on_gpu("attend_step"):
         return plain(query, keys, values, place)
     batch, heads, _, size = query.shape
     _, kv_heads, held, _ = keys.shape
@@ -35,7 +35,7 @@ def attend_step(query: mx.array, keys: mx.array, values: mx.array, place: mx.arr
         [query, keys, values, place, mx.array([size**-0.5], mx.float32)],
         shapes=[(batch, heads, parts, size), (batch, heads, parts, 2)],
         dtypes=[mx.float32, mx.float32],
-        grid=(32 * parts, heads, batch),
+        grid=(32 * batch * parts, heads, 1),
         threadgroup=(32, share, 1),
         template={"SIZE": size, "EACH": -(-size // 32), "KEYS": kv_heads, "SHARE": share, "PART": _PART},
     )
@@ -44,7 +44,7 @@ def attend_step(query: mx.array, keys: mx.array, values: mx.array, place: mx.arr
         [sums, stats],
         shapes=[(batch, 1, heads * size)],
         dtypes=[query.dtype],
-        grid=(threads, heads, batch),
+        grid=(threads * batch * heads, 1, 1),
         threadgroup=(threads, 1, 1),
         template={"T": query.dtype, "SIZE": size, "PARTS": parts, "THREADS": threads},
     )

@@ -1,14 +1,17 @@
 // Depthwise causal convolution of a chunk, its new tail, and the bias of the projection before it.
 // The input is the first half of a joined product [batch, time, 2 * width]; the output is cut into the
-// blocks that the gates multiply, [batch, blocks, time, BLOCK]. One thread an output.
+// blocks that the gates multiply, [batch, blocks, time, BLOCK]. One thread an output. PACKED: rows hold several
+// sequences, positions says where in its own a step is, and no step sees another sequence's.
+// Launch: threads (128), threadgroups (batch * time, width / 128).
 int width = tail_shape[2];
 int taps = weight_shape[1];
 int time = product_shape[1];
-int d = int(thread_position_in_grid.x);
-int t = int(thread_position_in_grid.y);
-uint b = thread_position_in_grid.z;
-if (d < width && t < time) {
+int d = int(threadgroup_position_in_grid.y * 128 + thread_position_in_threadgroup.x);
+uint b = threadgroup_position_in_grid.x / uint(time);
+int t = int(threadgroup_position_in_grid.x % uint(time));
+if (d < width) {
     size_t row = size_t(b) * time;
+    int place = PACKED ? positions[row + t] : taps;
     size_t tail_row = size_t(b) * (taps - 1);
     float bias = float(product_bias[d]);
     float sum = float(conv_bias[d]);
@@ -17,7 +20,7 @@ if (d < width && t < time) {
         // Rounded as the tail keeps it, so that a cut in the text changes nothing.
         float value = (source < 0) ? float(tail[(tail_row + source + taps - 1) * width + d])
                                    : float(T(float(product[(row + source) * 2 * width + d]) + bias));
-        sum += value * float(weight[d * taps + k]);
+        sum += (t - source <= place) ? value * float(weight[d * taps + k]) : 0.0f;
     }
     int block = d / BLOCK;
     z[((size_t(b) * (width / BLOCK) + block) * time + t) * BLOCK + (d - block * BLOCK)] = T(sum);

@@ -1,7 +1,7 @@
 // A 4-bit matrix (groups of 64 along a row, bfloat16 scales) made dense. A thread makes eight numbers of one word.
-// Launch: threads (256), grid (words of a row, rows).
-int word = int(thread_position_in_grid.x);
-uint row = thread_position_in_grid.y;
+// Launch: threads (THREADS), threadgroups (rows, pieces of a row).
+int word = int(threadgroup_position_in_grid.y * THREADS + thread_position_in_threadgroup.x);
+uint row = threadgroup_position_in_grid.x;
 device uint2* out = reinterpret_cast<device uint2*>(dense);
 if (word < WORDS) {
     uint code = weight[row * WORDS + word];

@@ -36,16 +36,17 @@ def dequantize(weight: mx.array, scales: mx.array, biases: mx.array) -> mx.array
     Returns:
         bfloat16 [N, K]. Not differentiable: the matrices of a quantized layer are not trained.
     """
-    if launch.backend() is None:
+    if not launch.on_gpu("dequantize"):
         return plain(weight, scales, biases)
     rows, words = weight.shape
+    threads = min(launch.blocks(words, 32), 256)
     (dense,) = _KERNEL(
         [weight, scales, biases],
         shapes=[(rows, 8 * words)],
         dtypes=[mx.bfloat16],
-        grid=(launch.blocks(words, 32), rows, 1),
-        threadgroup=(min(launch.blocks(words, 32), 256), 1, 1),
-        template={"WORDS": words},
+        grid=(threads * rows, -(-words // threads), 1),
+        threadgroup=(threads, 1, 1),
+        template={"WORDS": words, "THREADS": threads},
     )
     return dense
 

@@ -13,31 +13,106 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache as once
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import mlx.core as mx
+import numpy as np
+
+from .. import cache, variables
+from ..host import threads
 
 _HERE = Path(__file__).parent
-Backend = Literal["metal", "cuda"]
+Backend = Literal["metal", "cuda", "numpy"]
+_TF32_GENERATION = 17  # of Apple's GPUs, as MLX's is_nax_available (backend/metal/device.cpp) asks for
 
 
 def backend() -> Backend | None:
-    """Which GPU runs kernels here: None on a CPU, and when they are switched off."""
-    if _off or mx.default_device() != mx.gpu:
+    """What computes here in place of plain MLX operations: None where nothing does, and when it is switched off.
+
+    "metal" and "cuda" are kernels on a GPU; "numpy" is a CPU on which MLX has no fast matrix product and NumPy has one
+    (not macOS, where MLX uses Accelerate).
+    """
+    if _off:
         return None
-    return "metal" if mx.metal.is_available() else "cuda"
+    if mx.default_device() == mx.gpu:
+        return "metal" if mx.metal.is_available() else "cuda"
+    return "numpy" if sys.platform != "darwin" and threads.has_fast_product() else None
 
 
-_off = os.environ.get("RGMLX_KERNELS", "").lower() in ("off", "0", "no", "false")
+def on_gpu(function: str = "") -> bool:
+    """Whether kernels run on a GPU; that of one function, which may be left out, where one is named."""
+    return function not in _left_out and backend() in ("metal", "cuda")
+
+
+def rounds_products() -> bool:
+    """Whether plain float32 products of matrices run in TF32 here: on CUDA, and on Metal from the M5 on.
+
+    `MLX_ENABLE_TF32=0`, which MLX reads once, switches that off.
+    """
+    if os.environ.get("MLX_ENABLE_TF32", "1").strip() == "0":
+        return False
+    if backend() != "metal":
+        return backend() == "cuda"
+    found = re.match(r"applegpu_g(\d+)", str(mx.device_info().get("architecture", "")))
+    return found is not None and int(found[1]) >= _TF32_GENERATION
+
+
+def in_numpy(function: Callable[..., Any], *arrays: Any) -> Any:
+    """A function of NumPy arrays on MLX arrays (and whatever else), and its results as MLX arrays again."""
+    with threads.limited():
+        found = function(*(np.array(a, copy=False) if isinstance(a, mx.array) else a for a in arrays))
+    return tuple(mx.array(f) for f in found) if isinstance(found, tuple) else mx.array(found)
+
+
+def keep_cuda_private() -> None:
+    """Gives MLX's CUDA build a directory of the user's own for what it compiles, unless `MLX_PTX_CACHE_DIR` names one.
+
+    Otherwise it is `mlx/VERSION/ptx` of the directory for temporary files, where it takes what any user has put.
+    Nothing but MLX looks at the variable, and it does so once. Where there can be no private directory it is empty, and
+    MLX keeps nothing.
+    """
+    if "MLX_PTX_CACHE_DIR" not in os.environ:
+        os.environ["MLX_PTX_CACHE_DIR"] = str(cache.private_directory("ptx", version("mlx")) or "")
+
+
+if hasattr(mx, "cuda") and mx.cuda.is_available():
+    keep_cuda_private()
+_off = not variables.kernels()
+_left_out: frozenset[str] = frozenset()  # functions that run in plain operations, whatever the others do
 
 
 def switch(on: bool) -> None:
-    """Switches the kernels on or off in this process."""
-    global _off
-    _off = not on
+    """Switches all kernels on or off in this process."""
+    global _off, _left_out
+    _off, _left_out = not on, frozenset()
+
+
+def leave_out(functions: Iterable[str]) -> None:
+    """Has functions of `rgmlx.kernels` run in plain operations in this process; the other kernels stay."""
+    global _left_out
+    _left_out |= frozenset(functions)
+
+
+@contextlib.contextmanager
+def none_left_out() -> Iterator[None]:
+    """Within it, every kernel runs: to check one that was left out before."""
+    global _left_out
+    before, _left_out = _left_out, frozenset()
+    try:
+        yield
+    finally:
+        _left_out = before
+
+
+def is_off() -> bool:
+    """Whether they are switched off, by `RGMLX_KERNELS` or in this process."""
+    return _off
 
 
 @contextlib.contextmanager
@@ -89,7 +164,7 @@ class Kernel:
         )
 
 
-@cache
+@once
 def _compiled(make: Callable[..., Any], name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
     header = source("prelude.metal")
     if make is not mx.fast.metal_kernel and make is getattr(mx.fast, "cuda_kernel", None):
@@ -103,12 +178,21 @@ def _compiled(make: Callable[..., Any], name: str, inputs: tuple[str, ...], outp
     )
 
 
+Gradient = Callable[[list[mx.array], list[mx.array], list[mx.array]], Sequence[mx.array]]
+"""Of arguments, gradients of the results, and results: the gradients of the arguments."""
+
+
 def with_gradient(
-    kernel: Callable[..., Any], twin: Callable[..., Any], arrays: Sequence[mx.array], raw: bool = False
+    kernel: Callable[..., Any],
+    twin: Callable[..., Any],
+    arrays: Sequence[mx.array],
+    raw: bool = False,
+    gradient: Gradient | None = None,
 ) -> Any:
     """Runs `kernel(*arrays)`; its derivative is that of `twin`, the same function in plain operations.
 
     Args:
+        gradient: computes the derivative in place of the twin.
         raw: leave the derivative out. A decode step is never differentiated, and each wrapper is one
             more node for the host to walk.
     """
@@ -117,8 +201,12 @@ def with_gradient(
     function = mx.custom_function(kernel)
 
     @function.vjp
-    def vjp(primals: Any, cotangents: Any, _: Any) -> Any:
-        gradients = mx.vjp(twin, _listed(primals), _listed(cotangents))[1]
+    def vjp(primals: Any, cotangents: Any, outputs: Any) -> Any:
+        primals, cotangents = _listed(primals), _listed(cotangents)
+        if gradient is not None:
+            gradients = list(gradient(primals, cotangents, _listed(outputs)))
+        else:
+            gradients = mx.vjp(twin, primals, cotangents)[1]
         return tuple(gradients) if len(gradients) > 1 else gradients[0]
 
     return function(*arrays)

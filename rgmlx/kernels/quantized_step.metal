@@ -1,8 +1,9 @@
 // A 4-bit matrix (groups of 64 along a row, bfloat16 scales) times one vector, and, where GELU, the product
 // gelu(gate + bias) * (up + bias) of its two halves. A simdgroup takes ROWS rows, a lane 16 numbers of each at
-// a time. Launch: threads (32, GROUPS), grid (32, simdgroups).
+// a time. Launch: threads (32, GROUPS), threadgroups (simdgroups / GROUPS).
 uint lane = thread_position_in_threadgroup.x;
-int wanted = int(thread_position_in_grid.y) * (GELU ? ROWS / 2 : ROWS);
+int simdgroup = int(threadgroup_position_in_grid.x * GROUPS + thread_position_in_threadgroup.y);
+int wanted = simdgroup * (GELU ? ROWS / 2 : ROWS);
 const device uint2* numbers = reinterpret_cast<const device uint2*>(x);
 const device uint2* codes = reinterpret_cast<const device uint2*>(weight);
 float sums[ROWS];

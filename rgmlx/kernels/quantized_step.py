@@ -35,7 +35,7 @@ def quantized_step(
     Returns:
         bfloat16 [..., N], or [..., N / 2]. For inference: not differentiable.
     """
-    if launch.backend() is None:
+    if not launch.on_gpu("quantized_step"):
         return plain(x, weight, scales, biases, bias, gelu)
     size, out = x.shape[-1], weight.shape[0] // (2 if gelu else 1)
     rows, groups = 2, 4
@@ -44,13 +44,14 @@ def quantized_step(
         [x, weight, scales, biases, scales if bias is None else bias],
         shapes=[(*x.shape[:-1], out)],
         dtypes=[x.dtype],
-        grid=(32, launch.blocks(simdgroups, groups), 1),
+        grid=(32 * -(-simdgroups // groups), groups, 1),
         threadgroup=(32, groups, 1),
         template={
             "T": x.dtype,
             "SIZE": size,
             "OUT": out,
             "ROWS": rows,
+            "GROUPS": groups,
             "BATCH": min(5, -(-size // 512)),
             "GELU": gelu,
             "BIAS": bias is not None,

@@ -2,13 +2,14 @@
 // and the product with the gelu branch, in one launch. A threadgroup owns 32 channels of a head: it
 // convolves the whole head (cheap), then its simdgroups share the rows of the gate blocks. The rows
 // are asked for before the convolution, so that the two wait for memory together.
-// Launch: threads (32, ROWS), grid (32 * groups of a head, ROWS * heads, batch).
+// Launch: threads (32, ROWS), threadgroups (batch * groups of a head, heads).
 uint lane = thread_position_in_threadgroup.x;
 uint part = thread_position_in_threadgroup.y;
 uint head = threadgroup_position_in_grid.y;
-uint b = thread_position_in_grid.z;
 int width = tail_shape[2];
-int column = int(thread_position_in_grid.x);
+uint groups = (BLOCK + 31) / 32;
+uint b = threadgroup_position_in_grid.x / groups;
+int column = int((threadgroup_position_in_grid.x % groups) * 32 + lane);
 bool real = column < BLOCK;
 int o = metal::min(column, BLOCK - 1);
 int own = int(head) * BLOCK + o;

@@ -8,11 +8,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import mlx.core as mx
-import mlx.nn as nn
+import numpy as np
 
+from ..host.functions import gelu as host_gelu
 from . import launch
+from .conv import host as host_conv
 from .conv import plain as plain_conv
+from .elementwise import gelu
 from .rg_lru import Inputs as Recurrence
+from .rg_lru import decay
+from .rg_lru import host as host_rg_lru
 from .rg_lru import plain as plain_rg_lru
 
 Triple = tuple[mx.array, mx.array, mx.array]
@@ -72,7 +77,7 @@ def recurrent_step(inputs: Inputs, first: mx.array | None, raw: bool = False) ->
             [*arrays, launch.rows(first, batch, 0)],
             shapes=[(batch, 1, h.shape[1]), tail.shape, h.shape],
             dtypes=[product.dtype, product.dtype, mx.float32],
-            grid=(launch.blocks(block, 32), _ROWS * heads, batch),
+            grid=(batch * launch.blocks(block, 32), _ROWS * heads, 1),
             threadgroup=(32, _ROWS, 1),
             template={
                 "T": product.dtype,
@@ -84,7 +89,10 @@ def recurrent_step(inputs: Inputs, first: mx.array | None, raw: bool = False) ->
         )
         return y, new_tail, new_h
 
-    if launch.backend() is None or inputs.conv_weight.shape[1] == 1:
+    if raw and inputs.product.dtype == mx.float32 and launch.backend() == "numpy":
+        found: Triple = launch.in_numpy(_host_inputs, *inputs, first)
+        return found
+    if not launch.on_gpu("recurrent_step") or inputs.conv_weight.shape[1] == 1:
         return twin(*inputs)
     y, new_tail, new_h = launch.with_gradient(kernel, twin, inputs, raw)
     return y, new_tail, new_h
@@ -99,4 +107,85 @@ def plain(inputs: Inputs, first: mx.array | None) -> Triple:
     recurrence = Recurrence(z, *gates, i.input_bias, i.recurrent_bias, i.recurrent_param, i.h)
     states, h = plain_rg_lru(recurrence, first, None)
     branch = i.product[..., width:].astype(mx.float32) + i.product_bias[width:].astype(mx.float32)
-    return (states * nn.gelu_approx(branch)).astype(i.product.dtype), tail, h
+    return (states * gelu(branch)).astype(i.product.dtype), tail, h
+
+
+class HostWeights(NamedTuple):
+    """The parameters between the projections of a recurrent block, as `host` takes them: float32.
+
+    product_bias: [2L], or None;  conv_weight: [L, K, 1];  conv_bias: [L].
+    gates: both gate matrices side by side, [H, E, 2E];  gate_bias: [H, 2E].
+    decay: [L], see `rg_lru.decay`.
+    """
+
+    product_bias: np.ndarray | None
+    conv_weight: np.ndarray
+    conv_bias: np.ndarray
+    gates: np.ndarray
+    gate_bias: np.ndarray
+    decay: np.ndarray
+
+
+def host(
+    product: np.ndarray,
+    tail: np.ndarray,
+    h: np.ndarray,
+    weights: HostWeights,
+    first: np.ndarray | None,
+    lengths: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What lies between the projections of a recurrent block, in NumPy, for any number of tokens a row.
+
+    Args:
+        product: the joined product [B, T, 2L], without bias.
+        tail: [B, K-1, L];  h: [B, L].
+        first, lengths: int [B], as in `rg_lru`.
+
+    Returns:
+        The block's inner output [B, T, L], the next tail and the next state.
+    """
+    w, (batch, time, _), width = weights, product.shape, h.shape[1]
+    z, tail = host_conv(product, w.product_bias, tail, w.conv_weight, w.conv_bias, lengths)
+    blocks, block, _ = w.gates.shape
+    gates = np.matmul(z.reshape(batch * time, blocks, block).swapaxes(0, 1), w.gates)  # [H, B * T, 2E]
+    gates += w.gate_bias[:, None]
+
+    def by_channel(gate: np.ndarray) -> np.ndarray:
+        """In the order of the channels, as the rest is: [H, B * T, E] -> [B, T, L]."""
+        return np.ascontiguousarray(gate.swapaxes(0, 1)).reshape(batch, time, width)
+
+    i, r = by_channel(gates[..., :block]), by_channel(gates[..., block:])
+    y, h = host_rg_lru(z, i, r, w.decay, h, first, lengths)
+    branch = product[..., width:]
+    if w.product_bias is not None:
+        branch = branch + w.product_bias[width:]
+    h = h.copy()  # of what is overwritten now
+    y *= host_gelu(branch)
+    return y, tail, h
+
+
+def _host_inputs(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`host` on the arrays of `Inputs`, and `first`."""
+    product, bias, tail, *parameters, h, first = arrays
+    return host(product, tail, h, host_weights(bias, *parameters), first)
+
+
+def host_weights(
+    product_bias: np.ndarray | None,
+    conv_weight: np.ndarray,
+    conv_bias: np.ndarray,
+    input_weight: np.ndarray,
+    recurrent_weight: np.ndarray,
+    input_bias: np.ndarray,
+    recurrent_bias: np.ndarray,
+    recurrent_param: np.ndarray,
+) -> HostWeights:
+    """The parameters in the form of `host`, from those of `Inputs`."""
+    heads = input_weight.shape[0]
+    biases = [b.reshape(heads, -1) for b in (input_bias, recurrent_bias)]
+    return HostWeights(
+        *(product_bias, conv_weight, conv_bias),
+        np.concatenate([input_weight, recurrent_weight], axis=-1),
+        np.concatenate(biases, axis=-1),
+        decay(recurrent_param),
+    )

@@ -14,9 +14,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import mlx.core as mx
-import mlx.nn as nn
+import numpy as np
 
+from ..host.functions import gelu as host_gelu
+from ..host.functions import sigmoid
 from . import launch
+from .elementwise import gelu, softplus
 
 C = 8.0  # the paper's constant c
 _SEGMENT = 32  # plain operations: steps run one after another; segments run side by side
@@ -25,13 +28,16 @@ _MAX_SQRT_GRADIENT = 1000.0
 Pair = tuple[mx.array, mx.array]
 
 _INPUTS = ["x", "input_gate", "recurrent_gate", "input_bias", "recurrent_bias", "recurrent_param", "h"]
-_SCAN = launch.Kernel("rg_lru_scan", [*_INPUTS, "first", "lengths", "branch", "branch_bias"], ["y", "last"])
+_WHERE = ["first", "lengths", "positions"]
+_SCAN = launch.Kernel("rg_lru_scan", [*_INPUTS, *_WHERE, "branch", "branch_bias"], ["y", "last"])
 _SCAN_VJP = launch.Kernel(
     "rg_lru_scan_vjp",
-    [*_INPUTS, "first", "lengths", "y", "d_y", "d_last"],
+    [*_INPUTS, *_WHERE, "y", "d_y", "d_last"],
     [*("d_x", "d_input_gate", "d_recurrent_gate"), *("d_input_bias", "d_recurrent_bias", "d_recurrent_param", "d_h")],
 )
 _STEPS = 8  # of one thread in a row, in the kernel
+TIMES = (5, 12, 33, 130)
+"""Lengths of a chunk, one for each form that the kernel is compiled in: a form is right or wrong by itself."""
 
 
 class Inputs(NamedTuple):
@@ -53,28 +59,30 @@ class Inputs(NamedTuple):
     h: mx.array
 
 
-def rg_lru(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> Pair:
+def rg_lru(inputs: Inputs, first: mx.array | None, lengths: mx.array | None, positions: mx.array | None = None) -> Pair:
     """Runs the recurrence over a chunk; differentiable.
 
     Args:
         inputs: see there.
         first: int32 [B], 1 where the chunk begins a sequence; None: nowhere.
         lengths: int32 [B], the steps of each row that count, the rest is padding; None: all count.
+        positions: int32 [B, T], of each step in its own sequence, where rows hold several: at 0 the state before is
+            forgotten (a = 0, multiplier 1). `first` is not asked then.
 
     Returns:
         All states, float32 [B, T, D] (padding repeats the last one), and the last one, float32 [B, D].
     """
-    if launch.backend() is None:
-        return plain(inputs, first, lengths)
+    if not launch.on_gpu("rg_lru"):
+        return plain(inputs, first, lengths, positions)
 
     def run(*arrays: mx.array) -> Pair:
-        return scan_kernel(Inputs(*arrays), first, lengths)
+        return scan_kernel(Inputs(*arrays), first, lengths, positions)
 
     function: Any = mx.custom_function(run)
 
     @function.vjp
     def vjp(primals: Any, cotangents: Any, outputs: Any) -> Any:
-        return tuple(gradient(Inputs(*primals), first, lengths, outputs[0], *cotangents))
+        return tuple(gradient(Inputs(*primals), first, lengths, positions, outputs[0], *cotangents))
 
     y, last = function(*inputs)
     return y, last
@@ -87,6 +95,7 @@ def gated(
     branch: mx.array,
     branch_bias: mx.array,
     raw: bool = False,
+    positions: mx.array | None = None,
 ) -> Pair:
     """As `rg_lru`, times gelu(branch + bias), in x's dtype: a recurrent block up to its output projection.
 
@@ -98,14 +107,17 @@ def gated(
     width, dtype = inputs.h.shape[1], inputs.x.dtype
 
     def twin(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
-        states, last = rg_lru(Inputs(*arrays), first, lengths)
-        gelu = nn.gelu_approx(branch[..., width:].astype(mx.float32) + branch_bias[width:].astype(mx.float32))
-        return (states * gelu).astype(dtype), last
+        states, last = rg_lru(Inputs(*arrays), first, lengths, positions)
+        gated = gelu(branch[..., width:].astype(mx.float32) + branch_bias[width:].astype(mx.float32))
+        return (states * gated).astype(dtype), last
 
     def kernel(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
-        return scan_kernel(Inputs(*arrays), first, lengths, branch, branch_bias, dtype)
+        return scan_kernel(Inputs(*arrays), first, lengths, positions, branch, branch_bias, dtype)
 
-    if launch.backend() is None:
+    if raw and positions is None and dtype == mx.float32 and launch.backend() == "numpy":
+        states, last = launch.in_numpy(_host_blocks, *inputs, first, lengths)
+        return states * launch.in_numpy(host_gelu, branch[..., width:] + branch_bias[width:]), last
+    if not launch.on_gpu("gated"):
         return twin(branch, branch_bias, *inputs)
     y, last = launch.with_gradient(kernel, twin, (branch, branch_bias, *inputs), raw)
     return y, last
@@ -116,10 +128,16 @@ def segments(time: int) -> int:
     return 1 if time <= 2 * _STEPS else 4 if time <= 64 else 8
 
 
+def steps(time: int) -> int:
+    """How many steps a thread does in a row."""
+    return _STEPS if time >= _STEPS else 1
+
+
 def scan_kernel(
     inputs: Inputs,
     first: mx.array | None,
     lengths: mx.array | None,
+    positions: mx.array | None = None,
     branch: mx.array | None = None,
     branch_bias: mx.array | None = None,
     dtype: mx.Dtype = mx.float32,
@@ -128,16 +146,16 @@ def scan_kernel(
     x, h = inputs.x, inputs.h
     batch, blocks, time, block = x.shape
     width = blocks * block
-    count = segments(time)
+    count, where = segments(time), _where(inputs, first, lengths, positions)
     y, last = _SCAN(
         [
             *inputs,
-            *(launch.rows(first, batch, 0), launch.rows(lengths, batch, time)),
+            *where,
             *(x if branch is None else branch, inputs.input_bias if branch_bias is None else branch_bias),
         ],
         shapes=[(batch, time, width), h.shape],
         dtypes=[dtype, mx.float32],
-        grid=(launch.blocks(width, 32), count, batch),
+        grid=(batch * launch.blocks(width, 32), count, 1),
         threadgroup=(32, count, 1),
         template={
             "T": x.dtype,
@@ -145,16 +163,32 @@ def scan_kernel(
             "WIDTH": width,
             "BLOCK": block,
             "SEGMENTS": count,
-            "STEPS": _STEPS if time >= _STEPS else 1,
+            "STEPS": steps(time),
             "GATED": branch is not None,
+            "PACKED": positions is not None,
             "FAST": x.dtype != mx.float32,
         },
     )
     return y, last
 
 
+def _where(
+    inputs: Inputs, first: mx.array | None, lengths: mx.array | None, positions: mx.array | None
+) -> tuple[mx.array, mx.array, mx.array]:
+    """The kernels' arrays of that name; what is None is not read."""
+    batch, _, time, _ = inputs.x.shape
+    first, lengths = launch.rows(first, batch, 0), launch.rows(lengths, batch, time)
+    return first, lengths, lengths if positions is None else positions
+
+
 def gradient(
-    inputs: Inputs, first: mx.array | None, lengths: mx.array | None, y: mx.array, d_y: mx.array, d_last: mx.array
+    inputs: Inputs,
+    first: mx.array | None,
+    lengths: mx.array | None,
+    positions: mx.array | None,
+    y: mx.array,
+    d_y: mx.array,
+    d_last: mx.array,
 ) -> Inputs:
     """The gradients by all inputs of `rg_lru`, by one reverse scan.
 
@@ -168,13 +202,14 @@ def gradient(
     d_x, d_input_gate, d_recurrent_gate, d_input_bias, d_recurrent_bias, d_param, d_h = _SCAN_VJP(
         [
             *inputs,
-            *(launch.rows(first, batch, 0), launch.rows(lengths, batch, time), y, d_y, d_last),
+            *_where(inputs, first, lengths, positions),
+            *(y, d_y, d_last),
         ],
         shapes=[*[x.shape] * 3, *[h.shape] * 4],
         dtypes=[*[x.dtype] * 3, *[mx.float32] * 4],
-        grid=(launch.blocks(width, 32), count, batch),
+        grid=(batch * launch.blocks(width, 32), count, 1),
         threadgroup=(32, count, 1),
-        template={"U": x.dtype, "SEGMENTS": count, "STEPS": _STEPS},
+        template={"U": x.dtype, "SEGMENTS": count, "STEPS": _STEPS, "PACKED": positions is not None},
     )
 
     return Inputs(
@@ -210,7 +245,7 @@ def bounded_sqrt(x: mx.array) -> mx.array:
     return y
 
 
-def plain(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> Pair:
+def plain(inputs: Inputs, first: mx.array | None, lengths: mx.array | None, positions: mx.array | None = None) -> Pair:
     """`rg_lru` in plain MLX operations."""
     batch, _, time, _ = inputs.x.shape
 
@@ -220,14 +255,17 @@ def plain(inputs: Inputs, first: mx.array | None, lengths: mx.array | None) -> P
     def sigmoid(gate: mx.array, bias: mx.array) -> mx.array:
         return mx.sigmoid(joined(gate) + bias.reshape(-1))
 
-    log_a = -C * sigmoid(inputs.recurrent_gate, inputs.recurrent_bias) * nn.softplus(inputs.recurrent_param)
+    log_a = -C * sigmoid(inputs.recurrent_gate, inputs.recurrent_bias) * softplus(inputs.recurrent_param)
     a = mx.exp(log_a)
     # 1 - a^2 as -expm1(2 log a): near a = 1 the plain difference loses the digits that matter.
     # A single step is inference: the plain root, which a compiler can fuse.
     root = mx.sqrt if time == 1 else bounded_sqrt
     multiplier = root(-mx.expm1(2.0 * log_a))
     steps = mx.arange(time)[:, None]
-    if first is not None:
+    if positions is not None:
+        opens = positions[..., None] == 0
+        a, multiplier = mx.where(opens, 0.0, a), mx.where(opens, 1.0, multiplier)
+    elif first is not None:
         opens = first[:, None, None] != 0
         multiplier = mx.where(opens if time == 1 else opens & (steps == 0), 1.0, multiplier)
     u = multiplier * sigmoid(inputs.input_gate, inputs.input_bias) * joined(inputs.x)
@@ -284,3 +322,78 @@ def _loop(a: mx.array, u: mx.array, h: mx.array) -> list[mx.array]:
         h = a[:, t] * h + u[:, t]
         states.append(h)
     return states
+
+
+# --- the same in NumPy --------------------------------------------------------------------------
+
+
+def host(
+    x: np.ndarray,
+    input_gate: np.ndarray,
+    recurrent_gate: np.ndarray,
+    decay: np.ndarray,
+    h: np.ndarray,
+    first: np.ndarray | None,
+    lengths: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`rg_lru` in NumPy, in float32.
+
+    Args:
+        x: the convolution's output [B, T, D].
+        input_gate, recurrent_gate: pre-activations with their biases [B, T, D]; overwritten.
+        decay: -8 softplus(Lambda) [D].
+        h: the state before the chunk [B, D].
+
+    Returns:
+        All states [B, T, D] and the last one [B, D].
+    """
+    time = x.shape[1]
+    log_a = sigmoid(recurrent_gate)
+    log_a *= decay
+    a = np.exp(log_a)
+    log_a *= 2.0
+    u = np.expm1(log_a, out=log_a)
+    np.negative(u, out=u)
+    np.sqrt(u, out=u)
+    if first is not None:
+        u[first != 0, 0] = 1.0
+    u *= sigmoid(input_gate)
+    u *= x
+    if lengths is not None:  # a padded step leaves the state as it is
+        padded = np.arange(time) >= lengths[:, None]
+        a[padded], u[padded] = 1.0, 0.0
+    if time == 1:
+        a[:, 0] *= h
+        u += a
+        return u, u[:, 0]
+    product = np.empty_like(h)
+    for t in range(time):
+        np.multiply(a[:, t], h, out=product)
+        u[:, t] += product
+        h = u[:, t]
+    return u, h
+
+
+def decay(recurrent_param: np.ndarray) -> np.ndarray:
+    """-8 softplus(Lambda), the logarithm of `a` where the gate is open."""
+    return (-C * np.logaddexp(recurrent_param, 0.0)).astype(np.float32)
+
+
+def _host_blocks(
+    x: np.ndarray,
+    input_gate: np.ndarray,
+    recurrent_gate: np.ndarray,
+    input_bias: np.ndarray,
+    recurrent_bias: np.ndarray,
+    recurrent_param: np.ndarray,
+    h: np.ndarray,
+    first: np.ndarray | None,
+    lengths: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    batch, _, time, _ = x.shape
+
+    def joined(blocks: np.ndarray) -> np.ndarray:
+        return blocks.swapaxes(1, 2).reshape(batch, time, -1)
+
+    i, r = (joined(g) + b.reshape(-1) for g, b in ((input_gate, input_bias), (recurrent_gate, recurrent_bias)))
+    return host(joined(x), i, r, decay(recurrent_param), h, first, lengths)

@@ -3,12 +3,14 @@
 // meet in threadgroup memory, and every thread derives from them the state that its steps started from.
 // With one segment this is the plain loop over time. The last steps of a chunk that STEPS does not divide are done
 // by a thread that begins earlier and leaves out what is done, so T >= STEPS.
-// Launch: threads (32, SEGMENTS), grid (channels, SEGMENTS, batch).
+// PACKED: rows hold several sequences; where positions is 0 one begins, and the state before is forgotten.
+// Launch: threads (32, SEGMENTS), threadgroups (batch * WIDTH / 32).
 uint lane = thread_position_in_threadgroup.x;
 uint segment = thread_position_in_threadgroup.y;
-uint b = thread_position_in_grid.z;
+uint groups = uint(WIDTH + 31) / 32;
+uint b = threadgroup_position_in_grid.x / groups;
 int time = x_shape[2];
-int channel = int(thread_position_in_grid.x);
+int channel = int(threadgroup_position_in_grid.x % groups * 32 + lane);
 bool real = WIDTH % 32 == 0 || channel < WIDTH;
 int d = metal::min(channel, WIDTH - 1);
 int head = d / BLOCK;
@@ -23,6 +25,7 @@ float rate = -8.0f * rg_softplus(float(recurrent_param[d]));
 float branch_b = GATED ? float(branch_bias[WIDTH + d]) : 0.0f;
 bool starts = first[b] != 0 && length > 0;
 float carry = float(h[b * WIDTH + d]);
+size_t position_at = size_t(b) * time;
 size_t at = size_t(b) * time * WIDTH + d;
 size_t gate_at = (size_t(b) * (WIDTH / BLOCK) + head) * time * BLOCK + (d - head * BLOCK);
 size_t branch_at = size_t(b) * time * 2 * WIDTH + WIDTH + d;
@@ -60,11 +63,16 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
 #pragma unroll
     for (int k = 0; k < STEPS; k++) {
         // A step done before or padded has rate 0, thus a = 1 and a scale of 0: it leaves the state as it is.
-        float log_a = ((k >= done && k < end) ? rate : 0.0f) * decay[k];
+        bool counts = k >= done && k < end;
+        float log_a = (counts ? rate : 0.0f) * decay[k];
         float p = rg_forget<FAST>(log_a);
         float a = 1.0f - p;
         float scale = rg_root<FAST>(p * (2.0f - p));
-        if (k == 0) {
+        if (PACKED) {
+            bool opens = counts && positions[position_at + from + k] == 0;
+            a = opens ? 0.0f : a;
+            scale = opens ? 1.0f : scale;
+        } else if (k == 0) {
             scale = (starts && start == 0) ? 1.0f : scale;
         }
         running = metal::fma(a, running, scale * state[k]);

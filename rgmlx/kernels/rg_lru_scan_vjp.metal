@@ -1,13 +1,15 @@
 // The gradient of rg_lru_scan, as the same scan run backwards. With g the gradient of a state,
 //     g_t = dy_t + c_t,   c_{t-1} = a_t * g_t,   c at the end = gradient of the last state,
 // c obeys a linear recurrence like the state's own. States come from the forward pass (float32).
+// PACKED: as in the forward pass. Launch: threads (32, SEGMENTS), threadgroups (batch * width / 32).
 uint lane = thread_position_in_threadgroup.x;
 uint segment = thread_position_in_threadgroup.y;
-uint b = thread_position_in_grid.z;
 int block = x_shape[3];
 int time = x_shape[2];
 int width = x_shape[1] * block;
-int channel = int(thread_position_in_grid.x);
+uint groups = uint(width + 31) / 32;
+uint b = threadgroup_position_in_grid.x / groups;
+int channel = int(threadgroup_position_in_grid.x % groups * 32 + lane);
 bool real = channel < width;
 int d = metal::min(channel, width - 1);
 int head = d / block;
@@ -43,6 +45,7 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
         size_t gate = (gate_row + seen) * block + gate_column;
         float a = 1.0f - rg_forget<false>(rate * rg_sigmoid<false>(float(recurrent_gate[gate]) + recurrent_b));
         a = (t < length && t >= 0) ? a : 1.0f;
+        a = (PACKED && t >= 0 && positions[row + seen] == 0) ? 0.0f : a;
         float dy = (t >= 0) ? float(d_y[(row + seen) * width + d]) : 0.0f;
         // What reaches step t from later ones, before it is added to dy.
         state[k] = running;
@@ -77,13 +80,14 @@ for (int t0 = 0; t0 < time; t0 += SEGMENTS * STEPS) {
                 float p = rg_forget<false>(rate * r);
                 float a = 1.0f - p;
                 float square = p * (2.0f - p);
-                bool opens = starts && t == 0;
+                bool opens = PACKED ? positions[row + t] == 0 : starts && t == 0;
                 float scale = opens ? 1.0f : metal::precise::sqrt(square);
                 float previous = (t > 0) ? float(y[here - width]) : float(h[b * width + d]);
                 float d_scale = opens ? 0.0f : g * i * value;
                 // The derivative of the root is bounded by 1000, as DeepMind's.
                 float root = metal::precise::sqrt(metal::max(4.0f * square, 1.0e-6f));
                 float d_log_a = g * previous * a - d_scale * 2.0f * a * a / root;
+                d_log_a = (PACKED && opens) ? 0.0f : d_log_a;  // there a is 0, whatever the gate says
                 dx = g * scale * i;
                 di = g * scale * value * i * (1.0f - i);
                 dr = d_log_a * rate * r * (1.0f - r);

@@ -1,13 +1,15 @@
 // Splits the joined product of queries, keys and values [batch, time, heads * size] into [batch, heads,
 // time, size] each, adds the bias, and turns the first 2 * half dimensions of queries and keys by their angles.
+// Launch: threads (THREADS), threadgroups (batch * time * heads, pieces of a head).
 int size = SIZE;
-int e = int(thread_position_in_grid.x);
-int t = int(thread_position_in_grid.y) / HEADS;
-int head = int(thread_position_in_grid.y) - t * HEADS;
-uint b = thread_position_in_grid.z;
+int e = int(threadgroup_position_in_grid.y * THREADS + thread_position_in_threadgroup.x);
 int time = product_shape[1];
+uint row = threadgroup_position_in_grid.x;
+int head = int(row % HEADS);
+int t = int(row / HEADS % uint(time));
+uint b = row / HEADS / uint(time);
 int half_turn = cosine_shape[3];
-if (e < size && t < time) {
+if (e < size) {
     size_t from = (size_t(b) * time + t) * HEADS * size + head * size;
     float value = float(product[from + e]) + (BIAS ? float(bias[head * size + e]) : 0.0f);
     bool is_query = head < QUERIES;

@@ -6,6 +6,7 @@ shapes   B batch   T time   H heads   G kv heads   E head_dim   half: rotary dim
 from __future__ import annotations
 
 import mlx.core as mx
+import numpy as np
 
 from . import launch
 
@@ -42,12 +43,13 @@ def rotary(
         batch, time, width = product.shape
         all_heads = heads + 2 * kv_heads
         size = width // all_heads
+        threads = min(launch.blocks(size, 32), 256)
         query, keys, values = _KERNEL(
             [product, product if bias is None else bias, cosine, sine],
             shapes=[(batch, heads, time, size), *[(batch, kv_heads, time, size)] * 2],
             dtypes=[product.dtype] * 3,
-            grid=(launch.blocks(size, 32), time * all_heads, batch),
-            threadgroup=(min(launch.blocks(size, 32), 256), 1, 1),
+            grid=(threads * batch * time * all_heads, -(-size // threads), 1),
+            threadgroup=(threads, 1, 1),
             template={
                 "T": product.dtype,
                 "BIAS": bias is not None,
@@ -55,11 +57,15 @@ def rotary(
                 "QUERIES": heads,
                 "KEYS": kv_heads,
                 "HEADS": all_heads,
+                "THREADS": threads,
             },
         )
         return query, keys, values
 
-    if launch.backend() is None:
+    if raw and product.dtype == mx.float32 and launch.backend() == "numpy":
+        turned: Triple = launch.in_numpy(host, product, bias, cosine[:, 0], sine[:, 0], heads, kv_heads)
+        return turned
+    if not launch.on_gpu("rotary"):
         return twin(*arrays)
     query, keys, values = launch.with_gradient(kernel, twin, arrays, raw)
     return query, keys, values
@@ -84,3 +90,18 @@ def rotate(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
     if 2 * half < x.shape[-1]:
         parts.append(x[..., 2 * half :])
     return mx.concatenate(parts, axis=-1)
+
+
+def host(
+    product: np.ndarray, bias: np.ndarray | None, cosine: np.ndarray, sine: np.ndarray, heads: int, kv_heads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`rotary` in NumPy, in float32; cosine and sine are [B, T, half]."""
+    batch, time, half = cosine.shape
+    x = product if bias is None else product + bias
+    x = x.reshape(batch, time, heads + 2 * kv_heads, -1).swapaxes(1, 2)
+    turned = x[:, : heads + kv_heads].copy()
+    a, b = x[:, : heads + kv_heads, :, :half], x[:, : heads + kv_heads, :, half : 2 * half]
+    cosine, sine = cosine[:, None], sine[:, None]
+    turned[..., :half] = a * cosine - b * sine
+    turned[..., half : 2 * half] = b * cosine + a * sine
+    return turned[:, :heads], turned[:, heads:], x[:, heads + kv_heads :]

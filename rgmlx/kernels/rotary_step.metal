@@ -1,14 +1,15 @@
 // One token: queries, keys and values out of their joined product, turned by the token's angles, and the
 // rings of keys and values with the new row in its slot. A simdgroup a row of a head.
-// place: cosines, sines, slot, keys held. Launch: threads (32, 8), grid (32, rows, batch).
+// place: cosines, sines, slot, keys held. Launch: threads (32, 8), threadgroups (batch * rows / 8).
 uint lane = thread_position_in_threadgroup.x;
-int row = int(thread_position_in_grid.y);
-uint b = thread_position_in_grid.z;
 int held = ring_keys_shape[2];
+int ring_rows = KEYS * held;
+uint groups = uint(QUERIES + 2 * ring_rows + 7) / 8;
+uint b = threadgroup_position_in_grid.x / groups;
+int row = int((threadgroup_position_in_grid.x % groups) * 8 + thread_position_in_threadgroup.y);
 int columns = place_shape[1];
 int half_turn = (columns - 2) / 2;
 int slot = int(place[b * columns + columns - 2]);
-int ring_rows = KEYS * held;
 bool is_query = row < QUERIES;
 bool is_key = row < QUERIES + ring_rows;
 int ring_row = is_query ? 0 : (is_key ? row - QUERIES : row - QUERIES - ring_rows);

@@ -31,7 +31,7 @@ def rotary_step(product: mx.array, bias: mx.array | None, place: mx.array, keys:
     Returns:
         Queries [B, H, 1, E] and the new rings.
     """
-    if launch.backend() is None:
+    if not launch.on_gpu("rotary_step"):
         return plain(product, bias, place, keys, values)
     batch, kv_heads, held, size = keys.shape
     heads = product.shape[-1] // size - 2 * kv_heads
@@ -40,7 +40,7 @@ def rotary_step(product: mx.array, bias: mx.array | None, place: mx.array, keys:
         [product, product if bias is None else bias, place, keys, values],
         shapes=[(batch, heads, 1, size), keys.shape, values.shape],
         dtypes=[product.dtype] * 3,
-        grid=(32, launch.blocks(rows, 8), batch),
+        grid=(32 * batch * -(-rows // 8), 8, 1),
         threadgroup=(32, 8, 1),
         template={"T": product.dtype, "BIAS": bias is not None, "SIZE": size, "QUERIES": heads, "KEYS": kv_heads},
     )

@@ -1,7 +1,8 @@
 """Conversations on disk: a tree of messages each, snapshots of the model's state, search, exchange.
 
 Knows no widgets and no model; states come and go as `rgmlx.State`. One SQLite file in a directory of
-the caller's, safe to have open in several processes and to lose power over:
+the caller's, safe to have open in several processes and to lose power over, and one of states beside it
+that may be lost at any time:
 
     with Store(directory) as store:
         chat = store.conversations.create("2b", "A first chat")
@@ -15,23 +16,37 @@ the caller's, safe to have open in several processes and to lose power over:
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .claims import Claim, claim
+from ..paths import expanded
+from .claims import Claim, claim, unlocked
 from .conversations import Conversation, Conversations
 from .database import Database
-from .errors import StoreError
+from .errors import DiskFullError, StoreError
 from .exchange import Exchange
 from .messages import MODEL, USER, Message, Messages
 from .outline import Outline, Outlines
 from .search import Hit, Search
 
 if TYPE_CHECKING:
+    from .recovery import Report
     from .snapshots import Snapshots
 
-__all__ = ["MODEL", "USER", "Claim", "Conversation", "Hit", "Message", "Outline", "Store", "StoreError"]
+__all__ = [
+    "MODEL",
+    "USER",
+    "Claim",
+    "Conversation",
+    "DiskFullError",
+    "Hit",
+    "Message",
+    "Outline",
+    "Store",
+    "StoreError",
+]
 
 
 class Store:
@@ -39,7 +54,9 @@ class Store:
 
     Attributes:
         conversations, messages, outlines, search, exchange, snapshots: what can be done, by subject.
-        notices: sentences for the user about opening: a damaged file set aside, an upgrade.
+        read_only: whether nothing can be written, as the file or its directory may not be.
+        notices: sentences for the user: a damaged file made anew, an upgrade, a file that is gone. Whoever shows
+            one takes it out.
     """
 
     def __init__(self, directory: str | Path, *, snapshot_bytes: int | None = None) -> None:
@@ -51,10 +68,14 @@ class Store:
         Raises:
             StoreError: the directory can't be written, or the file is of a newer rgmlx.
         """
-        self.directory = Path(directory)
+        self.directory = expanded(directory)
         self._snapshot_bytes = snapshot_bytes
         self._database = Database(self.directory)
+        self._claims: list[Claim] = []
+        self._database.held = lambda: [held.conversation for held in self._claims if held.held]
+        self._database.after_move = self._renew_claims
         self.notices = self._database.notices
+        self.read_only = self._database.read_only
         self.conversations = Conversations(self._database)
         self.messages = Messages(self._database)
         self.outlines = Outlines(self._database)
@@ -71,20 +92,57 @@ class Store:
     def claim(self, conversation: int) -> Claim | None:
         """Takes a conversation for this process and ends replies that a dead one left open.
 
+        Where the disk is full they stay open.
+
         Returns:
             None when another process (or another store of this one) has it open.
 
         Raises:
-            StoreError: the lock can't be made, or the disk is full.
+            StoreError: the lock can't be made.
         """
-        taken = claim(self.directory, conversation)
+        if self._database.read_only:  # nobody changes it
+            return unlocked(self.directory, conversation)
+        try:
+            taken = claim(self.directory, conversation)
+        except StoreError:
+            if not self._database.in_memory:
+                raise
+            taken = unlocked(self.directory, conversation)
         if taken is not None:
             try:
-                self.messages.settle(conversation)
+                with contextlib.suppress(DiskFullError):
+                    self.messages.settle(conversation)
             except BaseException:
                 taken.release()
                 raise
+            self._claims = [held for held in self._claims if held.held]
+            self._claims.append(taken)
         return taken
+
+    def recover(self, file: str | Path) -> Report:
+        """Adds what can be read of another file of conversations, damaged or not, and is not here yet.
+
+        Returns:
+            How much that is.
+
+        Raises:
+            StoreError: it can't be read, or is this store's own; the disk is full. Nothing was changed.
+        """
+        from .recovery import merge
+
+        return merge(Path(file), self._database)
+
+    def _renew_claims(self) -> None:
+        for held in self._claims:
+            held.renew()
+
+    def rescue(self) -> str:
+        """For the end of a program: what is in memory only, as the file is gone, is written elsewhere.
+
+        Returns:
+            A sentence that tells where; "" where all is in the file.
+        """
+        return self._database.rescue()
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""

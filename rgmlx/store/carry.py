@@ -2,16 +2,44 @@
 
 A snapshot of an open reply stands somewhere inside of it. When the reply ends, also because its process died, the
 token ids that were written since then are what the snapshot has yet to read: with them it stands at the end, and the
-next token is the one that would have come. Knows the tables of pieces and snapshots; no model and no states.
+next token is the one that would have come. Knows the tables of pieces and snapshots; no model and nothing of states.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
+import functools
 import sqlite3
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
+
+from .errors import StoreError
+from .standing import cut_short, first
+from .states import States
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply that is being written.
+
+    Attributes:
+        created: when it began.
+        before: the hash of what it follows.
+        start: its text that is not in pieces.
+    """
+
+    message: int
+    created: float
+    before: bytes
+    role: str
+    start: str
+
+    def hash_at(self, c: sqlite3.Connection, chars: int) -> bytes:
+        """The hash that it would have if it ended after so many characters."""
+        return cut_short(self.before, self.role, lambda: first(c, self.message, self.start, chars))
 
 
 def to_bytes(ids: Iterable[int]) -> bytes:
@@ -38,34 +66,45 @@ def checksum(digest: bytes, unread: bytes, data: bytes) -> bytes:
     return h.digest()
 
 
-def carry(c: sqlite3.Connection, message: int, in_text: int, content_hash: bytes, closed: bool) -> None:
+def carry(c: sqlite3.Connection, states: States, reply: Reply, content_hash: bytes, closed: bool) -> None:
     """Takes the snapshots of an open reply to its end, before its pieces become one text.
 
+    They are written first: if that is all that is done, they fit the reply as it stands. Whatever goes wrong with them, the
+    reply ends.
+
     Args:
-        in_text: characters of the reply that are not in pieces.
         content_hash: the reply's, now that it has ended.
         closed: the model ended it, with a token that is in no piece: snapshots from before are of no use then.
     """
-    snapshots = c.execute("SELECT id, chars FROM snapshots WHERE message = ? AND hash IS NULL", (message,)).fetchall()
-    for snapshot, chars in snapshots:
-        since = None if closed else _since(c, message, in_text, chars)
+    if not states.there:
+        return
+    sql = "SELECT id, chars, hash, created FROM snapshots WHERE message = ?"
+    for snapshot, chars, digest, created in states.rows(sql, (reply.message,)):
+        fits = not closed and created == reply.created and isinstance(chars, int) and digest == reply.hash_at(c, chars)
+        since = _since(c, reply, chars) if fits else None
         if since is None:
-            c.execute("UPDATE snapshots SET message = NULL WHERE id = ?", (snapshot,))
-            continue
-        ids, more = since
-        digest, unread, data = c.execute(
-            "SELECT digest, unread, data FROM snapshots WHERE id = ?", (snapshot,)
-        ).fetchone()
-        c.execute(
-            "UPDATE snapshots SET chars = ?, hash = ?, unread = ?, checksum = ?, size = size + ? WHERE id = ?",
-            (chars + more, content_hash, unread + ids, checksum(digest, unread + ids, data), len(ids), snapshot),
-        )
+            states.tell("UPDATE snapshots SET message = NULL WHERE id = ?", (snapshot,))
+        elif digest != content_hash:
+            ids, more = since
+            with contextlib.suppress(StoreError, sqlite3.Error):  # it fits nothing then
+                states.write(functools.partial(_go_on, snapshot, chars + more, content_hash, ids))
 
 
-def _since(c: sqlite3.Connection, message: int, in_text: int, chars: int) -> tuple[bytes, int] | None:
+def _go_on(snapshot: int, chars: int, content_hash: bytes, ids: bytes, c: sqlite3.Connection) -> None:
+    row = c.execute("SELECT digest, unread, data FROM snapshots WHERE id = ?", (snapshot,)).fetchone()
+    if row is None:  # evicted meanwhile
+        return
+    digest, unread, data = row
+    c.execute(
+        "UPDATE snapshots SET chars = ?, hash = ?, unread = ?, checksum = ?, size = size + ? WHERE id = ?",
+        (chars, content_hash, unread + ids, checksum(digest, unread + ids, data), len(ids), snapshot),
+    )
+
+
+def _since(c: sqlite3.Connection, reply: Reply, chars: int) -> tuple[bytes, int] | None:
     """The ids written after so many characters, and how many characters they are; None where that is not known."""
-    at, ids, more = in_text, list[bytes](), 0
-    for size, known in c.execute("SELECT chars, ids FROM pieces WHERE message = ? ORDER BY id", (message,)):
+    at, ids, more = len(reply.start), list[bytes](), 0
+    for size, known in c.execute("SELECT chars, ids FROM pieces WHERE message = ? ORDER BY id", (reply.message,)):
         if at >= chars:
             if at - more != chars or known is None:
                 return None

@@ -12,13 +12,26 @@ from pathlib import Path
 from typing import IO
 
 from .errors import StoreError
+from .private import make_private_directory, opener
 
 
 class Claim:
     """A conversation held by this process, until `release` or the process's end."""
 
-    def __init__(self, path: Path, lock: IO[bytes]) -> None:
+    def __init__(self, conversation: int, path: Path, lock: IO[bytes]) -> None:
+        self.conversation = conversation
         self._path, self._lock = path, lock
+
+    @property
+    def held(self) -> bool:
+        """Whether it was not released yet."""
+        return not self._lock.closed
+
+    def renew(self) -> None:
+        """Makes the lock file again where it was removed, so that nobody else takes the conversation."""
+        if self.held and (again := claim(self._path.parent.parent, self.conversation)) is not None:
+            self._lock.close()
+            self._lock = again._lock
 
     def release(self) -> None:
         """Lets another process have it. Doing so twice is fine."""
@@ -34,6 +47,15 @@ class Claim:
         self.release()
 
 
+def unlocked(directory: Path, conversation: int) -> Claim:
+    """A claim without a lock, where no file can be made for one; `renew` takes the lock once that can be done."""
+    return Claim(conversation, _path(directory, conversation), open(os.devnull, "ab"))
+
+
+def _path(directory: Path, conversation: int) -> Path:
+    return directory / "open" / f"{conversation}.lock"
+
+
 def claim(directory: Path, conversation: int) -> Claim | None:
     """Takes a conversation for this process.
 
@@ -43,15 +65,15 @@ def claim(directory: Path, conversation: int) -> Claim | None:
     Raises:
         StoreError: the lock file can't be made.
     """
-    path = directory / "open" / f"{conversation}.lock"
+    path = _path(directory, conversation)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(path.parent)
         while True:
-            lock = path.open("ab")
+            lock = os.fdopen(opener(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                    return Claim(path, lock)
+                    return Claim(conversation, path, lock)
             except BlockingIOError:
                 lock.close()
                 return None

@@ -7,6 +7,7 @@ conversation until it is purged, so that it can be undone.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 
 from .database import Database
 from .errors import StoreError
-from .text import clean
+from .text import as_number, as_text, clean
 
 _COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
 
@@ -46,11 +47,9 @@ class Conversations:
     ) -> Conversation:
         """A new, empty conversation. Raises StoreError: settings are not JSON, or the disk is full."""
         now = time.time()
-        with self._database.transaction() as c:
-            new = c.execute(
-                "INSERT INTO conversations (title, model, system, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?)",
-                (clean(title), clean(model), None if system is None else clean(system), _json(settings), now, now),
-            ).lastrowid
+        values = clean(title), clean(model), None if system is None else clean(system), _json(settings), now, now
+        sql = "INSERT INTO conversations (title, model, system, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?)"
+        new = self._database.write(lambda c: c.execute(sql, values).lastrowid)
         assert new is not None
         return self.get(new)
 
@@ -93,9 +92,10 @@ class Conversations:
 
     def delete(self, conversation: int) -> None:
         """Hides it; `undelete` brings it back until it is purged."""
-        with self._database.transaction() as c:
+        with self._database.transaction(frees=True):
             self._set(conversation, "deleted = coalesce(deleted, ?)", time.time())
-            c.execute("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))  # the first to go
+        # The first to go.
+        self._database.states.tell("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))
 
     def undelete(self, conversation: int) -> None:
         """Takes a deletion back."""
@@ -136,20 +136,24 @@ class Conversations:
         """Removes for ever what was deleted at least so many seconds ago. Returns how many there were."""
         limit = time.time() - older_than
         rows = self._database.rows("SELECT id FROM conversations WHERE deleted <= ?", (limit,))
+        states = self._database.states
         for (conversation,) in rows:
-            with self._database.transaction() as c:  # one each: others wait for a short while only
+            states.tell("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
+            with self._database.transaction(frees=True) as c:  # one each: others wait for a short while only
                 c.execute("UPDATE conversations SET head = NULL WHERE id = ?", (conversation,))
-                c.execute("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
                 c.execute("DELETE FROM messages WHERE conversation = ?", (conversation,))
                 c.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
         if rows:
             self._database.shrink()
+            states.shrink()
         return len(rows)
 
     def _set(self, conversation: int, change: str, value: Any) -> None:
-        with self._database.transaction() as c:
+        def change_it(c: sqlite3.Connection) -> None:
             if not c.execute(f"UPDATE conversations SET {change} WHERE id = ?", (value, conversation)).rowcount:
                 raise _none(conversation)
+
+        self._database.write(change_it)
 
 
 def _none(conversation: int) -> StoreError:
@@ -158,6 +162,9 @@ def _none(conversation: int) -> StoreError:
 
 def _conversation(row: Any) -> Conversation:
     number, title, model, system, settings, created, updated, archived, deleted, head = row
+    title, model, settings = as_text(title), as_text(model), as_text(settings)
+    system = None if system is None else as_text(system)
+    created, updated = as_number(created), as_number(updated)
     try:
         options = json.loads(settings)
     except ValueError:  # settings are not worth losing a conversation for

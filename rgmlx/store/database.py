@@ -1,30 +1,43 @@
 """The database file: opening, transactions, and what to say when the disk or the file is at fault.
 
 Knows SQLite; knows nothing of conversations. Write-ahead log with `synchronous=FULL`: a write that has
-returned survives a crash of the program and of the machine. Several processes may have the file open;
-a write waits for its turn. One connection serves all threads of a process, one at a time.
+returned survives a crash of the program and of the machine (on macOS, a power cut where that is asked for: `lasts`).
+Several processes may have the file open; a write waits for its turn. One connection serves all threads of a process,
+one at a time.
+
+What happens when the file is damaged is in `recovery`, when it is gone in `moved`, when the disk is full in `room`. The
+model's states are in a file of their own: `states`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import glob
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from . import migrations
-from .errors import StoreError
+from ..macos import privacy
+from . import aside, links, log, migrations, moved, readonly, rescue, room
+from .errors import DiskFullError, StoreError
+from .faults import Damaged, damaged
+from .faults import kind as _kind
+from .notices import Notices
+from .private import create_private, make_private, opener
+from .states import States
+from .text import decoded
 
 NAME = "chats.db"
 PATIENCE = 15.0  # seconds to wait for another process's write
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_TEXT_TABLES = ("conversations", "messages", "pieces")  # snapshots carry checksums of their own, and are large
+_TEXT_TABLES = ("conversations", "messages", "pieces")
 _FREE_PAGES = 4096  # free pages in the file, above which it is made smaller
+_Result = TypeVar("_Result")
 
 
 class Database:
@@ -32,56 +45,169 @@ class Database:
 
     Attributes:
         path: its file.
-        notices: what the user should know after opening: a file set aside, an upgrade.
+        states: the file of states that goes with it.
+        notices: what the user should know: a file set aside, an upgrade, a file that is gone.
+        held: gives the conversations that this process has open, which go along when the file is gone.
+        after_move: called once they are in another file.
+        read_only: whether the file can be read and not be written.
+        in_memory: whether the file is gone, and there is no place for another.
     """
 
     def __init__(self, directory: str | Path) -> None:
         """Opens `chats.db` in the directory, making both where they are missing.
 
-        A damaged file is set aside under another name and a fresh one begins; `notices` says so.
+        Of a damaged file all rows that can be read go into a new one, and it is set aside; `notices` says so. Where
+        the disk has no room at all, the file is opened to be read and to delete from. Where it is there and can't be
+        written, it is opened to be read.
 
         Raises:
             StoreError: the directory can't be written, or the file is of a newer rgmlx.
         """
         self.path = Path(directory) / NAME
-        self.notices: list[str] = []
-        self._suspect = self.path.with_name(f".{NAME}.suspect")  # damage was met: look at all of it when opening
+        if os.path.islink(self.path):  # the log, the lock and what is set aside belong beside the file itself
+            self.path = Path(os.path.realpath(self.path))
+        if str(self.path).startswith("file:"):  # SQLite would take it for a URI
+            self.path = self.path.absolute()
+        self.notices = Notices()
+        self.held: Callable[[], Iterable[int]] = tuple
+        self.after_move: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
+        self.states = States(self, self._lock, _alone)
+        self._full = False  # opened where there was no room for a log
+        self._lost = False  # closed, since it could not be opened again
+        self.in_memory = False
+        self._unkept: set[int] = set()  # conversations that are in memory only
+        self.read_only = False
         try:
-            self.path.parent.mkdir(0o700, parents=True, exist_ok=True)  # a new one: chats are private
-            with _alone(self.path.with_name(f".{NAME}.opening")):
-                try:
-                    self._connection = self._open()
-                except sqlite3.DatabaseError as e:
-                    if not damaged(e):
-                        raise
-                    self.notices.append(self._set_aside())
-                    self._connection = self._open()
-        except sqlite3.Error as e:
-            raise self._sentence(e) from None
-        except OSError as e:
+            self._connection = self._begin()
+        except (sqlite3.Error, OSError) as e:
+            found = readonly.connect(self.path) if readonly.is_reason(e) else None
+            if found is not None:
+                self._read_only(found)
+                return
+            if isinstance(e, sqlite3.Error):
+                raise self._sentence(e) from None
+            e = privacy.explained(e)
+            if isinstance(e, PermissionError) and os.path.exists(self.path) and not os.access(self.path, os.R_OK):
+                raise StoreError(f"{self.path} can't be read: allow reading it, or name another directory") from None
             raise StoreError(
                 f"conversations can't be kept in {self.path.parent} ({e.strerror or e}): name another directory"
             ) from None
 
+    def _read_only(self, connection: sqlite3.Connection) -> None:
+        self._connection, self.read_only = connection, True
+        connection.text_factory = decoded
+        connection.execute("PRAGMA cache_size = -500")
+        self._identity = moved.identity(self.path)
+        self.notices.append(
+            f"{self.path} can't be written: its conversations can be read and exported. --data names another directory to "
+            "write to."
+        )
+
+    @property
+    def _suspect(self) -> Path:
+        """Is there once damage was met: the file is made anew when it is opened next."""
+        return self.path.with_name(f".{self.path.name}.suspect")
+
+    def _begin(self) -> sqlite3.Connection:
+        """Opens the file, one process at a time. Raises sqlite3.Error, OSError, StoreError."""
+        self.path.parent.mkdir(0o700, parents=True, exist_ok=True)  # a new one: chats are private
+        make_private(self.path)  # earlier versions left that to the umask
+        name = glob.escape(self.path.name if self.path.name != NAME else self.path.stem)
+        for old in (*self.path.parent.glob(f"{name}*"), *self.path.parent.glob(f".{name}*")):
+            make_private(old)
+        with _alone(self.path.with_name(f".{NAME}.opening")):
+            aside.finish(self.path)
+            create_private(self.path)
+            if not self.path.is_file():
+                raise StoreError(f"{self.path} is not a file: move it away, or name another directory")
+            if not os.access(self.path, os.R_OK | os.W_OK):  # SQLite would open it, and fail with the first write
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            try:
+                if self._suspect.exists():
+                    raise Damaged("damage was met while the file was in use")
+                return self._open()
+            except sqlite3.DatabaseError as e:
+                if not damaged(e):
+                    raise
+                self._recover()
+                return self._open()
+            finally:
+                self.notices.load(self.path)
+
     def _open(self) -> sqlite3.Connection:
+        try:
+            connection = self._connect()
+        except (sqlite3.Error, OSError) as e:
+            if not room.is_missing(e) or not self.path.stat().st_size:
+                raise
+            connection = self._open_without_room(e)
+        if not self._full:
+            room.reserve(self.path)
+        self._identity = moved.identity(self.path)
+        return connection
+
+    def _open_without_room(self, error: Exception) -> sqlite3.Connection:
+        self.states.remove()
+        with contextlib.suppress(sqlite3.Error):  # the log may have to be read into the file first, which may grow
+            room.make_in_place(self.path)
+        for release in (False, True):
+            if release:
+                room.release(self.path)
+            try:
+                connection = self._connect()
+                if release:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return connection
+            except (sqlite3.Error, OSError) as e:
+                if not room.is_missing(e):
+                    raise
+        try:
+            connection = room.connect_in_place(self.path)
+        except sqlite3.Error:
+            raise error from None
+        connection.text_factory = decoded
+        self._full = True
+        self.notices.append(
+            f"The disk is full: conversations can be read, exported to another disk and deleted, and nothing can be "
+            f"written until there is room for {self.path}."
+        )
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if log.is_damaged(self.path):
+            raise Damaged("the log is damaged")
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect in a new file only
+            connection.text_factory = decoded  # one bad byte must not hide all the others
+            if not self.path.stat().st_size:  # has no effect in a file that is there, but would write to it
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # macOS: what goes from the log into the file is on the disk before the log is written anew, and not merely in
+            # the memory of the disk. Elsewhere fsync alone does that.
+            connection.execute("PRAGMA checkpoint_fullfsync = ON")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = FAST")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA cache_size = -500")  # kB in memory; the system has the rest of the file
             notice = migrations.bring_up_to_date(connection, self.path)
-            suspect = self._suspect.exists()
-            for check in ["quick_check"] if suspect else [f"quick_check({table})" for table in _TEXT_TABLES]:
-                found = connection.execute(f"PRAGMA {check}").fetchone()[0]
-                if found != "ok":
-                    raise _Damaged(found)
-            if suspect:
-                self._suspect.unlink(missing_ok=True)
+            self._move_states(connection)
+            try:
+                for table in _TEXT_TABLES:
+                    found = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
+                    if found != "ok":
+                        raise Damaged(found)
+                if found := links.broken(connection):
+                    raise Damaged(found)
+            except sqlite3.OperationalError as e:
+                if _kind(e) == sqlite3.SQLITE_ERROR:  # no fault of these lines: what the tables are is damaged
+                    raise Damaged(str(e)) from None
+                raise
+        except UnicodeDecodeError:  # of SQLite's own sentence, which quotes the file
+            connection.close()
+            raise Damaged("what the tables are can't be read") from None
         except BaseException:
             connection.close()
             raise
@@ -89,63 +215,131 @@ class Database:
             self.notices.append(notice)
         return connection
 
-    def _set_aside(self) -> str:
-        stem = f"{self.path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-        for number in range(1, 1000):
-            kept = self.path.with_name(f"{stem}{f'-{number}' if number > 1 else ''}{self.path.suffix}")
-            if not kept.exists():
-                break
-        for end in ("-wal", "-shm", ""):  # the log goes with its file: a new file must not meet an old log
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self.path}{end}", f"{kept}{end}")
+    def _move_states(self, connection: sqlite3.Connection) -> None:
+        """Takes the states that an earlier version kept among the conversations to the file that they are in now."""
+        sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'snapshots'"
+        if connection.execute(sql).fetchone():
+            from .earlier import move_states
+
+            move_states(connection, self.states)
+
+    def _recover(self) -> None:
+        """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced."""
+        from .recovery import recover
+
+        fresh = aside.part(self.path)
+        try:
+            report = recover(self.path, fresh)
+            kept = aside.damaged(self.path)
+            sentence = f"The file of conversations was damaged. {report.sentence()} The damaged file is kept as {kept}."
+            self.notices.keep(kept, sentence)
+            aside.swap(self.path, fresh, kept)
+        finally:
+            fresh.unlink(missing_ok=True)
         self._suspect.unlink(missing_ok=True)
-        return f"The file of conversations was damaged. It is kept as {kept}; a new one was begun."
+        self.notices.append(sentence)
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""
+        self.states.close()
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
     # --- reading and writing --------------------------------------------------------------
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """What the file of states looks into, with the lock that they share."""
+        return self._connection
+
+    def follow(self) -> None:
+        """Notices a file that is gone, as a transaction does. Raises StoreError."""
+        with self._lock:
+            if not self._connection.in_transaction and not self.read_only:
+                self._follow()
+
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query. Raises StoreError."""
         with self._lock:
             try:
+                self._come_back()
                 return self._connection.execute(sql, values).fetchall()
             except sqlite3.Error as e:
                 raise self._sentence(e) from e
+            except UnicodeDecodeError as e:  # of SQLite's own sentence, which quotes the file
+                raise self._met_damage() from e
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """The first row of a query, or None. Raises StoreError."""
         with self._lock:
             try:
+                self._come_back()
                 return self._connection.execute(sql, values).fetchone()
             except sqlite3.Error as e:
                 raise self._sentence(e) from e
+            except UnicodeDecodeError as e:  # of SQLite's own sentence, which quotes the file
+                raise self._met_damage() from e
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, frees: bool = False, lasts: bool = False) -> Iterator[sqlite3.Connection]:
         """All that is written inside is kept, or none of it. Inside another one, a part of that.
 
+        Args:
+            frees: it only deletes, which a full disk is no obstacle to.
+            lasts: on macOS as well it is on the disk itself when this returns (F_FULLFSYNC, some 10 ms), and not merely
+                with the disk, where a power cut may find it.
+
         Raises:
-            StoreError: the disk is full, the file can't be written or is damaged; nothing was changed.
+            DiskFullError: the disk is full; nothing was changed.
+            StoreError: the file can't be written or is damaged; nothing was changed.
         """
         with self._lock:
-            connection = self._connection
-            if connection.in_transaction:
-                yield connection
-                return
             try:
+                self._come_back()
+            except sqlite3.Error as e:
+                raise self._sentence(e) from e
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            if self.read_only:
+                raise StoreError(f"{self.path} can't be written: allow writing there, or name another directory")
+            self._follow()
+            if self._full and not frees:
+                self._leave_full()
+            connection = self._connection
+            try:
+                connection.execute(f"PRAGMA fullfsync = {int(lasts)}")
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error as e:
                 self._undo()
+                if _kind(e) == sqlite3.SQLITE_ERROR:  # no fault of what is written: what the tables are is damaged
+                    raise self._met_damage() from e
                 raise self._sentence(e) from e
+            except UnicodeDecodeError as e:  # of SQLite's own sentence, which quotes the file
+                self._undo()
+                raise self._met_damage() from e
             except BaseException:
                 self._undo()
                 raise
+
+    def write(self, action: Callable[[sqlite3.Connection], _Result], *, lasts: bool = False) -> _Result:
+        """Does something in a transaction; where the disk is full, snapshots give way and it is done once more.
+
+        Raises:
+            StoreError: as `transaction`.
+        """
+        with self._lock:
+            inside = not self._lost and self._connection.in_transaction
+            try:
+                with self.transaction(lasts=lasts) as connection:
+                    return action(connection)
+            except DiskFullError:
+                if inside or self._full or not self._make_room():
+                    raise
+            with self.transaction(lasts=lasts) as connection:
+                return action(connection)
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
@@ -156,46 +350,144 @@ class Database:
         """Gives space of deleted rows back to the disk, if it is worth while. Never raises."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             free = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
-            if free > _FREE_PAGES and not self._connection.in_transaction:
+            if (free > _FREE_PAGES or self._full) and not self._connection.in_transaction:
                 # A page a step and no columns: `execute` would do the first step only.
                 self._connection.executescript("PRAGMA incremental_vacuum;")
 
+    # --- a full disk ----------------------------------------------------------------------
+
+    def _make_room(self) -> bool:
+        """Drops the snapshots, which can be had again; whether there were any."""
+        room.release(self.path)
+        try:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return self.states.make_room()
+        finally:
+            room.reserve(self.path)
+
+    def _leave_full(self) -> None:
+        """Opens the file as usual, if there is room again. Raises DiskFullError: there is none."""
+        self._connection.close()
+        self._open_again()
+        if self._full:
+            raise DiskFullError(f"the disk is full: make room for {self.path}; nothing was changed")
+
+    def _open_again(self) -> None:
+        """Opens the file as usual or, where there is no room for that, without a log. Raises sqlite3.Error."""
+        self._lost = True
+        try:
+            self._connection, self._full = self._connect(), False
+        except (sqlite3.Error, OSError):
+            self._connection, self._full = room.connect_in_place(self.path), True
+            self._connection.text_factory = decoded
+        self._lost = False
+        self._identity = moved.identity(self.path)
+
+    def _come_back(self) -> None:
+        """Opens the file where the disk let it be opened in no way the last time. Raises sqlite3.Error."""
+        if self._lost:
+            self._open_again()
+
+    # --- a file that is gone --------------------------------------------------------------
+
+    def _follow(self) -> None:
+        """Where the file is not the one that was opened any more: takes what this process has open to another."""
+        if self._identity == moved.identity(self.path):
+            self.in_memory = False  # it may be entered again
+            self._unkept.clear()
+            return
+        old, path, full, was = self._connection, self.path, self._full, self._identity
+        with contextlib.suppress(sqlite3.Error):
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
+        if was[0] == moved.identity(path)[0]:  # only the log is gone, and what it had is in the file by now
+            old.close()
+            try:
+                self._connection = self._begin()
+            except (sqlite3.Error, OSError) as e:
+                raise StoreError(f"{path} can't be opened again ({e}): start again") from None
+            self.notices.append(f"{path}-wal was removed. What it had was in memory and is kept.")
+            return
+        held = sorted(self._unkept.union(self.held()))
+        for self.path in (path, aside.beside(path)):
+            try:
+                moved.clear(path, was)
+                self._full = False
+                self._connection = self._begin()
+                if moved.copy(old, self._connection, held):
+                    break
+                self._connection.close()
+            except (sqlite3.Error, OSError, StoreError):
+                continue
+        else:
+            self.path, self._connection, self._full = path, old, full
+            self._unkept.update(held)
+            if not self.in_memory:
+                self.in_memory = True
+                why = moved.barred(path)
+                what = f"can't be reached any more ({why})" if why else "was removed or replaced"
+                self.notices.append(
+                    f"{path} {what}, and no file can be written there: this conversation is in memory only. /export "
+                    "writes it elsewhere."
+                )
+            return
+        self.in_memory = False
+        self._unkept.clear()
+        old.close()
+        what = "This conversation was written there again" if held else "A new file was begun"
+        if self.path != path:
+            what = (
+                f"This conversation goes on in {self.path}: rgchat --recover with that name adds it to the others later"
+            )
+        self.notices.append(f"{path} was removed or replaced by something else. {what}.")
+        self.after_move()
+
+    def rescue(self) -> str:
+        """Writes what is in memory only into a file elsewhere, before the end; what to say about that, or "".
+
+        Where there is a place for the file by now it goes there.
+        """
+        with self._lock:
+            if not self.in_memory:
+                return ""
+            self._unkept.update(self.held())
+            self._follow()
+            if not self.in_memory:
+                return ""
+            found = rescue.write(self._connection, sorted(self._unkept))
+        if found is None:
+            return f"{self.path} can't be written, nor can a file elsewhere: what was in memory only is lost"
+        return (
+            f"{self.path} can't be written. What was in memory only is in {found}: rgchat --recover with that name adds it "
+            "to the others later"
+        )
+
+    def _met_damage(self) -> StoreError:
+        with contextlib.suppress(OSError):
+            create_private(self._suspect)
+        return StoreError(f"{self.path} is damaged: start again, and what can be read goes into a new file")
+
     def _sentence(self, error: sqlite3.Error) -> StoreError:
-        code = getattr(error, "sqlite_errorcode", None)
-        kind = None if code is None else code & 0xFF
+        kind = _kind(error)
         if kind == sqlite3.SQLITE_FULL:
-            return StoreError(f"the disk is full: make room for {self.path}; nothing was changed")
+            return DiskFullError(f"the disk is full: make room for {self.path}; nothing was changed")
         if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             return StoreError(f"{self.path} can't be written: allow writing there, or name another directory")
         if kind == sqlite3.SQLITE_IOERR:
-            return StoreError(
+            return DiskFullError(
                 f"{self.path} can't be read or written ({error}): see whether the disk is full or failing"
             )
         if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StoreError(f"{self.path} is kept busy by another program: close that one and try again")
         if damaged(error):
-            with contextlib.suppress(OSError):
-                self._suspect.touch()
-            return StoreError(f"{self.path} is damaged: start again, and it is set aside for a new one")
+            return self._met_damage()
         return StoreError(f"{self.path} can't be used ({error}): start again, or name another directory")
-
-
-class _Damaged(sqlite3.DatabaseError):
-    """What `quick_check` finds."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-
-def damaged(error: BaseException | None) -> bool:
-    """Whether this is SQLite's word for a file that is not what was written."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGED
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """One process at a time opens: making tables, upgrades and setting aside are not for two."""
-    with path.open("ab") as lock:
+    with open(path, "ab", opener=opener) as lock:
         end = time.monotonic() + 2 * PATIENCE
         while True:
             try:

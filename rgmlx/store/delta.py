@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 
 from ..config import ATTENTION
 from ..errors import StateError
-from ..state import RECENT, Owner, State
+from ..process import work
+from ..settings import RECENT
+from ..state import Owner, State
 
 _MAGIC = b"rgd1"
 _DAMAGED = "this snapshot is damaged: it can't be used"
@@ -84,11 +86,13 @@ def forms_of(state: State) -> tuple[Form, ...]:
 
 def pack(state: State) -> Packed:
     """Copies a state out of MLX, bit for bit."""
+    state = state.copy()  # another thread may be advancing it
     forms = forms_of(state)
     arrays = []
     for form, array in zip(forms, state.arrays(), strict=True):
         batch, row = form.shape[0], form.row_bytes
-        bits: Bytes = np.array(array.view(mx.uint8)) if array.size else np.zeros((batch, 0), np.uint8)
+        with work():
+            bits: Bytes = np.array(array.view(mx.uint8)) if array.size else np.zeros((batch, 0), np.uint8)
         if form.ring:
             bits = np.ascontiguousarray(bits.transpose(0, 2, 1, 3)).reshape(batch, form.shape[2], row)
         else:
@@ -113,7 +117,8 @@ def unpack(packed: Packed, owner: Owner) -> State:
         else:
             bits = bits.reshape(*form.shape[:-1], form.shape[-1] * form.itemsize)
         found.append(mx.array(bits).view(blank.dtype))
-    mx.eval(found)
+    with work():
+        mx.eval(found)
     state.hidden, rest = found[0], found[1:]
     state.layers = list(zip(rest[::2], rest[1::2], strict=True))
     state.positions = list(packed.positions)

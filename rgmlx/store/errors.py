@@ -9,3 +9,7 @@ class StoreError(RgmlxError, RuntimeError):
     """Conversations that can't be read or written, or a request that makes no sense."""
 
     remedy = "use an earlier copy if there is one"
+
+
+class DiskFullError(StoreError):
+    """There is no room to write, or the disk fails."""

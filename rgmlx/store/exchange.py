@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from typing import Any
 
+from ..reading import parse_json
+from . import times
 from .conversations import Conversation, Conversations
 from .database import Database
 from .errors import StoreError
@@ -32,11 +33,13 @@ class Exchange:
         """
         one = self._conversations.get(conversation)
         parts = [f"# {' '.join(one.title.split()) or 'Conversation'}"]
-        parts.append(f"*{one.model}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(one.created))}*")
+        parts.append(f"*{one.model}, {times.shown(one.created)}*")
         if one.system:
             parts += ["## System", one.system]
         for m in self._messages.path(one.head if message is None else message):
             parts += ["## You" if m.role == USER else "## Model", m.text.rstrip("\n")]
+            if m.damaged:
+                parts.append("*(damaged: this is not what was written)*")
             if not m.closed:
                 parts.append("*(cut short)*")
         return "\n\n".join(parts) + "\n"
@@ -45,7 +48,7 @@ class Exchange:
         """The whole conversation, all branches, as JSON. Raises StoreError: there is no such conversation."""
         one = self._conversations.get(conversation)
         tree = self._messages.tree(conversation)
-        place = {m.id: i for i, m in enumerate(tree)}
+        place: dict[int | None, int] = {m.id: i for i, m in enumerate(tree)}
         return json.dumps(
             {
                 "format": FORMAT,
@@ -54,17 +57,18 @@ class Exchange:
                 "model": one.model,
                 "system": one.system,
                 "settings": one.settings,
-                "created": one.created,
-                "updated": one.updated,
+                "created": _known(one.created),
+                "updated": _known(one.updated),
                 "archived": one.archived,
-                "head": None if one.head is None else place[one.head],
+                "head": place.get(one.head),
                 "messages": [
                     {
-                        "parent": None if m.parent is None else place[m.parent],
+                        "parent": place.get(m.parent),
                         "role": m.role,
                         "text": m.text,
                         "closed": m.closed,
-                        "created": m.created,
+                        "created": _known(m.created),
+                        **({"damaged": True} if m.damaged else {}),
                     }
                     for m in tree
                 ],
@@ -80,11 +84,13 @@ class Exchange:
             StoreError: this is not such a text, or the disk is full.
         """
         try:
-            data = json.loads(text)
+            data = parse_json(text)
             if data["format"] != FORMAT:
                 raise ValueError
-            version = int(data["version"])
-        except (ValueError, LookupError, TypeError, RecursionError):
+            version = data["version"]
+            if type(version) is not int or version < 1:
+                raise ValueError
+        except (ValueError, LookupError, TypeError):
             raise StoreError("this is not an exported conversation: choose a .json file that rgmlx exported") from None
         if version > VERSION:
             raise StoreError("this conversation was exported by a newer rgmlx: update rgmlx to import it")
@@ -97,19 +103,33 @@ class Exchange:
                     _is(data["settings"], dict),
                 ).id
                 ids: list[int] = []
-                for m in data["messages"]:
+                for number, m in enumerate(_is(data["messages"], list), 1):
                     parent = None if m["parent"] is None else ids[_index(m["parent"], len(ids))]
                     if m["role"] not in (USER, MODEL):
                         raise ValueError
-                    closed, created = _is(m["closed"], bool), _time(m["created"])
+                    closed, created = _is(m["closed"], bool), _time(m["created"], f"message {number}")
                     text = _is(m["text"], str)
                     ids.append(
-                        self._messages.add_finished(new, parent, m["role"], text, closed=closed, created=created)
+                        self._messages.add_finished(
+                            new,
+                            parent,
+                            m["role"],
+                            text,
+                            closed=closed,
+                            created=created,
+                            damaged=_is(m.get("damaged", False), bool),
+                        )
                     )
                 head = None if data["head"] is None else ids[_index(data["head"], len(ids))]
                 c.execute(
                     "UPDATE conversations SET head = ?, created = ?, updated = ?, archived = ? WHERE id = ?",
-                    (head, _time(data["created"]), _time(data["updated"]), _is(data["archived"], bool), new),
+                    (
+                        head,
+                        _time(data["created"], "the conversation"),
+                        _time(data["updated"], "the conversation's last change"),
+                        _is(data["archived"], bool),
+                        new,
+                    ),
                 )
         except (ValueError, LookupError, TypeError, AttributeError) as e:
             if isinstance(e, StoreError):
@@ -130,7 +150,15 @@ def _index(value: Any, count: int) -> int:
     return value
 
 
-def _time(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _time(value: Any, whose: str) -> float:
+    if type(value) not in (int, float) or not -math.inf < value < math.inf:
         raise ValueError
+    if value != 0 and not times.known(value):
+        said = f"{value:.3g}" if type(value) is float else f"{value!r:.30}"
+        raise StoreError(f"the time of {whose} is {said}: give seconds since 1970, or 0 where it is not known")
     return float(value)
+
+
+def _known(value: Any) -> float:
+    """A stored time as it is exported: one that is none, from an older version's import, would not come in again."""
+    return value if times.known(value) else 0

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
-from .carry import carry, to_bytes
+from .carry import Reply, carry, to_bytes
 from .database import Database
 from .errors import StoreError
-from .text import clean
+from .hashes import NO_HASH, content_hash, key, root_hash
+from .text import as_number, as_text, clean
 
 USER, MODEL = "user", "model"
 FOLD_CHARS = 4_000_000
@@ -29,7 +29,8 @@ NUMBER_OF = f"({_BESIDE} AND s.id <= m.id), ({_BESIDE})"
 """Columns: which one a message m is, from 1, of how many with the same parent."""
 _COLUMNS = (
     "m.id, m.conversation, m.parent, m.depth, m.role, m.text, m.closed, m.streaming, m.hash, m.created, "
-    f"{NUMBER_OF}, m.loose"
+    f"{NUMBER_OF}, m.loose, (SELECT p.hash FROM messages p WHERE p.id = m.parent), "
+    "CASE WHEN m.parent IS NULL THEN (SELECT v.system FROM conversations v WHERE v.id = m.conversation) END, m.chars"
 )
 _UP = (
     "WITH RECURSIVE up (id, parent) AS (SELECT id, parent FROM messages WHERE id = ? UNION ALL "
@@ -47,6 +48,7 @@ class Message:
         streaming: still being written (or left so by a process that died; see `settle`).
         hash: of the system text and all messages up to this one; while it streams, of no use.
         number, siblings: it is the `number`-th, from 1, of so many messages with the same parent.
+        damaged: the text is not what was written: its hash says so. Not known of a text that was read in part.
     """
 
     id: int
@@ -61,6 +63,7 @@ class Message:
     created: float
     number: int
     siblings: int
+    damaged: bool = False
 
 
 class Messages:
@@ -126,21 +129,59 @@ class Messages:
         Of a reply that is still being written only the characters that it began with are counted.
         """
         sql = f"{_UP} SELECT m.id, m.chars FROM up JOIN messages m ON m.id = up.id ORDER BY m.depth DESC"
-        return [(row[0], row[1]) for row in self._database.rows(sql, (message, count))]
+        return [(row[0], int(as_number(row[1]))) for row in self._database.rows(sql, (message, count))]
 
     def _read(self, sql: str, values: Sequence[Any], chars: int | None = None) -> list[Message]:
         # No transaction for two reads: a reply that is folded between them has its whole text in neither,
         # so that one is read again.
         found = []
         for row in self._database.rows(sql, values):
-            number, conversation, parent, depth, role, text, closed, streaming, *rest, loose = row
+            number, conversation, parent, depth, role, text, closed, streaming, digest, created, at, of = row[:12]
+            loose, before, system, size = row[12:]
+            role, text, whole = role_of(role, depth), as_text(text), True
             if loose:
-                text, closed, streaming, rest[0] = self._loose(number, chars)
-            found.append(Message(number, conversation, parent, depth, role, text, bool(closed), bool(streaming), *rest))
+                text, closed, streaming, digest, whole = self._loose(number, chars)
+            damaged = not isinstance(size, int)
+            if whole and not streaming:
+                before = root_hash(system) if parent is None else before
+                # The parent's text stands in for its hash, which may be what was damaged.
+                damaged |= before is not None and not any(
+                    digest == content_hash(known, role, [text], closed) for known in self._hashes(before, parent)
+                )
+            found.append(
+                Message(
+                    number,
+                    conversation,
+                    parent,
+                    depth,
+                    role,
+                    text,
+                    bool(closed),
+                    bool(streaming),
+                    digest,
+                    as_number(created),
+                    at,
+                    of,
+                    damaged,
+                )
+            )
         return found
 
-    def _loose(self, message: int, chars: int | None) -> tuple[str, bool, bool, bytes]:
-        """Text, closed, streaming and hash of a message in pieces, as they are at one moment."""
+    def _hashes(self, stored: bytes, message: int | None) -> Iterator[bytes]:
+        """The hash of a message: as it is stored, and as its text has it."""
+        yield stored
+        row = self._database.row(
+            "SELECT m.parent, m.role, m.text, m.closed, m.loose, m.depth, p.hash, v.system FROM messages m "
+            "LEFT JOIN messages p ON p.id = m.parent LEFT JOIN conversations v ON v.id = m.conversation WHERE m.id = ?",
+            (message,),
+        )
+        if row is not None and not row[4]:
+            parent, role, text, closed, _, depth, before, system = row
+            before = root_hash(system) if parent is None else before
+            yield content_hash(before, role_of(role, depth), [as_text(text)], closed)
+
+    def _loose(self, message: int, chars: int | None) -> tuple[str, bool, bool, bytes, bool]:
+        """Text, closed, streaming, hash of a message in pieces, as they are at one moment; whether that is all text."""
         rows = self._database.rows(
             "SELECT m.text, m.closed, m.streaming, m.hash, p.text FROM messages m LEFT JOIN pieces p "
             "ON p.message = m.id AND (?2 IS NULL OR p.id > coalesce((SELECT id FROM (SELECT id, "
@@ -150,9 +191,10 @@ class Messages:
         )
         if not rows:
             raise _none(message)
-        end = "".join(piece for *_, piece in rows if piece is not None)
-        start = rows[0][0] if chars is None or len(end) < chars else ""
-        return start + end, bool(rows[0][1]), bool(rows[0][2]), rows[0][3]
+        end = "".join(as_text(piece) for *_, piece in rows if piece is not None)
+        whole = chars is None or len(end) < chars
+        start = as_text(rows[0][0]) if whole else ""
+        return start + end, bool(rows[0][1]), bool(rows[0][2]), rows[0][3], whole
 
     # --- writing --------------------------------------------------------------------------
 
@@ -188,13 +230,16 @@ class Messages:
         if not text:
             return
         known = None if ids is None else to_bytes(ids)
-        with self._database.transaction() as c:
+
+        def add(c: sqlite3.Connection) -> None:
             added = c.execute(
                 "INSERT INTO pieces (message, chars, ids, text) SELECT id, ?, ?, ? FROM messages WHERE id = ? AND streaming",
                 (len(text), known, text, message),
             )
             if not added.rowcount:
                 raise StoreError(f"message {message} is not being written: start a new reply")
+
+        self._database.write(add)
 
     def finish(self, message: int, *, closed: bool) -> Message:
         """Ends a reply: `closed` if the model ended it, not if it was cut short. Twice is fine.
@@ -205,32 +250,35 @@ class Messages:
         Raises:
             StoreError: there is no such message, or the disk is full.
         """
-        with self._database.transaction() as c:
-            _fold(c, message, closed)
+        self._database.write(lambda c: self._fold(c, message, closed))
         return self.window(message, 1, chars=FOLD_CHARS)[0]
 
-    def reopen(self, message: int) -> Message:
+    def reopen(self, message: int, identity: Mapping[str, str] | None = None) -> Message:
         """Opens a reply that was cut short, to go on with it. The conversation stands there now.
+
+        Args:
+            identity: of the model that does. Snapshots of others go: what they have yet to read is in its tokens from now
+                on, which may be other words for them.
 
         Raises:
             StoreError: the model has ended it, or something follows it.
         """
-        with self._database.transaction() as c:
+
+        def begin(c: sqlite3.Connection) -> None:
             row = c.execute("SELECT conversation, role, closed, text FROM messages WHERE id = ?", (message,)).fetchone()
             if row is None:
                 raise _none(message)
             follows = c.execute("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)).fetchone()
             if row[1] != MODEL or row[2] or follows:
                 raise StoreError(f"message {message} can't go on: only a last reply that was cut short can")
-            c.execute(
-                "UPDATE snapshots SET hash = NULL WHERE message = ?1 AND chars = ("
-                "SELECT chars FROM messages WHERE id = ?1)",
-                (message,),
-            )
             # Of a reply that stayed in pieces these are counted again from now on.
             sql = "UPDATE messages SET streaming = 1, loose = 1, chars = ? WHERE id = ?"
-            c.execute(sql, (len(row[3]), message))
+            c.execute(sql, (len(as_text(row[3])), message))
             c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (message, time.time(), row[0]))
+
+        others = "UPDATE snapshots SET message = NULL WHERE message = ? AND identity IS NOT ?"
+        self._database.states.tell(others, (message, None if identity is None else key(identity)))
+        self._database.write(begin)
         return self.get(message)
 
     def discard(self, message: int) -> None:
@@ -246,8 +294,8 @@ class Messages:
                 "UPDATE conversations SET head = (SELECT parent FROM messages WHERE id = ?1) WHERE head = ?1",
                 (message,),
             )
-            c.execute("UPDATE snapshots SET message = NULL WHERE message = ?", (message,))
             c.execute("DELETE FROM messages WHERE id = ?", (message,))
+        self._database.states.tell("UPDATE snapshots SET message = NULL WHERE message = ?", (message,))
 
     def settle(self, conversation: int) -> list[int]:
         """Ends replies that a process left open when it died. Only for who holds the conversation.
@@ -257,8 +305,7 @@ class Messages:
         """
         rows = self._database.rows("SELECT id FROM messages WHERE conversation = ? AND streaming", (conversation,))
         for (message,) in rows:
-            with self._database.transaction() as c:
-                _fold(c, message, closed=False)
+            self._database.write(lambda c, message=message: self._fold(c, message, closed=False))  # type: ignore[misc]
         return [message for (message,) in rows]
 
     def add_finished(
@@ -270,9 +317,23 @@ class Messages:
         *,
         closed: bool,
         created: float,
+        damaged: bool = False,
     ) -> int:
-        """A finished message from elsewhere, with its own time. The conversation's time stays."""
-        return self._add(conversation, parent, role, clean(text), closed=closed, streaming=False, created=created)
+        """A finished message from elsewhere, with its own time. The conversation's time stays.
+
+        Args:
+            damaged: the text is not what was written, and stays marked so.
+        """
+        return self._add(
+            conversation,
+            parent,
+            role,
+            clean(text),
+            closed=closed,
+            streaming=False,
+            created=created,
+            digest=NO_HASH if damaged else None,
+        )
 
     def _add(
         self,
@@ -284,97 +345,82 @@ class Messages:
         closed: bool,
         streaming: bool,
         created: float | None = None,
+        digest: bytes | None = None,
     ) -> int:
-        with self._database.transaction() as c:
+        def add(c: sqlite3.Connection) -> int:
             home = c.execute("SELECT system FROM conversations WHERE id = ?", (conversation,)).fetchone()
             if home is None:
                 raise StoreError(f"there is no conversation {conversation}: choose one from the list")
             if parent is None:
-                before, depth = _root_hash(home[0]), 0
+                before, depth = root_hash(home[0]), 0
             else:
                 sql = "SELECT conversation, depth, streaming FROM messages WHERE id = ?"
                 above = c.execute(sql, (parent,)).fetchone()
                 if above is None or above[0] != conversation:
                     raise StoreError(f"message {parent} is not in conversation {conversation}: choose one that is")
                 if above[2]:  # a child's hash needs the whole text of its parent
-                    _fold(c, parent, closed=False)
+                    self._fold(c, parent, closed=False)
                 depth = above[1] + 1
                 before = c.execute("SELECT hash FROM messages WHERE id = ?", (parent,)).fetchone()[0]
             now = time.time() if created is None else created
-            digest = content_hash(before, role, [text], closed)
+            known = content_hash(before, role, [text], closed) if digest is None else digest
             new = c.execute(
                 "INSERT INTO messages (conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, "
                 "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (conversation, parent, depth, role, text, len(text), closed, streaming, streaming, digest, now),
+                (conversation, parent, depth, role, text, len(text), closed, streaming, streaming, known, now),
             ).lastrowid
             assert new is not None
             if created is None:
                 c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (new, now, conversation))
-        return new
+            return new
+
+        return self._database.write(add, lasts=role == USER and created is None)  # before its reply begins
+
+    def _fold(self, c: sqlite3.Connection, message: int, closed: bool) -> None:
+        row = c.execute(
+            "SELECT m.streaming, m.created, m.role, m.text, p.hash, v.system FROM messages m "
+            "JOIN conversations v ON v.id = m.conversation LEFT JOIN messages p ON p.id = m.parent WHERE m.id = ?",
+            (message,),
+        ).fetchone()
+        if row is None:
+            raise _none(message)
+        streaming, created, role, start, before, system = row
+        start = as_text(start)
+        if not streaming:
+            return
+        before = root_hash(system) if before is None else before
+
+        def pieces() -> Iterable[str]:
+            yield start
+            for (piece,) in c.execute("SELECT text FROM pieces WHERE message = ? ORDER BY id", (message,)):
+                yield as_text(piece)
+
+        # A reply that was reopened has pieces that are counted already, if it was too long to be one text.
+        sql = "SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?"
+        chars = len(start) + c.execute(sql, (message,)).fetchone()[0]
+        size = sum(len(p.encode()) for p in pieces())
+        digest = content_hash(before, role, pieces(), closed, size)
+        carry(c, self._database.states, Reply(message, created, before, role, start), digest, closed)
+        if loose := chars > FOLD_CHARS:
+            c.execute("UPDATE messages SET chars = ? WHERE id = ?", (chars, message))
+        else:
+            c.execute("UPDATE messages SET chars = ?, text = ? WHERE id = ?", (chars, "".join(pieces()), message))
+            c.execute("DELETE FROM pieces WHERE message = ?", (message,))
+        c.execute(
+            "UPDATE messages SET streaming = 0, closed = ?, loose = ?, hash = ? WHERE id = ?",
+            (closed, loose, digest, message),
+        )
+        c.execute(
+            "UPDATE conversations SET updated = ? WHERE id = (SELECT conversation FROM messages WHERE id = ?)",
+            (time.time(), message),
+        )
 
 
-def content_hash(parent: bytes, role: str, pieces: Iterable[str], closed: bool, size: int | None = None) -> bytes:
-    """The hash of a message after a parent with the given hash.
-
-    Args:
-        size: bytes of all pieces together; None counts them, which needs them twice.
-    """
-    if size is None:
-        pieces = list(pieces)
-        size = sum(len(p.encode()) for p in pieces)
-    h = blake2b(digest_size=32)
-    for part in (parent, role.encode(), b"closed" if closed else b"open"):
-        h.update(len(part).to_bytes(8, "little") + part)
-    h.update(size.to_bytes(8, "little"))
-    for piece in pieces:
-        h.update(piece.encode())
-    return h.digest()
-
-
-def _root_hash(system: str | None) -> bytes:
-    """Stands for the parent of a first message: what the model makes of it depends on the system text."""
-    return blake2b(b"" if system is None else b"system" + system.encode(), digest_size=32).digest()
-
-
-def _fold(c: sqlite3.Connection, message: int, closed: bool) -> None:
-    row = c.execute(
-        "SELECT m.streaming, m.role, m.text, p.hash, v.system FROM messages m "
-        "JOIN conversations v ON v.id = m.conversation LEFT JOIN messages p ON p.id = m.parent WHERE m.id = ?",
-        (message,),
-    ).fetchone()
-    if row is None:
-        raise _none(message)
-    streaming, role, start, before, system = row
-    if not streaming:
-        return
-    before = _root_hash(system) if before is None else before
-
-    def pieces() -> Iterable[str]:
-        yield start
-        for (piece,) in c.execute("SELECT text FROM pieces WHERE message = ? ORDER BY id", (message,)):
-            yield piece
-
-    # A reply that was reopened has pieces that are counted already, if it was too long to be one text.
-    in_text = len(start)
-    chars = (
-        in_text + c.execute("SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?", (message,)).fetchone()[0]
-    )
-    size = sum(len(p.encode()) for p in pieces())
-    digest = content_hash(before, role, pieces(), closed, size)
-    carry(c, message, in_text, digest, closed)
-    if loose := chars > FOLD_CHARS:
-        c.execute("UPDATE messages SET chars = ? WHERE id = ?", (chars, message))
-    else:
-        c.execute("UPDATE messages SET chars = ?, text = ? WHERE id = ?", (chars, "".join(pieces()), message))
-        c.execute("DELETE FROM pieces WHERE message = ?", (message,))
-    c.execute(
-        "UPDATE messages SET streaming = 0, closed = ?, loose = ?, hash = ? WHERE id = ?",
-        (closed, loose, digest, message),
-    )
-    c.execute(
-        "UPDATE conversations SET updated = ? WHERE id = (SELECT conversation FROM messages WHERE id = ?)",
-        (time.time(), message),
-    )
+def role_of(stored: Any, depth: Any) -> str:
+    """Who speaks; where that was damaged, who would by the message's place."""
+    if stored in (USER, MODEL):
+        return str(stored)
+    return MODEL if isinstance(depth, int) and depth % 2 else USER
 
 
 def _none(message: int) -> StoreError:

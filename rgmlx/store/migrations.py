@@ -14,13 +14,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .errors import StoreError
+from .faults import kind
+from .private import create_private
 
 VERSION = 1
 Step = Callable[[sqlite3.Connection], None]
 STEPS: Mapping[int, Step] = {}
 """`{version: step}`; a step takes a database of that version to the next."""
 
-SCHEMA = """
+PAIRING = """
+CREATE TABLE pairing (file TEXT NOT NULL, id BLOB NOT NULL);
+INSERT INTO pairing VALUES ('states', randomblob(16));
+"""
+"""The id that the file of states has as well. Earlier versions do without, and don't mind it."""
+
+SCHEMA = f"""
+{PAIRING}
 CREATE TABLE conversations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again: locks and windows may hold an old one
     title TEXT NOT NULL,
@@ -63,30 +72,6 @@ CREATE TABLE pieces (
     text TEXT NOT NULL
 );
 CREATE INDEX pieces_by_message ON pieces (message, id, chars);
-
--- The large column is the last, so that the others are read without it. A row without a message is
--- one that was replaced while others were based on it.
-CREATE TABLE snapshots (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    conversation INTEGER NOT NULL REFERENCES conversations (id),
-    message INTEGER REFERENCES messages (id),
-    identity TEXT NOT NULL,
-    base INTEGER REFERENCES snapshots (id) DEFERRABLE INITIALLY DEFERRED,
-    links INTEGER NOT NULL,      -- deltas between this one and a full one
-    chars INTEGER NOT NULL,      -- of the message when it was taken
-    hash BLOB,                   -- of the message, once it was finished
-    digest BLOB NOT NULL,        -- of the whole state
-    checksum BLOB NOT NULL,      -- of this row
-    size INTEGER NOT NULL,
-    used INTEGER NOT NULL,       -- a counter, not a clock: clocks go backwards
-    unread BLOB NOT NULL,
-    data BLOB NOT NULL,
-    UNIQUE (message, identity)
-);
-CREATE INDEX snapshots_by_base ON snapshots (base);
-CREATE INDEX snapshots_by_use ON snapshots (used, id, size);
-CREATE INDEX snapshots_by_conversation ON snapshots (conversation, identity);
-CREATE INDEX snapshots_replaced ON snapshots (id) WHERE message IS NULL;
 
 CREATE VIRTUAL TABLE message_index USING fts5 (
     text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
@@ -137,6 +122,9 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
             f"or name another directory"
         )
     if version == VERSION:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "messages" in tables and "pairing" not in tables:  # a file that has lost more is damaged
+            connection.executescript(f"BEGIN IMMEDIATE; {PAIRING} COMMIT;")
         return None
     if not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         # executescript would commit the transaction around it; BEGIN and COMMIT inside make it one.
@@ -159,11 +147,28 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
     return f"The conversations were brought to format {VERSION}; a copy from before is {copy}."
 
 
+def pairing(connection: sqlite3.Connection) -> bytes | None:
+    """The id that a file of conversations and its file of states have; None where there is none."""
+    try:
+        row = connection.execute("SELECT id FROM pairing").fetchone()
+    except sqlite3.OperationalError as e:
+        if kind(e) != sqlite3.SQLITE_ERROR:
+            raise
+        return None
+    return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+
+def pair(connection: sqlite3.Connection, number: bytes) -> None:
+    """Makes a file of conversations the one whose states have this id."""
+    connection.execute("UPDATE pairing SET id = ?", (number,))
+
+
 def _copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     """A whole copy beside the file, write-ahead log included; under its name only once it is complete."""
     copy = path.with_name(f"{path.stem}.format-{version}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     part = copy.with_name(f".{copy.name}.part")
     try:
+        create_private(part)
         target = sqlite3.connect(part)
         try:
             connection.backup(target)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .database import Database
-from .messages import NUMBER_OF
+from .messages import NUMBER_OF, role_of
+from .text import as_number, as_text
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,18 @@ class Outlines:
         )
         return [
             Outline(
-                n, parent, depth, role, start, bool(closed), bool(streaming), created, at, of, children, bool(on_path)
+                n,
+                parent,
+                depth,
+                role_of(role, depth),
+                as_text(start),
+                bool(closed),
+                bool(streaming),
+                as_number(created),
+                at,
+                of,
+                children,
+                bool(on_path),
             )
             for n, parent, depth, role, start, closed, streaming, created, at, of, children, on_path in rows
         ], total

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .database import Database
+from .text import as_text
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around a match, taken out again below
 _WORDS = 16  # different words of a search that count; more would make it slow, and no better
@@ -56,7 +57,7 @@ class Search:
             "WHERE message_index MATCH ? AND c.deleted IS NULL ORDER BY rank LIMIT ?",
             (_OPEN, _CLOSE, query, limit - len(titles)),
         )
-        return [Hit(c, m, title, _parts(snippet)) for c, m, title, snippet in titles + messages]
+        return [Hit(c, m, as_text(title), _parts(as_text(snippet))) for c, m, title, snippet in titles + messages]
 
 
 def _query(text: str) -> str:

@@ -2,7 +2,8 @@
 
 Knows the table of snapshots, and states through `delta`. A snapshot is a cache of something that can
 be had again by reading: what is damaged, or of another model, or of a message that has changed since,
-is not there. Each is a delta against the nearest ancestor's, or whole.
+is not there. Which messages there are is in another file: `standing` tells whether a snapshot is of one
+of them as it is now. Each is a delta against the nearest ancestor's, or whole.
 
 Eviction drops the least recently used. Using a snapshot uses those it is based on as well, and of
 equals the later one goes first; so nothing goes before what is based on it, and no chain breaks.
@@ -11,39 +12,36 @@ equals the later one goes first; so nothing goes before what is based on it, and
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from ..errors import StateError
 from ..state import Owner, State
 from .carry import checksum, from_bytes, to_bytes
-from .database import Database, damaged
+from .database import Database
 from .delta import Packed, decode, encode, pack, unpack
 from .errors import StoreError
+from .hashes import key
+from .standing import Standing, standing
 
 BUDGET = 2 * 10**9
 MAX_LINKS = 16
-_IDENTITY = ("weights", "quantization", "tokenizer", "dtype")
 
-_LENGTH = (
-    "CASE WHEN m.streaming THEN m.chars + (SELECT coalesce(sum(p.chars), 0) FROM pieces p WHERE p.message = m.id) "
-    "ELSE m.chars END"
-)
-# A reply only grows, so at the same length it is the same; a finished message has a hash for it.
-_FITS = f"s.chars = ({_LENGTH}) AND (s.hash IS NULL OR (NOT m.streaming AND s.hash = m.hash))"
-_NEAREST = (
+# Upwards step by step: mostly the first that is looked at has one.
+_UP = (
     "WITH RECURSIVE up (id, parent) AS (SELECT id, parent FROM messages WHERE id = ? UNION ALL "
-    "SELECT p.id, p.parent FROM up JOIN messages p ON p.id = up.parent AND p.id < up.id) "
-    # CROSS keeps the order of the loops: upwards step by step, and no further than to the first.
-    "SELECT s.id, s.message, m.depth, s.links FROM up CROSS JOIN snapshots s ON s.message = up.id AND s.identity = ? "
-    f"CROSS JOIN messages m ON m.id = up.id WHERE {_FITS} LIMIT 1"
+    "SELECT p.id, p.parent FROM up JOIN messages p ON p.id = up.parent AND p.id < up.id LIMIT ?) "
+    "SELECT m.id, m.parent, m.depth, m.chars, m.hash, m.created, m.streaming FROM up JOIN messages m ON m.id = up.id "
+    "ORDER BY m.id DESC"
 )
+_USED = 2**24
+"""Numbers of uses begin above: all take four bytes, and SQLite changes these where they are. Else it writes the row anew."""
+_FIRST, _MOST = 4, 512
+"""Messages that are looked at at once."""
 _CHAIN = (
-    "WITH RECURSIVE down (id, base) AS (SELECT id, base FROM snapshots WHERE id = ? UNION "
+    "WITH RECURSIVE down (id, base) AS (SELECT id, base FROM snapshots WHERE id = ?1 UNION "
     "SELECT b.id, b.base FROM down JOIN snapshots b ON b.id = down.base) "
 )
 _ABOVE = "WITH RECURSIVE above (id) AS (SELECT ? UNION SELECT s.id FROM above JOIN snapshots s ON s.base = above.id) "
@@ -73,6 +71,16 @@ class Usage:
     count: int
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row that fits: its number, its message and where that is, deltas up to a whole one."""
+
+    id: int
+    message: int
+    depth: int
+    links: int
+
+
 class Snapshots:
     """The snapshots of a store.
 
@@ -81,7 +89,7 @@ class Snapshots:
     """
 
     def __init__(self, database: Database, budget: int = BUDGET) -> None:
-        self._database = database
+        self._database, self._states = database, database.states
         self.budget = budget
 
     # --- keeping --------------------------------------------------------------------------
@@ -118,7 +126,7 @@ class Snapshots:
             StoreError: there is no such message.
         """
         depth, row = self._depth(message), self._nearest(message, key(identity))
-        return None if row is None else Near(row[1], depth - row[2])
+        return None if row is None else Near(row.message, depth - row.depth)
 
     def restore(self, message: int, owner: Owner) -> tuple[Near, Snapshot] | None:
         """The closest snapshot that can be read. Damaged ones on the way are dropped.
@@ -137,38 +145,40 @@ class Snapshots:
 
     def forget(self, conversation: int | None = None) -> None:
         """Drops the snapshots of a conversation, or all. Raises StoreError."""
-        with self._database.transaction() as c:
+        with self._states.transaction() as c:
             c.execute("DELETE FROM snapshots WHERE ?1 IS NULL OR conversation = ?1", (conversation,))
-        self._database.shrink()
+        self._states.shrink()
 
     def trim(self) -> None:
         """Brings what is kept within the budget, after the budget was changed. Raises StoreError."""
-        with self._database.transaction() as c:
+        with self._states.transaction() as c:
             self._evict(c)
-        self._database.shrink()
+        self._states.shrink()
 
     def usage(self) -> Usage:
-        """Bytes and number of all snapshots. Raises StoreError."""
-        row = self._database.row("SELECT coalesce(sum(size), 0), count(*) FROM snapshots")
-        return Usage(row[0], row[1])
+        """Bytes and number of all snapshots."""
+        row = self._states.row("SELECT coalesce(sum(size), 0), count(*) FROM snapshots") if self._states.there else None
+        return Usage(0, 0) if row is None else Usage(row[0], row[1])
 
     # --- inside: the same without MLX -----------------------------------------------------
 
     def _put(self, message: int, identity: str, packed: Packed, unread: Sequence[int] = ()) -> int:
         digest, ids = packed.digest(), to_bytes(unread)
-        base, data = self._as_delta(message, identity, packed)
-        if data is None:
-            data = _whole(packed)
-        with self._database.transaction() as c:
-            sql = f"SELECT conversation, {_LENGTH}, CASE WHEN streaming THEN NULL ELSE hash END FROM messages m WHERE id = ?"
-            row = c.execute(sql, (message,)).fetchone()
-            if row is None:
-                raise StoreError(f"there is no message {message} to keep a state for: choose one of the conversation")
+        if not self._states.kept:
+            return 0
+        of = standing(self._database, message)
+        if of is None:
+            raise StoreError(f"there is no message {message} to keep a state for: choose one of the conversation")
+        based, delta = self._as_delta(message, identity, packed)
+        whole = _whole(packed) if delta is None else b""
+
+        def keep(c: sqlite3.Connection) -> int:
+            base, data = based, whole if delta is None else delta
             links = c.execute("SELECT links + 1 FROM snapshots WHERE id = ?", (base,)).fetchone()
             if base is not None and links is None:  # evicted in the meantime, by another process
                 base, data = None, _whole(packed)
             c.execute("UPDATE snapshots SET message = NULL WHERE message = ? AND identity = ?", (message, identity))
-            new, size = self._insert(c, row, message, identity, base, links[0] if base else 0, digest, ids, data)
+            new, size = self._insert(c, of, message, identity, base, links[0] if base else 0, digest, ids, data)
             _sweep(c)
             self._evict(c, new)
             if self._used(c) > self.budget:  # what it is based on alone is too much: begin a chain with it
@@ -176,20 +186,22 @@ class Snapshots:
                 c.execute("DELETE FROM snapshots")
                 data = _whole(packed)
                 if len(data) + len(ids) <= self.budget:
-                    _, size = self._insert(c, row, message, identity, None, 0, digest, ids, data)
-        return size
+                    _, size = self._insert(c, of, message, identity, None, 0, digest, ids, data)
+            return size
+
+        return self._states.write(keep)
 
     def _as_delta(self, message: int, identity: str, packed: Packed) -> tuple[int | None, bytes | None]:
         """The nearest ancestor's snapshot and the delta against it; (None, None) where whole is better."""
         row = self._database.row("SELECT parent FROM messages WHERE id = ?", (message,))
         while row is not None and row[0] is not None:
             near = self._nearest(row[0], identity)
-            if near is None or near[3] >= MAX_LINKS:
+            if near is None or near.links >= MAX_LINKS:
                 break
-            base = self._read(near[0])
+            base = self._read(near.id)
             if base is not None:
                 data = encode(base=base[0], packed=packed)
-                return (None, None) if data is None else (near[0], data)
+                return (None, None) if data is None else (near.id, data)
             if self._nearest(row[0], identity) == near:  # damaged, and can't even be dropped
                 break
         return None, None
@@ -197,7 +209,7 @@ class Snapshots:
     @staticmethod
     def _insert(
         c: sqlite3.Connection,
-        row: tuple[int, int, bytes | None],
+        of: Standing,
         message: int,
         identity: str,
         base: int | None,
@@ -206,29 +218,29 @@ class Snapshots:
         unread: bytes,
         data: bytes,
     ) -> tuple[int, int]:
-        conversation, chars, message_hash = row
         size, check = len(data) + len(unread), checksum(digest, unread, data)
+        used = _next(c)
         new = c.execute(
-            "INSERT INTO snapshots (conversation, message, identity, base, links, chars, hash, digest, checksum, size, "
-            "used, unread, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
-            (conversation, message, identity, base, links, chars, message_hash, digest, check, size, unread, data),
+            "INSERT INTO snapshots (conversation, message, identity, base, links, chars, hash, created, digest, "
+            "checksum, size, used, unread, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(of.conversation, message, identity, base, links, of.chars, of.hash, of.created),
+                *(digest, check, size, used, unread, data),
+            ),
         ).lastrowid
         assert new is not None
-        _touch(c, new)
+        if base is not None:
+            _touch(c, base, used)
         return new, size
 
     def _get(self, message: int, identity: str) -> tuple[Packed, tuple[int, ...]] | None:
-        sql = (
-            "SELECT s.id FROM snapshots s JOIN messages m ON m.id = s.message "
-            f"WHERE s.message = ? AND s.identity = ? AND {_FITS}"
-        )
-        row = self._look(sql, (message, identity))
+        row = self._nearest(message, identity, only=True)
         if row is None:
             return None
-        found = self._read(row[0])
+        found = self._read(row.id)
         if found is not None:
-            with contextlib.suppress(StoreError), self._database.transaction() as c:  # a full disk may still be read
-                _touch(c, row[0])
+            with contextlib.suppress(StoreError):  # a full disk may still be read
+                self._states.write(lambda c: _touch(c, row.id, _next(c)))
         return found
 
     def _read(self, snapshot: int) -> tuple[Packed, tuple[int, ...]] | None:
@@ -237,13 +249,7 @@ class Snapshots:
             f"{_CHAIN} SELECT s.id, s.base, s.digest, s.checksum, s.unread, s.data FROM down "
             "JOIN snapshots s ON s.id = down.id ORDER BY s.links"
         )
-        try:
-            rows = self._database.rows(sql, (snapshot,))
-        except StoreError as e:
-            if not damaged(e.__cause__):
-                raise
-            self._drop(snapshot)
-            return None
+        rows = self._states.rows(sql, (snapshot,))
         packed: Packed | None = None
         number, before = snapshot, None
         try:
@@ -262,20 +268,37 @@ class Snapshots:
             return None
 
     def _drop(self, snapshot: int) -> None:
-        with contextlib.suppress(StoreError), self._database.transaction() as c:
-            c.execute(f"{_ABOVE} DELETE FROM snapshots WHERE id IN (SELECT id FROM above)", (snapshot,))
+        self._states.tell(f"{_ABOVE} DELETE FROM snapshots WHERE id IN (SELECT id FROM above)", (snapshot,))
 
-    def _nearest(self, message: int, identity: str) -> Any:
-        return self._look(_NEAREST, (message, identity))
+    def _nearest(self, message: int, identity: str, *, only: bool = False) -> _Row | None:
+        """The closest row that fits its message as it is now; `only`: of the message itself."""
+        at: int | None = message
+        many = 1 if only else _FIRST
+        while at is not None and self._states.there:
+            line = self._database.rows(_UP, (at, many))
+            rows = self._of([row[0] for row in line], identity)
+            for number, _, depth, chars, digest, created, streaming in line:
+                if (row := rows.get(number)) is None:
+                    continue
+                snapshot, links, of = row
+                if of[2] == created and (self._as_it_is(number) if streaming else (chars, digest, created)) == of:
+                    return _Row(snapshot, number, depth, links)
+            above = line[-1][1] if len(line) == many and not only else None
+            at = above if above is not None and above < line[-1][0] else None
+            many = min(4 * many, _MOST)
+        return None
 
-    def _look(self, sql: str, values: tuple[Any, ...]) -> Any:
-        """A row, or None; of a damaged table as well: what can't be found is missing."""
-        try:
-            return self._database.row(sql, values)
-        except StoreError as e:
-            if not damaged(e.__cause__):
-                raise
-            return None
+    def _of(self, messages: Sequence[int], identity: str) -> dict[int, tuple[int, int, tuple[Any, ...]]]:
+        """Rows of messages: number, links, and how the message stood."""
+        sql = (
+            "SELECT message, id, links, chars, hash, created FROM snapshots WHERE identity = ? AND message IN "
+            f"({', '.join('?' * len(messages))})"
+        )
+        return {row[0]: (row[1], row[2], row[3:]) for row in self._states.rows(sql, (identity, *messages))}
+
+    def _as_it_is(self, message: int) -> tuple[Any, ...] | None:
+        now = standing(self._database, message)
+        return None if now is None else (now.chars, now.hash, now.created)
 
     def _depth(self, message: int) -> int:
         row = self._database.row("SELECT depth FROM messages WHERE id = ?", (message,))
@@ -303,23 +326,19 @@ class Snapshots:
         c.executemany("DELETE FROM snapshots WHERE id = ?", gone)
 
 
-def key(identity: Mapping[str, str]) -> str:
-    """One word for a model's identity: its weights, quantization, tokenizer and dtype."""
-    text = json.dumps([identity[what] for what in _IDENTITY])
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def _whole(packed: Packed) -> bytes:
     data = encode(packed)
     assert data is not None
     return data
 
 
-def _touch(c: sqlite3.Connection, snapshot: int) -> None:
-    c.execute(
-        f"{_CHAIN} UPDATE snapshots SET used = (SELECT max(used) + 1 FROM snapshots) WHERE id IN (SELECT id FROM down)",
-        (snapshot,),
-    )
+def _next(c: sqlite3.Connection) -> int:
+    return int(c.execute("SELECT max(coalesce(max(used), 0), ?) + 1 FROM snapshots", (_USED,)).fetchone()[0])
+
+
+def _touch(c: sqlite3.Connection, snapshot: int, used: int) -> None:
+    """Notes that a snapshot was used, and what it is based on. Its own row has it from the beginning: it is large."""
+    c.execute(f"{_CHAIN} UPDATE snapshots SET used = ?2 WHERE id IN (SELECT id FROM down)", (snapshot, used))
 
 
 def _sweep(c: sqlite3.Connection) -> None:

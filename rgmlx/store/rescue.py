@@ -1,0 +1,50 @@
+"""What is in memory only when the program ends goes into a file elsewhere: the home directory, or the temporary one.
+
+Knows where such a file may be and how a fresh one is made; what is copied is in `moved`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from . import migrations, moved
+from .errors import StoreError
+
+
+def write(old: sqlite3.Connection, conversations: Sequence[int]) -> Path | None:
+    """Writes conversations into a new file, which is the user's alone.
+
+    Returns:
+        The file; None where none can be written.
+    """
+    for directory in places():
+        path = None
+        try:
+            prefix = f"rgchat-rescued-{time.strftime('%Y%m%d-%H%M%S')}-"
+            descriptor, name = tempfile.mkstemp(".db", prefix, directory)
+            path = Path(name)
+            with open(descriptor, "wb"):
+                pass
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
+                migrations.bring_up_to_date(new, path)
+                if moved.copy(old, new, conversations):
+                    return path
+        except (sqlite3.Error, OSError, StoreError):
+            pass
+        if path is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return None
+
+
+def places() -> Iterator[Path]:
+    """Where a file may be that has no place in the directory of the conversations."""
+    with contextlib.suppress(RuntimeError):  # nobody's home is known
+        yield Path.home()
+    with contextlib.suppress(OSError):
+        yield Path(tempfile.gettempdir())
