@@ -10,39 +10,61 @@ from collections.abc import Callable
 
 from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Message
-from rgmlx.text import printable
 
 from . import deeds
+from .activity import Activity, Verdict, verdict
 from .asking import Asking
-from .clipboard import code_blocks, copy
-from .commands import BY_NAME, Command, takes_nothing, unknown
+from .clipboard import code_blocks
+from .commands import BY_NAME, Command, named, takes_nothing, unknown
+from .outbox import Waiting
 from .prompt import Prompt
 from .words import sentence
+
+AT_THE_END = "At the end of this branch"
 
 
 class Actions(Asking):
     """The commands."""
 
-    async def run(self, name: str, argument: str) -> None:
-        """Does what a command says; what it can't do is a sentence, and the prompt keeps its text."""
-        command = BY_NAME.get(name)
+    async def run(self, name: str, argument: str, typed: str = "") -> None:
+        """Does what a command says; what it can't do is a sentence, and the prompt has its text again.
+
+        Args:
+            typed: the text that was submitted; "" for a key or a choice.
+        """
+        command = BY_NAME.get(named(name))
         prompt = self.app.query_one(Prompt)
         if command is None:
+            self.app.take_up(typed)
             await self.say(unknown(name))
             return
-        if self.app.busy and not command.while_busy and not (command.travels and self.app.busy == "standing"):
-            self.app.refuse()
-            return
+        match verdict(command.needs, self.app.activity):
+            case Verdict.REFUSE if self.app.activity is Activity.UNLOADED:
+                self.app.take_up(typed)
+                await self.say(self.app.refusal)
+                return
+            case Verdict.REFUSE:
+                self.app.take_up(typed)
+                self.app.notify(self.app.refusal, timeout=2, markup=False)
+                return
+            case Verdict.QUEUE if not argument:
+                if self.app.queue(Waiting(command=name)):
+                    prompt.accept(typed)
+                else:
+                    self.app.take_up(typed)
+                return
+            case _:
+                pass
         if argument and not command.argument:
+            self.app.take_up(typed)
             self.app.notify(takes_nothing(name), timeout=4, markup=False)
             return
-        if prompt.text.startswith(f"/{name}"):
-            prompt.accept(prompt.whole)
+        prompt.accept(typed)
         if command.argument and not command.argument.startswith("[") and not argument:
-            prompt.load_text(f"/{name} ")
+            prompt.replace_draft(f"/{name} ")
             self.app.notify(f"/{name} needs {command.argument}: write it after the command.", timeout=4, markup=False)
             return
-        method = getattr(self, {"import": "import_", "continue": "continue_"}.get(name, name))
+        method = getattr(self, {"import": "import_", "continue": "continue_"}.get(command.name, command.name))
         try:
             result = method(argument) if command.argument else method()
             if asyncio.iscoroutine(result):
@@ -57,18 +79,17 @@ class Actions(Asking):
     # --- replies --------------------------------------------------------------------------
 
     async def stop(self) -> None:
+        if self.app.take_back():
+            return
         if self.app.editing is not None:
-            self.app.editing = None
-            self.app.query_one(Prompt).load_text("")
-            self.app.show_status()
+            self.app.leave_edit()
         else:
             self.session.stop()
 
     async def regenerate(self) -> None:
-        if await self._ready():
-            head = deeds.message_before_reply(self.session)
-            await self._cut_to(head.id)
-            await self.app.begin(self.session.reply)
+        head = deeds.message_before_reply(self.session)
+        await self._cut_to(head.id)
+        await self.app.begin(self.session.reply)
 
     async def continue_(self) -> None:
         await self._go_on(endless=False)
@@ -78,8 +99,6 @@ class Actions(Asking):
 
     async def _go_on(self, endless: bool) -> None:
         head = self.session.head
-        if not await self._ready():
-            return
         if head is None:
             await self.say("There is nothing to go on with: send a message first.")
         elif head.role == USER:
@@ -97,9 +116,7 @@ class Actions(Asking):
 
     def edit_message(self, message: Message) -> None:
         """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
-        self.app.editing = message
-        self.app.query_one(Prompt).load_text(message.text)
-        self.app.show_status()
+        self.app.begin_edit(message.text, message)
 
     # --- time travel ----------------------------------------------------------------------
 
@@ -125,9 +142,10 @@ class Actions(Asking):
 
     async def arrive(self, message: int | None) -> None:
         """One stands at another message now; the transcript shows what was said up to there."""
-        self.app.place = self.where(message)
-        self.app.stand()
-        if message is None or not await self.app.transcript.cut(message):
+        place = self.where()
+        self.app.show_place(place or AT_THE_END, further=bool(place))
+        await self.app.follow()  # at once: whoever looks next finds the model on its way
+        if message is None or self.session.at_running or not await self.app.transcript.cut(message):
             await self.app.show_conversation()
         self.app.show_status()
 
@@ -157,7 +175,7 @@ class Actions(Asking):
 
     async def copy_text(self, text: str) -> None:
         """Puts a text on the clipboard, and says so."""
-        self.app.notify(printable(await asyncio.to_thread(copy, self.app, text)), markup=False, timeout=3)
+        await self.app.copy_text(text)
 
     # --- conversations --------------------------------------------------------------------
 
@@ -170,11 +188,13 @@ class Actions(Asking):
         self.app.show_status()
 
     async def archive(self) -> None:
+        self._refuse_if_written()
         deeds.archive(self.session)
         await self.show()
-        self.app.notify("It is kept in the archive: Ctrl+O lists it.", timeout=4)
+        self.app.notify("It is kept in the archive: Ctrl+O, then Ctrl+G lists it.", timeout=4)
 
     async def delete(self) -> None:
+        self._refuse_if_written()
         deeds.delete(self.session)
         await self.show()
         self.app.notify("Deleted. /undelete brings it back.", timeout=6)
@@ -185,7 +205,11 @@ class Actions(Asking):
     # --- settings -------------------------------------------------------------------------
 
     async def set(self, words: str) -> None:
-        self.app.notify(deeds.set_one(self.session, words), timeout=3, markup=False)
+        told = deeds.set_one(self.session, words)
+        if "\n" in told:
+            await self.app.transcript.notice(told)
+        else:
+            self.app.notify(told, timeout=3, markup=False)
 
     async def system(self, text: str) -> None:
         await self.say(deeds.system(self.session, text))
@@ -210,10 +234,10 @@ class Actions(Asking):
 
     # --- inside ---------------------------------------------------------------------------
 
-    async def _ready(self) -> bool:
-        if not self.session.ready:
-            await self.say(f"{self.session.name} is not loaded: choose a model with /model.")
-        return self.session.ready
+    def _refuse_if_written(self) -> None:
+        row = self.session.conversation
+        if row is not None and self.session.writes_in(row.id):
+            raise ChatError("a reply is being written further on in this conversation: Esc stops it")
 
     async def _cut_to(self, message: int) -> None:
         if not await self.app.transcript.cut(message):

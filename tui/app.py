@@ -1,6 +1,7 @@
 """The chat screen: what was said, the prompt, a line of gauges; what happens when the model has done something.
 
-Knows when the model is busy and with what. What a command does is in `actions`, the conversation in `session`.
+Knows what comes after what: `activity` has the states. What a command does is in `actions`, the conversation in
+`session`, what is typed and not sent in `composing`.
 """
 
 from __future__ import annotations
@@ -23,24 +24,28 @@ from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
 from rgmlx.text import printable
 
-from . import textual_fixes, themes
+from . import keys, textual_fixes, themes
 from .actions import Actions
-from .commands import BY_NAME, parse, plain
+from .activity import Activity, Need, Verdict, refusal, verdict
 from .commands import COMMANDS as TABLE
+from .commands import OFFERED, parse, plain, pressed
 from .completions import Completions
+from .composing import Composing
+from .drafts import Drafts
 from .files import expand
 from .history import History
 from .messages import Ended, Failed, Loaded, Stood
+from .outbox import Waiting
 from .pages import Pages
 from .palette import Palette
 from .parts import KEPT_CHARS
 from .prompt import Prompt
+from .screens.models import ModelsScreen
 from .session import Session
 from .settings import Defaults
 from .status import status_line
 from .transcript import Transcript
-from .words import sentence
-from .work import Working
+from .words import model_name, sentence
 
 if TYPE_CHECKING:
     from .memory import Horizon
@@ -49,11 +54,12 @@ GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
     "an easy fact, or tell it your name. For real work get a larger one: /guide says how."
 )
+CUT_SHORT = "This reply was cut short: Ctrl+G goes on with it."
 FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
 
 
-class ChatApp(Working):
+class ChatApp(Composing):
     """One conversation on one screen."""
 
     TITLE = "rgchat"
@@ -66,11 +72,21 @@ class ChatApp(Working):
             f"command('{command.name}')",
             command.shown or command.name,
             show=bool(command.shown),
-            priority=command.key != "escape" and not command.typing,
+            priority=command.key != "escape",
         )
         for command in TABLE
         if command.keys
     ]
+    BINDINGS += [
+        Binding(",".join(command.while_empty), f"empty_command('{command.name}')", command.name, show=False)
+        for command in TABLE
+        if command.while_empty
+    ]
+    BINDINGS += [
+        Binding(f"alt+{side}", f"by_word('{side}')", "by a word", show=False, priority=True)
+        for side in ("left", "right")
+    ]
+    BINDINGS += [Binding("escape", f"escape('{what}')", what) for what in ("leave edit", "take back")]
 
     def __init__(
         self,
@@ -80,6 +96,7 @@ class ChatApp(Working):
         defaults_file: Path | None = None,
         file: Path | None = None,
         history: History | None = None,
+        drafts: Drafts | None = None,
         guide: bool = False,
     ) -> None:
         """
@@ -87,20 +104,31 @@ class ChatApp(Working):
             defaults: settings as the user's file has them; changes are written to `defaults_file`.
             file: a `.rgstate` file to go on from, once the model is there.
             history: what was sent before.
+            drafts: what was typed before, and not sent.
             guide: show the first-run guide.
         """
         textual_fixes.forget_removed_widgets()
-        super().__init__(session)
+        textual_fixes.outlive_the_terminal()
+        textual_fixes.type_all_text()
+        textual_fixes.leave_screens_once()
+        textual_fixes.wrap_in_no_columns()
+        textual_fixes.lay_out_inline_for_the_terminal()
+        super().__init__(session, drafts=drafts)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
+        self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
         self.history = history
         self.actions = Actions(self)
-        self.place = ""  # where one stands, when that is not the end
-        self.editing: Stored | None = None  # its text is in the prompt
+        self.position = ""  # where one stands, when that is not the end
+        self.reread = ""  # what it took to get there
+        self._further = False  # other messages follow
         self.chosen_model = ""  # by the user, and not loaded yet
         self.first_theme = ""  # instead of that of the defaults
-        self.then = ""  # a command for when the model stands where it was sent
         self._guide, self._file = guide, file
-        self._waiting: str | None = None  # sent while the model was not ready
+        self.wanted_model = ""  # of the open conversation, to be loaded when the model that is there is free
+        self._moved = False  # the model has yet to go where one stands
+        self._broke_off = False  # the running reply, by itself
+        self._leaving = False
+        self._escaped = ""  # what the footer says that Esc does
         self._news = False  # there is text below what is on the screen
         self._exit_code = 0
 
@@ -113,10 +141,13 @@ class ChatApp(Working):
         yield Transcript(pages)
         yield Static(id="place")
         yield Completions()
-        prompt = Prompt(
-            self.history, id="prompt", placeholder="Enter sends, Ctrl+J starts a new line, / lists commands"
-        )
-        prompt.commands = [(command.name, command.summary) for command in TABLE]
+        how = f"Enter sends, {keys.shown(*keys.NEW_LINE)} starts a new line, / lists commands"
+        prompt = Prompt(self.history, id="prompt", placeholder=how)
+        prompt.commands = OFFERED
+        prompt.recall = self.take_back
+        prompt.empty = self.empty_edit
+        prompt.when_empty = self.press_while_empty
+        yield self.outbox
         yield prompt
         yield Static(id="status")
         yield Footer()
@@ -126,44 +157,121 @@ class ChatApp(Working):
         with contextlib.suppress(InvalidThemeError):  # one that an older version knew
             self.theme = self.first_theme or self.defaults.theme
         self.query_one(Prompt).focus()
+        if self.is_inline:
+            self.grow_with(self.transcript)
         await self.show_conversation()
+        self.restore_draft()
         self.find_place()
         if self._guide:
             self.actions.guide()
         self.load_model()
+        self.watch_terminal()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_status)
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
+        await asyncio.to_thread(self.end_work)
+        self.drafts.close()
         self.session.close()
 
     # --- what happens ---------------------------------------------------------------------
 
     async def show_conversation(self) -> None:
-        """Shows the conversation as it stands, from the store alone."""
-        head = self.session.head
-        shown = self.session.store.messages.window(head.id, FIRST, chars=KEPT_CHARS) if head else []
+        """Shows the conversation as it stands, from the store alone; a reply that is written there as it goes on."""
+        self.note_place()
+        if self.activity is Activity.WRITING and await self._show_running():
+            self.show_status()
+            return
+        head, row = self.session.head, self.session.conversation
+        shown = self._window(head.id if head else None)
         await self.transcript.load(shown)
-        if not shown:
+        if not shown and row is not None:
+            await self.transcript.notice(f"This is before the first message: {pressed('forward')} goes forward.")
+        elif not shown:
             if self.session.name == "demo":
                 await self.transcript.notice(GREETING)
             await self.transcript.notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves.")
         elif shown[-1].role != MODEL:
             await self.transcript.notice("Your last message has no reply yet: Ctrl+R writes one.")
-        elif not shown[-1].closed:
-            await self.transcript.notice("This reply was cut short: Ctrl+G goes on with it.")
         await self.show_notices()
         self.show_status()
+
+    async def _show_running(self) -> bool:
+        run = self.session.running
+        if run is None:
+            return False
+        before = run.message.parent if run.message else run.asked.id if run.asked else None
+        if run.message is None and run.asked is not None and run.asked.role == MODEL:
+            before = run.asked.parent
+        await self.transcript.load(self._window(before))
+        return await self.transcript.resume_reply(lambda: self.session.so_far(KEPT_CHARS))
+
+    def _window(self, message: int | None) -> list[Stored]:
+        return self.session.store.messages.window(message, FIRST, chars=KEPT_CHARS)
+
+    def note_place(self) -> None:
+        """One stands elsewhere now: a running reply is on the screen, or goes on behind it."""
+        if self.activity in (Activity.WRITING, Activity.BEHIND):
+            self.machine.enter(Activity.WRITING if self.session.at_running else Activity.BEHIND)
 
     async def show_notices(self) -> None:
         """Says what the session has to say."""
         while self.session.notices:
             await self.transcript.notice(self.session.notices.pop(0))
 
+    async def proceed(self) -> None:
+        """The model is free: it goes where the conversation on the screen stands, and then does what waits."""
+        if self._leaving or self.busy:
+            return
+        if (wanted := self.wanted_model) and (wanted != self.session.name or not self.session.ready):
+            self.wanted_model = ""
+            self.load_model(wanted)
+            return
+        self.wanted_model = ""
+        if self.activity is Activity.UNLOADED:
+            return
+        if self._moved:
+            self._moved = False
+            self.stand()
+            return
+        item = self.outbox.item
+        if item is not None and item.editing is None and await self._went_to(item.place):
+            return
+        item = self.outbox.take()
+        self.show_status()
+        if item is not None and item.command:
+            await self.actions.run(item.command, "")
+        elif item is not None:
+            await self._send(item.text, item.editing)
+
+    async def _went_to(self, place: int | None) -> bool:
+        """Goes where something belongs that waits, if one stands elsewhere by now; the model follows, and then it is done."""
+        head = self.session.head
+        if place == (head.id if head is not None else None):
+            return False
+        try:
+            await self.actions.arrive(self.actions.trail.go(place))
+        except RgmlxError as e:
+            self.take_back()
+            await self.transcript.notice(sentence(str(e)))
+        return True
+
+    async def follow(self) -> None:
+        """One stands elsewhere: the model comes there when it is free."""
+        self._moved = True
+        self.note_place()
+        await self.proceed()
+
+    async def set_free(self) -> None:
+        """The model has done what it had to do."""
+        self.machine.enter(Activity.IDLE)
+        self.find_place()
+        await self.proceed()
+
     @on(Loaded)
     async def _loaded(self) -> None:
-        self.busy = ""
+        self.machine.enter(Activity.IDLE)
         # What is there by now stays. Left out of its rounds, the collector looks at a transcript's widgets only: sooner,
         # so that dropped ones don't pile up, and in milliseconds, in which no key waits.
         gc.collect()
@@ -172,122 +280,150 @@ class ChatApp(Working):
             self.actions.remember(model=self.chosen_model)
             self.chosen_model = ""
         await self.show_notices()
+        self._moved = True
         if self._file is not None:
             file, self._file = self._file, None
             await self.actions.run("open", str(file))
-        if self.busy != "standing":
-            self.stand()
+        await self.proceed()
 
     @on(Stood)
     async def _stood(self, event: Stood) -> None:
-        if self.busy != "standing":  # another model is being loaded, and will stand there
-            return
-        if not self.session.stands:  # one has gone on in the meantime
+        if not self.session.stands and self.wanted_model in ("", self.session.name):  # one has gone on meanwhile
+            self._moved = False
             self.stand_on()
             return
-        self.busy = ""
-        if self.place:
+        self.machine.enter(Activity.IDLE)
+        self._moved = self._moved and not self.session.stands
+        if self.position:
             took = f"{1000 * event.seconds:.0f} ms" if event.seconds < 1 else f"{event.seconds:.1f} s"
-            self.place = f"{self.place}  ·  {event.tokens:,} tokens re-read, {took}"
+            self.reread = f"{event.tokens:,} tokens re-read, {took}"
         elif event.tokens:
             await self.transcript.notice(
                 f"{event.tokens:,} tokens were read again in {event.seconds:.1f} s; from here on nothing is."
             )
         await self.mark(event.horizon)
         self.show_status()
-        if self.then:
-            command, self.then = self.then, ""
-            await self.actions.run(command, "")
-        elif self._waiting is not None:
-            text, self._waiting = self._waiting, None
-            await self._send(text)
+        await self.proceed()
 
     @on(Prompt.Submitted)
     async def _submitted(self, event: Prompt.Submitted) -> None:
         command = parse(event.text)
         if command is not None:
-            await self.actions.run(*command)
+            await self.actions.run(*command, typed=event.text)
             return
-        if self._waiting is not None or self.busy == "writing":
-            self.refuse()
-            return
-        if not self.session.ready and self.busy != "loading":
-            await self.transcript.notice(f"{self.session.name} is not loaded: choose a model with /model.")
-            return
-        self.query_one(Prompt).accept(event.text)
-        if self.busy:
-            self._waiting = plain(event.text)
-            self.show_status()
-            return
-        self.busy = "sending"  # at once: whoever looks next finds the chat at work
-        await self._send(plain(event.text))
+        match verdict(Need.MESSAGE, self.activity):
+            case Verdict.REFUSE:
+                self.take_up(event.text)
+                await self.transcript.notice(self.refusal)
+            case Verdict.QUEUE:
+                if self.queue(Waiting(event.text, self.editing)):
+                    self.end_edit()
+                else:
+                    self.take_up(event.text)
+            case Verdict.RUN:
+                editing = self.editing
+                self.end_edit()
+                await self._send(event.text, editing)
 
-    async def _send(self, text: str) -> None:
-        found = await asyncio.to_thread(expand, text)
+    def empty_edit(self) -> None:
+        """Enter without a text: an edit does not end in nothing, and says so."""
+        if self.editing is not None:
+            self.notify("An edit needs a text: Esc leaves it as it was.", timeout=3)
+
+    async def _send(self, text: str, old: Stored | None) -> None:
+        self.prompt.submitted = text  # until it is in the store
+        self.machine.enter(Activity.SENDING)  # at once: whoever looks next finds the chat at work
+        if self.history is not None:
+            self.history.add(text)
+        found = await asyncio.to_thread(expand, plain(text))
         if found.problems:
-            await self._give_back(text, " ".join(found.problems))
+            await self._give_back(text, old, " ".join(found.problems))
             return
-        old, self.editing = self.editing, None
+        row = self.session.conversation
         try:
             message = self.session.edit(old.id, found.text) if old else self.session.ask(found.text)
         except RgmlxError as e:
-            self.editing = old
-            await self._give_back(text, f"This was not sent: {e}.")
+            await self._give_back(text, old, f"This was not sent: {e}.")
             return
+        self.forget_draft(row)
         self.leave_place()
         if old is not None and old.role == MODEL:
+            self.machine.enter(Activity.IDLE)
+            await self.follow()
             await self.show_conversation()
-            self.stand()
             return
         if old is not None and (message.parent is None or not await self.transcript.cut(message.parent)):
             await self.show_conversation() if message.parent is not None else await self.transcript.clear()
         await self.transcript.jump()
         await self.transcript.add(message)
+        await self.show_notices()  # of a file that is gone
         await self.begin(self.session.reply)
 
-    async def _give_back(self, text: str, sentence: str) -> None:
+    async def _give_back(self, text: str, editing: Stored | None, why: str) -> None:
         """What could not be sent is in the prompt again."""
-        self.busy = ""
-        self.query_one(Prompt).load_text(text)
-        await self.transcript.notice(sentence)
+        self.machine.enter(Activity.IDLE)
+        self.take_up(text, editing)
+        await self.transcript.notice(why)
 
     async def begin(self, start: Callable[[], Iterator[str]], text: str = "") -> None:
         """Has a reply written, after a text that it begins with."""
-        self.busy = "writing"
+        try:
+            pieces = start()
+        except RgmlxError:
+            self.machine.enter(Activity.IDLE)
+            raise
+        self.written, self._broke_off = self.session.running, False
+        self.machine.enter(Activity.WRITING)
         self.leave_place()
         await self.transcript.begin_reply(text)
-        self.write(start())
+        self.write(pieces)
         self.watch_work()
 
     @on(Ended)
     async def _ended(self, event: Ended) -> None:
-        head = self.session.head
-        await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
-        await self.mark(event.horizon)
+        behind, run = self.activity is Activity.BEHIND, self.written
+        if behind:
+            reply = run.head if run is not None else None
+            how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
+            self.notify(f"The reply in “{self.written_title}” {how}: Ctrl+O opens it.", timeout=5, markup=False)
+        else:
+            head = self.session.head
+            await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
+            await self.mark(event.horizon)
         await self.show_notices()
-        if head is not None and head.role != MODEL:
+        if not behind and head is not None and head.role != MODEL:
             await self.transcript.notice(
-                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one, Alt+↑ leaves it out."
+                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one, "
+                f"{pressed('back')} leaves it out."
             )
-        elif head is not None and not head.closed:
-            self.notify("This reply was cut short: Ctrl+G goes on with it.", timeout=3)
-        self.busy = ""  # only now: what comes next finds the transcript as it stays
-        self.show_status()
+        self.written = None
+        if self._broke_off:  # the next one might as well
+            self.take_back()
+        await self.set_free()  # only now: what comes next finds the transcript as it stays
 
     @on(Failed)
     async def _failed(self, event: Failed) -> None:
         if event.of == "write":  # its end is told next: what was written is drawn first
-            self.session.notices.append(sentence(event.sentence))
+            place = f"In “{self.written_title}”: " if self.activity is Activity.BEHIND else ""
+            self.session.notices.append(place + sentence(event.sentence))
+            self._broke_off = True
             return
         await self.transcript.notice(sentence(event.sentence))
-        self.busy = self.then = self.chosen_model = ""
+        self.chosen_model = ""
         if event.of == "load" and not self.session.ready:
             await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
             self._exit_code = 1
-        if self._waiting is not None:
-            self.query_one(Prompt).load_text(self._waiting)
-            self._waiting = None
+        self.machine.enter(Activity.IDLE if self.session.ready else Activity.UNLOADED)
+        self._moved = False
+        self.take_back()
+        if event.of == "load":
+            await self.proceed()
         self.show_status()
+
+    @on(ModelsScreen.Over)
+    def _downloaded(self, event: ModelsScreen.Over) -> None:
+        if not event.stopped:
+            self.call_away("the download has ended", event.seconds)
 
     @on(Transcript.News)
     def _there_is_news(self, event: Transcript.News) -> None:
@@ -300,24 +436,33 @@ class ChatApp(Working):
 
     # --- keys -----------------------------------------------------------------------------
 
-    async def action_command(self, name: str) -> None:
-        await self.actions.run(name, "")
-
-    async def action_stop(self) -> None:
-        """What Ctrl+C means where nothing is selected in the prompt: copy what is on the screen, or stop."""
-        if selected := self.screen.get_selected_text():
-            self.screen.clear_selection()
-            await self.actions.copy_text(selected)
-        else:
-            await self.actions.run("stop", "")
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Arrows move the cursor in the prompt while there is something in it."""
-        if action == "command" and BY_NAME[str(parameters[0])].typing and self.query_one(Prompt).text:
-            return False
+        """Keys of an empty prompt are the text's while there is one; a screen above has keys of its own."""
+        if action == "empty_command":
+            return len(self.screen_stack) == 1 and not self.query_one(Prompt).text
         if action == "command" and len(self.screen_stack) > 1:
             return parameters == ("quit",)  # a screen above has keys of its own
-        return True
+        if action == "command" and parameters == ("stop",):
+            return self.escape == "stop"
+        if action == "escape":
+            return self.escape == parameters[0] and len(self.screen_stack) == 1
+        return super().check_action(action, parameters)
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether there is something to stop, or to take back."""
+        return bool(self.escape)
+
+    @property
+    def escape(self) -> str:
+        """What Esc does now, for the footer; "" if nothing. In the order of `Actions.stop`."""
+        if self.outbox.item is not None:
+            return "take back"
+        return "leave edit" if self.editing is not None else "stop" if self.busy else ""
+
+    def action_escape(self, what: str) -> None:
+        """What Esc does besides stopping; the command knows what that is now."""
+        self.action_command("stop")
 
     async def action_read(self, where: str) -> None:
         """Scrolls the transcript from the prompt: a page up or down, or to the end."""
@@ -330,22 +475,23 @@ class ChatApp(Working):
 
     async def leave(self) -> None:
         """Stops, waits until all is on the disk, and leaves."""
+        self._leaving = True
+        self.keep_draft()
         self.session.stop()
-        if self.history is not None:
-            self.history.add(self.query_one(Prompt).whole)  # not sent yet: Up brings it back
         status = self.query_one("#status", Static)
-        if working := [w for w in self.workers if w.group == "model"]:  # none would mean all of them
+        if any(w.group == "model" for w in self.workers):
             status.update("saving ...")
-            with contextlib.suppress(Exception):  # it has told what went wrong
-                await self.workers.wait_for_complete(working)
-        status.update("The conversation is kept.")  # stays in the terminal after --inline
-        self.call_after_refresh(self.exit, return_code=self._exit_code)
+            await asyncio.to_thread(self.end_work)
+        status.update("The conversation is kept.")
+        self.leave_inline(self.query_one("#title"), status)
+        # After two: the transcript is where it stays once it knows its new height.
+        self.call_after_refresh(self.call_after_refresh, self.exit, return_code=self._exit_code)
 
-    def refuse(self) -> None:
-        """Says that it can't be done now."""
-        writing = "Your message is being read" if self.session.reading else "A reply is being written"
-        what = {"writing": writing, "loading": "The model is being loaded"}
-        self.notify(f"{what.get(self.busy, 'The conversation is being read')}: Esc stops it.", timeout=2)
+    @property
+    def refusal(self) -> str:
+        """Why something can't be done now."""
+        reading = self.session.reading is not None
+        return refusal(self.activity, model=self.session.name, title=self.written_title, reading=reading)
 
     # --- the screen -----------------------------------------------------------------------
 
@@ -355,35 +501,59 @@ class ChatApp(Working):
         return self.query_one(Transcript)
 
     def find_place(self) -> None:
-        """The conversation was opened: says where in it one stands, if other messages follow."""
+        """Says where in the conversation one stands, if other messages follow."""
         self.actions.trail.find()
-        head = self.session.head
-        if head is not None and self.actions.trail.steps:
-            self.place = self.actions.where(head.id)
+        place = self.actions.where()
+        if place != self.position:
+            self.show_place(place, further=bool(place))
         self.show_status()
+
+    def show_place(self, position: str, *, further: bool) -> None:
+        """Says where one stands; `further`: other messages follow."""
+        self.position, self.reread, self._further = position, "", further
 
     def leave_place(self) -> None:
         """One stands at the end again."""
-        self.place = ""
+        self.show_place("", further=False)
         self.actions.trail.end()
         self.show_status()
 
+    @property
+    def place(self) -> str:
+        """The line above the prompt: what is edited, or where one stands and what can be done there."""
+        if self.editing is not None:
+            done = "puts it in place" if self.editing.role == MODEL else "sends it"
+            return f"Editing: Enter {done}, Esc leaves it as it was"
+        parts = [f"{self.position}, {pressed('forward')} goes forward" if self._further else self.position]
+        parts.append("sending begins a branch" if self._further else "")
+        if self._cut_short:
+            parts.append("Cut short: Ctrl+G goes on with it" if self.position else CUT_SHORT)
+        parts.append(self.reread)  # the end is cut off where it is too long
+        return "  ·  ".join(part for part in parts if part)
+
+    @property
+    def _cut_short(self) -> bool:
+        head = self.session.head
+        if head is None or head.role != MODEL or head.closed or self.activity in (Activity.WRITING, Activity.SENDING):
+            return False
+        return not self.session.at_running
+
     def show_status(self) -> None:
         """Brings all lines around the transcript up to date."""
-        if not self.is_running or not self.query("#status"):
-            return
+        if self._leaving or not self.is_running or not self.query("#status"):
+            return  # the last line is said
+        self.transcript.name_model(model_name(self.session.name))
         title = self.session.conversation.title if self.session.conversation else "New conversation"
         self.query_one("#title", Static).update(Content(printable(title or "Untitled")))
         place = self.place
-        if self.editing:
-            done = "puts it in place" if self.editing.role == MODEL else "sends it"
-            place = f"Editing: Enter {done}, Esc leaves it as it was"
-        if self.place and not self.editing and self.actions.trail.steps:
-            place += "  ·  Alt+↓ goes forward; what you send begins a branch"  # cut off first, where that is too long
         line = self.query_one("#place", Static)
         line.display = bool(place)
         line.update(Content(place))
-        doing = self.doing(self._waiting is not None)
-        news = "↓ new text below (End)" if self._news else ""
+        self.show_waiting()
+        doing = self.doing(self.outbox.item is not None)
+        news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
         text = status_line(self.session.name, self.session.gauges, doing, news, self.size.width - 4)
         self.query_one("#status", Static).update(Content(printable(text)))
+        if self.escape != self._escaped:
+            self._escaped = self.escape
+            self.refresh_bindings()

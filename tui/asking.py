@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgmlx.errors import RgmlxError
 from rgmlx.hub import is_repository, resolve
 
 from . import deeds, places, settings
+from .activity import Activity, Need, Verdict, verdict
 from .prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
 from .screens.dialogs import Confirm
-from .screens.guide import GuideScreen
+from .screens.guide import GET, GuideScreen
 from .screens.help import HelpScreen
 from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
@@ -45,14 +48,16 @@ class Asking:
 
     async def show(self) -> None:
         """Shows the session's conversation, which is another one now, and brings the model there."""
-        self.app.editing = None
+        self.app.follow_draft()
         self.app.leave_place()
-        await self.app.show_conversation()
         self.app.find_place()
-        self.app.stand()
+        row = self.session.conversation
+        self.app.wanted_model = row.model if row is not None else ""
+        await self.app.follow()
+        await self.app.show_conversation()
 
     def _later(self, action: Any) -> None:
-        """Does something after a screen was left; what goes wrong is a sentence."""
+        """Does something after a screen was left, in turn with all else; what goes wrong is a sentence."""
 
         async def guarded() -> None:
             try:
@@ -60,7 +65,14 @@ class Asking:
             except RgmlxError as e:
                 await self.say(str(e))
 
-        self.app.run_worker(guarded(), group="asked")
+        self.app.call_next(guarded)
+
+    def _may(self, need: Need) -> bool:
+        """Whether something with this need can be done now; says why it can't."""
+        if verdict(need, self.app.activity) is Verdict.RUN:
+            return True
+        self.app.notify(self.app.refusal, timeout=3, markup=False)
+        return False
 
     # --- screens --------------------------------------------------------------------------
 
@@ -70,7 +82,7 @@ class Asking:
     def guide(self) -> None:
         def answered(answer: str | None) -> None:
             if answer == "models":
-                self.model("")
+                self._models(GET)
 
         self.app.push_screen(GuideScreen(), answered)
 
@@ -79,13 +91,14 @@ class Asking:
             prompt = self.app.query_one(Prompt)
             self.app.push_screen(
                 HistoryScreen(self.app.history, prompt.text if len(prompt.text) < 100 else ""),
-                lambda text: prompt.load_text(text) if text is not None else None,
+                lambda text: prompt.replace_draft(text) if text is not None else None,
             )
 
     def list(self) -> None:
         current = self.session.conversation.id if self.session.conversation else None
         self.app.push_screen(
-            ConversationsScreen(self.session.store, current), lambda opened: self._later(self._listed(opened))
+            ConversationsScreen(self.session.store, current, self.session.writes_in),
+            lambda opened: self._later(self._listed(opened)),
         )
 
     async def _listed(self, opened: Opened | None) -> None:
@@ -103,22 +116,14 @@ class Asking:
 
     async def open_conversation(self, conversation: int, message: int | None = None) -> None:
         """Goes on with another conversation, loading its model if that is another one."""
+        if not self._may(Need.PLACE):
+            return
         if message is not None:
             message = places.after(self.session.store, message)
-        if not self.session.open(conversation, message):
+        if not self.session.open(conversation, message, peek=True):
             await self.say("Another rgchat has this conversation open: close it there first.")
             return
-        assert self.session.conversation is not None
-        self.app.editing = None
-        self.app.leave_place()
-        if message is not None:
-            self.app.place = self.where(self.trail.go(message))
-        await self.app.show_conversation()
-        wanted = self.session.conversation.model
-        if wanted == self.session.name and self.session.ready:
-            self.app.stand()
-        else:
-            self.app.load_model(wanted)
+        await self.show()
 
     def tree(self) -> None:
         conversation, head = self.session.conversation, self.session.head
@@ -133,22 +138,26 @@ class Asking:
     async def _chosen(self, chosen: Chosen | None) -> None:
         if chosen is None:
             return
-        actions = self.app.actions
-        message = self.session.store.messages.get(chosen.message)
+        actions, message = self.app.actions, self.session.store.messages.get(chosen.message)
         if chosen.action == "copy":
             await actions.copy_text(message.text)
         elif chosen.action == "edit":
             actions.edit_message(message)
-        else:
+        elif self._may(Need.PLACE):
             await actions.arrive(self.trail.go(message.id))
             if chosen.action in ("regenerate", "continue"):
-                self.app.then = chosen.action  # once the model stands there
+                await actions.run(chosen.action, "")  # or once the model stands there
 
     def model(self, name: str) -> None:
         if name:
             self._later(self._model(name))
         else:
-            self.app.push_screen(ModelsScreen(self.session.name), lambda chosen: self._later(self._model(chosen)))
+            self._models()
+
+    def _models(self, wanted: str = "") -> None:
+        """Opens the list of models with the cursor at one of them, or at the one in use."""
+        screen = ModelsScreen(self.session.name, wanted)
+        self.app.push_screen(screen, lambda chosen: self._later(self._model(chosen)))
 
     async def _model(self, name: str | None) -> None:
         if name is None or (name == self.session.name and self.session.ready):
@@ -171,7 +180,12 @@ class Asking:
     def settings(self) -> None:
         values = Values.of(self.session.system, self.session.settings)
         self.app.push_screen(
-            SettingsScreen(values, system_fixed=self.session.head is not None),
+            SettingsScreen(
+                values,
+                self.session.own_settings(),
+                system_fixed=self.session.head is not None,
+                file=self.app.defaults_file,
+            ),
             lambda changed: self._later(self._settings(changed)),
         )
 
@@ -197,33 +211,44 @@ class Asking:
         except RgmlxError as e:
             self.app.notify(sentence(str(e)), severity="warning", markup=False)
 
-    def where(self, message: int | None) -> str:
-        """Where one stands, for the line above the prompt."""
-        if steps := self.trail.steps:
-            return f"Turn {steps.here} of {steps.of}"
-        return "" if message is None else "At the end of this branch"
+    def where(self) -> str:
+        """Where one stands, for the line above the prompt; "" at the end of a branch."""
+        steps = self.trail.steps
+        return f"Turn {steps.here} of {steps.of}" if steps else ""
 
     # --- files ----------------------------------------------------------------------------
 
     async def _to_new_file(self, name: str, write: Any) -> None:
         """Asks before a file is replaced, then writes it in a thread."""
         path = typed_path(name)
-
-        async def work() -> None:
-            await asyncio.to_thread(write, path)
-            await self.say(f"Written: {path}")
-
         if exists(path):
             self.app.push_screen(
                 Confirm(f"{path} is there already. Replace it?", "Replace"),
-                lambda yes: self._later(work()) if yes else None,
+                lambda yes: self._later(write(path)) if yes else None,
             )
         else:
-            await work()
+            await write(path)
+
+    async def _with_model(self, action: Callable[[], None]) -> bool:
+        """Does something in the model's thread that uses its state, which is left alone meanwhile; false if it can't."""
+        if not self._may(Need.ALONE):
+            return False
+        self.session.needs()
+        self.app.machine.enter(Activity.FILING)
+        try:
+            await self.app.with_model(action)
+        finally:
+            self.app.machine.enter(Activity.IDLE)
+        return True
 
     async def export(self, name: str) -> None:
         deeds.conversation(self.session)
-        await self._to_new_file(name, lambda path: write_text(path, deeds.exported(self.session, path)))
+
+        async def write(path: Path) -> None:
+            await asyncio.to_thread(lambda: write_text(path, deeds.exported(self.session, path)))
+            await self.say(f"Written: {path}")
+
+        await self._to_new_file(name, write)
 
     async def import_(self, name: str) -> None:
         text = await asyncio.to_thread(read_text, typed_path(name))
@@ -231,13 +256,21 @@ class Asking:
         await self.open_conversation(made.id)
 
     async def save(self, name: str) -> None:
-        from .saved import save_file
+        from .saved import check_name, save_file
 
         deeds.conversation(self.session)
-        await self._to_new_file(name, lambda path: save_file(self.session, path))
+        check_name(typed_path(name))
+
+        async def write(path: Path) -> None:
+            if await self._with_model(lambda: save_file(self.session, path)):
+                await self.say(f"Written: {path}")
+                await self.app.proceed()
+
+        await self._to_new_file(name, write)
 
     async def open(self, name: str) -> None:
         from .saved import open_file
 
-        await asyncio.to_thread(open_file, self.session, typed_path(name))
-        await self.show()
+        path = typed_path(name)
+        if await self._with_model(lambda: open_file(self.session, path)):
+            await self.show()

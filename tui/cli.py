@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import platformdirs
 
 from rgmlx import __version__
-from rgmlx.cli.common import add_settings, epilog, guarded
+from rgmlx.cli import signals, streams
+from rgmlx.cli.common import Parser, add_settings, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
+from rgmlx.decoding import argument
+from rgmlx.device import named
 from rgmlx.errors import RgmlxError
+from rgmlx.paths import expanded
+from rgmlx.reading import NotRegular, open_regular
+from rgmlx.shell import typed
+from rgmlx.text import printable
+
+if TYPE_CHECKING:
+    from .app import ChatApp
 
 DELETED_SECONDS = 30 * 24 * 3600
 """For so long a deleted conversation can be had back."""
@@ -21,7 +36,7 @@ DELETED_SECONDS = 30 * 24 * 3600
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="rgchat",
         description="A chat in the terminal with a memory of fixed size. Conversations are kept as they are written, "
         "and go on where they were the next time.",
@@ -47,33 +62,92 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--theme", metavar="NAME", help="dark, light or contrast")
     p.add_argument(
-        "--data", type=Path, metavar="DIR", help="where conversations are kept (default: your user data directory)"
+        "--recover",
+        type=Path,
+        metavar="FILE",
+        help="add what can be read of another file of conversations, such as a damaged one that was set aside, to yours, "
+        "and leave",
+    )
+    p.add_argument(
+        "--data",
+        type=_directory,
+        metavar="DIR",
+        help="where conversations are kept (default: your user data directory)",
     )
     add_settings(p)
     return p
 
 
+def _directory(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty: name a directory")
+    return Path(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the chat; exits with its code."""
-    options = parser().parse_args(arguments)
+    options = parsed(parser(), arguments)
+    end_with(lambda: _run(options), lambda: _data(options))
+
+
+def end_with(run: Callable[[], int], data: Callable[[], Path]) -> NoReturn:
+    """Runs the chat and exits with its code; an error that nobody caught is a sentence, and a traceback in `data`."""
     code = 0
 
-    def run() -> None:
+    def guard() -> None:
         nonlocal code
-        code = _run(options)
+        try:
+            with named():
+                code = run()
+        except (RgmlxError, OSError):
+            raise
+        except Exception as e:
+            from . import crash_log
 
-    code = guarded("rgchat", run) or code
-    if "mlx.core" in sys.modules:
+            raise RgmlxError(crash_log.report(data(), e)) from e
+
+    try:
+        with signals.handled():
+            code = guarded("rgchat", guard) or code
+    except signals.Stopped as e:
+        code = e.code
+    except OSError:  # nobody is left to be told
+        code = 1
+    if "mlx.core" in sys.modules or threading.active_count() > 1:
         # Everything is closed by now. Where a model ran in a thread, MLX aborts the process now and then as it unloads.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
+def show(app: ChatApp, *, inline: bool = False) -> int:
+    """Runs the screen; a signal ends it as Ctrl+Q does.
+
+    Returns:
+        The exit code: 128 + its number after a signal.
+
+    Raises:
+        RgmlxError: an error that nobody caught ended it.
+    """
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():  # where Textual draws
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
+    with signals.handled(app.end_on_signal, signal.SIGINT):
+        app.run(inline=inline, inline_no_clear=True)
+    if app.signalled:
+        return 128 + app.signalled
+    if app.failure:
+        raise RgmlxError(app.failure)
+    return app.return_code or 0
+
+
 def _run(options: argparse.Namespace) -> int:
+    if options.recover:
+        return _recover(options)
     if not (sys.stdin.isatty() and sys.stdout.isatty()) and not options.plain:
-        raise RgmlxError('this is not a terminal: for one answer in a pipe use  rgmlx ask "...", or add --plain')
+        ask = typed('rgmlx ask "..."')
+        raise RgmlxError(f"this is not a terminal: for one answer in a pipe use  {ask}, or add --plain")
     from rgmlx.hub import is_repository, resolve
     from rgmlx.store import Store
     from rgmlx.store.database import NAME
@@ -82,29 +156,32 @@ def _run(options: argparse.Namespace) -> int:
     from .session import Session
     from .themes import NAMES
 
-    if options.open and not options.open.is_file():
-        raise RgmlxError(f"there is no file {options.open}: name a .rgstate file that /save has written")
+    is_plain = options.plain or os.environ.get("TERM") == "dumb"
+    if not is_plain:
+        _check_encoding()
+    file = _checked(expanded(options.open)) if options.open else None
     if options.theme and options.theme not in NAMES:
         raise RgmlxError(f"there is no theme '{options.theme}': there are {', '.join(NAMES)}")
     if options.model and not is_repository(options.model):
         resolve(options.model)  # a wrong name is a sentence here, not a screen later
     wanted = given(options)
-    for name, value in wanted.items():
-        settings.check(name, settings.SAMPLING[name], value)
-    file = settings.path()
-    defaults, problems = settings.load(file)
-    data = options.data or platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
-    first = not (data / NAME).exists()
+    defaults_file = settings.path()
+    defaults, problems = settings.load(defaults_file)
+    data = _data(options)
+    first = not os.path.lexists(data / NAME)  # false where the directory may not be entered
     with Store(data, snapshot_bytes=defaults.snapshot_bytes) as store:
         session = Session(
             store,
             options.model or defaults.model,
-            system=defaults.system if options.system is None else options.system,
+            system=defaults.system if options.system is None else argument(options.system, "--system"),
             sampling={**defaults.sampling, **wanted},
         )
         session.notices += problems
+        if not options.model:
+            session.origins[defaults.model] = str(defaults_file)
         session.last = data / "last" if sys.stdin.isatty() else None
-        store.conversations.purge(older_than=DELETED_SECONDS)
+        if not store.read_only:
+            store.conversations.purge(older_than=DELETED_SECONDS)
         if first:
             session.notices += _earlier(data)
         # A pipe has nothing to do with what somebody chatted about before: /open 1 in it goes on with that.
@@ -112,25 +189,86 @@ def _run(options: argparse.Namespace) -> int:
             session.open_latest(options.model)
             if wanted:
                 session.set_settings(wanted)
-        if options.plain or os.environ.get("TERM") == "dumb":
+        if is_plain:
             from .plain import PlainChat
 
-            return PlainChat(session, file=options.open).run()
+            return with_all_kept(PlainChat(session, file=file).run, store.rescue)
         from .app import ChatApp
+        from .drafts import Drafts
         from .history import History
 
+        drafts = Drafts(data / "drafts")
         app = ChatApp(
             session,
             defaults=defaults,
-            defaults_file=file,
-            file=options.open,
+            defaults_file=defaults_file,
+            file=file,
             history=History(data / "history.jsonl"),
+            drafts=drafts,
             guide=first and session.name == "demo" and not options.open,
         )
         if options.theme:
             app.first_theme = options.theme
-        app.run(inline=options.inline, inline_no_clear=True)
-        return app.return_code or 0
+        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue)
+
+
+def _check_encoding() -> None:
+    """Raises RgmlxError: the terminal is said to have no UTF-8, so that the screen would be full of escapes."""
+    encoding = codecs.lookup(sys.stdout.encoding).name
+    if encoding != "utf-8":
+        raise RgmlxError(
+            f"the screen needs UTF-8, and this terminal's encoding is {encoding}: set LC_ALL to a UTF-8 locale (locale -a "
+            "lists them) and unset PYTHONIOENCODING, or add --plain"
+        )
+
+
+def _checked(file: Path) -> Path:
+    """The file to go on from. Raises RgmlxError: it can't be read."""
+    try:
+        open_regular(file).close()
+    except FileNotFoundError:
+        raise RgmlxError(f"there is no file {file}: name a .rgstate file that /save has written") from None
+    except NotRegular as e:
+        raise RgmlxError(f"{file} can't be read ({e.strerror}): name a .rgstate file that /save has written") from None
+    except OSError as e:
+        raise RgmlxError(f"{file} can't be read: {e.strerror or e}") from None
+    return file
+
+
+def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str]) -> int:
+    """Runs the chat; what is in memory only at its end is written elsewhere, and the code is 1 then if it was 0.
+
+    Args:
+        rescues: what does that, and tells in a sentence where; "" where nothing was in memory only.
+    """
+    lost: list[str] = []
+    try:
+        code = run()
+    finally:
+        for rescue in rescues:
+            if said := rescue():
+                lost.append(said)
+                streams.tell(f"rgchat: {printable(said)}")
+    return code or int(bool(lost))
+
+
+def _data(options: argparse.Namespace) -> Path:
+    """Where conversations are kept."""
+    return expanded(options.data) if options.data else platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
+
+
+def _recover(options: argparse.Namespace) -> int:
+    """Adds what can be read of a file to the conversations, and says what that is; 1 where it is nothing."""
+    from rgmlx.store import Store
+
+    with Store(_data(options)) as store:
+        report = store.recover(expanded(options.recover))
+        while store.notices:
+            print(store.notices.pop(0), flush=True)
+    if report.empty:
+        raise RgmlxError(f"no conversation could be read in {options.recover}: nothing was added")
+    print(f"From {options.recover}: {report.added()}")
+    return 0
 
 
 def _earlier(data: Path) -> list[str]:

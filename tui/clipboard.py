@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -18,14 +17,20 @@ from typing import Any
 from markdown_it import MarkdownIt
 from textual.app import App
 
+from rgmlx import macos
+from rgmlx.macos import pasteboard
+
 MAX_TERMINAL = 74_994
 """Bytes that a terminal is sure to take by OSC 52: 100,000 characters of base64."""
 MAX_SHOWN = 200_000
 MAX_LINE = 20_000
 """Characters of a text, and of one line, that are edited on the screen; beyond, a key takes too long."""
+MAX_LINES = 100
+"""Lines of a paste that are shown; more are folded, and can be unfolded."""
 MAX_KEPT = 64_000_000
 """Characters of all texts that are kept aside."""
 _SECONDS = 3.0
+_TAKERS = ("kitty", "ghostty", "wezterm", "foot", "alacritty")
 
 
 def copy(app: App[Any], text: str) -> str:
@@ -48,16 +53,28 @@ def copy(app: App[Any], text: str) -> str:
         return f"Sent {size} to the terminal: many terminals take no more than 75 KB, so look at what arrives."
     if os.environ.get("TMUX"):
         return f"Sent {size} to tmux, which passes them on only with: set -g set-clipboard on"
-    return f"Copied {size}."
+    if os.environ.get("TERM_PROGRAM") == "Apple_Terminal":
+        return (
+            f"Sent {size} to the terminal (Terminal.app does not take it): hold Fn while you select, then press Cmd+C."
+        )
+    if _takes_it():
+        return f"Copied {size}."
+    return f"Sent {size} to the terminal, which puts them on the clipboard if it can."
+
+
+def _takes_it() -> bool:
+    """Whether the terminal is one of those that are known to take a text as they are delivered; others ask, or drop it."""
+    kind = os.environ.get("TERM", "").removesuffix("-256color").removeprefix("xterm-")
+    return kind in _TAKERS or os.environ.get("TERM_PROGRAM", "").lower() in _TAKERS
 
 
 def _commands() -> list[list[str]]:
     """Programs that own the clipboard of the screen before the user, which none does at the far end of an SSH line."""
-    if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):
+    if macos.is_remote():
         return []
     known = []
-    if sys.platform == "darwin":
-        known.append(["pbcopy"])
+    if macos.here():
+        known.append([pasteboard.COMMAND])
     if os.environ.get("WAYLAND_DISPLAY"):
         known.append(["wl-copy", "--type", "text/plain"])  # or it looks for a type of its own
     if os.environ.get("DISPLAY"):
@@ -73,7 +90,7 @@ def _run(command: list[str], data: bytes) -> bool:
             stdout=subprocess.DEVNULL,  # xclip stays to serve the text: a pipe would be waited for
             stderr=subprocess.DEVNULL,
             timeout=_SECONDS,
-            env={**os.environ, "LC_CTYPE": "UTF-8"} if sys.platform == "darwin" else None,  # pbcopy asks the locale
+            env=pasteboard.environment(os.environ) if macos.here() else None,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
@@ -97,8 +114,13 @@ def _parser() -> MarkdownIt:
     return MarkdownIt("gfm-like", {"html": False, "linkify": False}).disable("inline")
 
 
+def fits(text: str) -> bool:
+    """Whether a text can be edited on the screen."""
+    return len(text) <= MAX_SHOWN and max(map(len, text.split("\n"))) <= MAX_LINE
+
+
 class Pasted:
-    """Texts that are too long to edit, kept aside; each is shown as a marker: [pasted text 1: 250,000 characters]."""
+    """Texts that are kept aside: too long to edit, or folded. Each is shown as a marker: [pasted text 1: 500 lines]."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}  # by marker
@@ -107,14 +129,27 @@ class Pasted:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def take(self, text: str) -> str:
-        """What is shown for the text: itself, or a marker."""
-        if len(text) <= MAX_SHOWN and max(map(len, text.split("\n"))) <= MAX_LINE:
+    def take(self, text: str, *, fold: bool = False) -> str:
+        """What is shown for the text: itself, or a marker.
+
+        Args:
+            fold: a marker also for a text of many lines, which can be edited.
+        """
+        lines = text.count("\n") + (not text.endswith("\n"))
+        if (short := fits(text)) and not (fold and lines > MAX_LINES):
             return text
         self._count += 1
-        marker = f"[pasted text {self._count}: {len(text):,} characters]"
+        size = f"{lines:,} lines" if short else f"{len(text):,} characters"
+        marker = f"[pasted text {self._count}: {size}]"
         self._texts[marker] = text
         return marker
+
+    def at(self, line: str, column: int) -> tuple[int, int, str] | None:
+        """Where the marker that ends at a column, or that the column is inside of, begins and ends, and its text."""
+        for match in self._pattern.finditer(line) if self._texts else ():
+            if match.start() < column <= match.end():
+                return match.start(), match.end(), self._texts[match[0]]
+        return None
 
     def restore(self, shown: str) -> str:
         """What is shown, with each text in the place of its marker."""

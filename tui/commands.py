@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from . import keys
+from .activity import Need
+
 
 @dataclass(frozen=True)
 class Command:
@@ -12,113 +15,130 @@ class Command:
 
     Attributes:
         argument: what may follow the name, for the help; in brackets if it may be left out.
-        keys: keys that do the same, as Textual names them. Terminals send Option with an arrow in several ways.
-        typing: the keys also move the cursor, while there is something in the prompt.
-        while_busy: whether it can be given while the model is reading or writing.
-        travels: goes to another place; that can be done while the model is still on its way to the last one.
+        keys: keys that do the same, as Textual names them. Terminals send Option with an arrow in several ways, and some
+            don't send it at all.
+        while_empty: keys that do the same while there is nothing in the prompt; with a text in it they are the text's.
+        needs: what it needs of the model; `activity` has what becomes of it while the model is busy.
         shown: the key's label in the footer; "" keeps it out of there.
+        aliases: other names, which other programs have taught.
     """
 
     name: str
     summary: str
     argument: str = ""
     keys: tuple[str, ...] = ()
-    while_busy: bool = True
+    needs: Need = Need.NOTHING
     shown: str = ""
-    travels: bool = False
-    typing: bool = False
+    while_empty: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """The first of the keys, or ""."""
-        return self.keys[0] if self.keys else ""
+        return next(iter(self.all_keys), "")
+
+    @property
+    def all_keys(self) -> tuple[str, ...]:
+        """All of them, what people know best first."""
+        return self.keys + self.while_empty
+
+    @property
+    def pressed(self) -> str:
+        """The key that reaches a program in this terminal, as people write it; or ""."""
+        return keys.shown(*self.all_keys)
 
     @property
     def usage(self) -> str:
-        return f"/{self.name} {self.argument}".rstrip()
+        return f"{', '.join(f'/{name}' for name in (self.name, *self.aliases))} {self.argument}".rstrip()
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("help", "what the keys and commands do", keys=("f1",), shown="help"),
+    Command("help", "what the keys and commands do", keys=("f1",), while_empty=("question_mark",), shown="help"),
     Command("stop", "stop the reply; what was written stays", keys=("escape",), shown="stop"),
     Command(
         "regenerate",
         "another reply to your last message; the first is kept",
         keys=("ctrl+r",),
-        while_busy=False,
+        needs=Need.REPLY,
         shown="another",
     ),
-    Command("continue", "go on with the last reply", keys=("ctrl+g",), while_busy=False),
-    Command("endless", "go on with the last reply until you stop it, without a limit", while_busy=False),
-    Command("edit", "change your last message and send it again; the first is kept", while_busy=False),
-    Command("fix", "change the text of the last reply, to go on from there", while_busy=False),
+    Command("continue", "go on with the last reply", keys=("ctrl+g",), needs=Need.REPLY),
+    Command("endless", "go on with the last reply until you stop it, without a limit", needs=Need.REPLY),
+    Command("edit", "change your last message and send it again; the first is kept"),
+    Command("fix", "change the text of the last reply, to go on from there", needs=Need.SETTLED),
     Command(
         "back",
         "go back to the reply before: nothing is read again",
-        keys=("alt+up", "super+up", "ctrl+up"),
-        while_busy=False,
-        travels=True,
-        shown="back",
+        keys=("alt+up", "super+up", "ctrl+up", "ctrl+b"),
+        needs=Need.PLACE,
     ),
-    Command(
-        "forward", "go forward again", keys=("alt+down", "super+down", "ctrl+down"), while_busy=False, travels=True
-    ),
+    Command("forward", "go forward again", keys=("alt+down", "super+down", "ctrl+down", "ctrl+f"), needs=Need.PLACE),
     Command(
         "previous",
         "the answer before this one, where there are several ‹2/3›",
-        keys=("alt+left", "super+left", "ctrl+left"),
-        while_busy=False,
-        travels=True,
-        typing=True,
+        while_empty=("alt+left", "super+left", "ctrl+left", "left"),
+        needs=Need.PLACE,
     ),
     Command(
         "next",
         "the answer after this one",
-        keys=("alt+right", "super+right", "ctrl+right"),
-        while_busy=False,
-        travels=True,
-        typing=True,
+        while_empty=("alt+right", "super+right", "ctrl+right", "right"),
+        needs=Need.PLACE,
     ),
-    Command(
-        "tree", "all branches of this conversation", keys=("ctrl+t",), while_busy=False, travels=True, shown="tree"
-    ),
+    Command("tree", "all branches of this conversation", keys=("ctrl+t",), shown="tree"),
     Command(
         "copy",
         "copy the last reply, its code (/copy code, /copy code 2), your message or all of it",
         "[code [N] | mine | all]",
     ),
-    Command("new", "a new conversation", keys=("ctrl+n",), while_busy=False, travels=True, shown="new"),
+    Command("new", "a new conversation", keys=("ctrl+n",), needs=Need.PLACE, shown="new", aliases=("clear",)),
     Command(
         "list",
         "all conversations: search, rename, archive, delete, export, import",
         keys=("ctrl+o",),
-        while_busy=False,
-        travels=True,
         shown="list",
     ),
     Command("rename", "give this conversation another title", "TITLE"),
-    Command("archive", "move this conversation out of the list and begin a new one", while_busy=False, travels=True),
-    Command("delete", "delete this conversation; /undelete brings it back", while_busy=False, travels=True),
-    Command("undelete", "bring back the conversation deleted last", while_busy=False, travels=True),
+    Command("archive", "move this conversation out of the list and begin a new one", needs=Need.SETTLED),
+    Command("delete", "delete this conversation; /undelete brings it back", needs=Need.SETTLED),
+    Command("undelete", "bring back the conversation deleted last", needs=Need.PLACE),
     Command("export", "write this conversation to a file: .md to read, .json to import elsewhere", "FILE"),
-    Command("import", "read a conversation that was exported as .json", "FILE", while_busy=False),
+    Command("import", "read a conversation that was exported as .json", "FILE", needs=Need.PLACE),
     Command(
-        "save", "write the conversation with what the model remembers to a .rgstate file", "FILE", while_busy=False
+        "save", "write the conversation with what the model remembers to a .rgstate file", "FILE", needs=Need.ALONE
     ),
-    Command("open", "go on from a .rgstate file: nothing is read again", "FILE", while_busy=False),
-    Command("model", "choose, download or name the model", "[NAME]", while_busy=False),
-    Command("settings", "temperature and the like, the system text", keys=("f2",), while_busy=False),
+    Command("open", "go on from a .rgstate file: nothing is read again", "FILE", needs=Need.ALONE),
+    Command("model", "choose, download or name the model", "[NAME]", needs=Need.ALONE),
+    Command("settings", "temperature and the like, the system text", keys=("f2", "ctrl+l")),
     Command(
-        "set", "change one setting: /set temperature 0.5, /set seed 1; default leaves it to the model", "NAME VALUE"
+        "set",
+        "show the settings, or change one: /set temperature 0.5; /set temperature default leaves it to the model",
+        "[NAME [VALUE]]",
     ),
     Command("system", "how the assistant should behave; before the first message", "[TEXT]"),
     Command("theme", "light, dark or contrast", "[NAME]"),
     Command("history", "search the messages you sent", keys=("ctrl+s",)),
     Command("info", "what the model, its memory and this program take"),
     Command("guide", "what this is, and how to get a larger model"),
-    Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), shown="quit"),
+    Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), shown="quit", aliases=("exit", "bye")),
 )
 BY_NAME = {command.name: command for command in COMMANDS}
+ALIASES = {alias: command.name for command in COMMANDS for alias in command.aliases}
+WHILE_EMPTY = {key: command.name for command in COMMANDS for key in command.while_empty}
+"""The commands that keys stand for while there is nothing in the prompt."""
+OFFERED = [(command.name, command.summary) for command in COMMANDS]
+"""Names and what each does, for who types a slash."""
+OFFERED += [(alias, f"as /{name}: {BY_NAME[name].summary}") for alias, name in ALIASES.items()]
+
+
+def pressed(name: str) -> str:
+    """The key of a command that reaches a program in this terminal, for a sentence."""
+    return BY_NAME[name].pressed or f"/{name}"
+
+
+def named(name: str) -> str:
+    """The name of the command that a name or an alias stands for."""
+    return ALIASES.get(name, name)
 
 
 def parse(text: str) -> tuple[str, str] | None:
@@ -146,6 +166,6 @@ def plain(text: str) -> str:
 
 def unknown(name: str) -> str:
     """What to say about a command that does not exist."""
-    near = difflib.get_close_matches(name, BY_NAME, 1)
+    near = difflib.get_close_matches(name, [*BY_NAME, *ALIASES], 1)
     hint = f"did you mean /{near[0]}?" if near else "/help lists them."
     return f"There is no command /{name}: {hint} To send this as a message begin it with two slashes."

@@ -17,8 +17,11 @@ from textual.widgets.option_list import Option
 
 from rgmlx.text import printable
 
+from .commands import ALIASES
 from .files import Matches, begun, complete
 
+MAX_ROWS = 8
+"""Rows that are seen at once; a line below says how many others there are."""
 _MAX_TYPED = 4_096  # characters before the cursor in which a path begins: no system has longer ones
 
 
@@ -64,6 +67,13 @@ class Completions(OptionList, can_focus=False):
         text-overflow: ellipsis;
         scrollbar-size-vertical: 1;
         &.-open { display: block; }
+        &.-more {
+            max-height: 9;
+            border-bottom: blank $panel;
+            border-subtitle-align: left;
+            border-subtitle-color: $text-muted;
+            border-subtitle-background: $panel;
+        }
         & > .option-list--option-highlighted {
             color: $block-cursor-foreground;
             background: $block-cursor-background;
@@ -103,7 +113,9 @@ class Completions(OptionList, can_focus=False):
                 self.close()
             self._scan()
             return
-        found = [(name, summary) for name, summary in commands if name.startswith(word.typed.lower())]
+        # An alias is noise in the list of all, and found by who begins to type it.
+        listed = [(name, summary) for name, summary in commands if word.typed or name not in ALIASES]
+        found = [(name, summary) for name, summary in listed if name.startswith(word.typed.lower())]
         width = max((len(name) for name, _ in found), default=0) + 3
         rows = [
             Content.assemble(f"/{name}".ljust(width), (printable(summary), "$text-muted")) for name, summary in found
@@ -161,8 +173,24 @@ class Completions(OptionList, can_focus=False):
         rest = [Option(Content.styled("more: type on", "$text-muted"), disabled=True)] if more else []
         self.set_options([*(Option(row) for row in rows), *rest])
         self.add_class("-open")
+        self.set_class(self.option_count > MAX_ROWS, "-more")
         self.highlighted = offers.index(word.typed) if word.typed in offers else 0
         self.call_after_refresh(self.scroll_to_highlight)
+        self.call_after_refresh(self._count)
+
+    def _count(self) -> None:
+        """Says how many rows are above and below those that are seen."""
+        above = round(self.scroll_y)
+        below = max(0, self.option_count - above - self.size.height)
+        parts = [f"{arrow} {count} more" for arrow, count in (("↑", above), ("↓", below)) if count]
+        self.border_subtitle = "   ".join(parts)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._count()
+
+    def on_resize(self) -> None:
+        self._count()
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

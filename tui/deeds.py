@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER, Message
+from rgmlx.text import printable
 
 from . import settings
 from .session import Session
@@ -64,7 +65,7 @@ def exported(session: Session, path: Path) -> str:
         return exchange.to_json(number)
     if path.suffix == ".md":
         return exchange.markdown(number)
-    raise ChatError(f"{path.name} should end in .md (to read) or .json (to import)")
+    raise ChatError(f"{path} should end in .md (to read) or .json (to import)")
 
 
 def message_before_reply(session: Session) -> Message:
@@ -88,14 +89,22 @@ def last_message(session: Session, role: str) -> Message:
 
 
 def set_one(session: Session, words: str) -> str:
-    """Changes a setting that is given as "name value"."""
-    name, _, value = words.replace("=", " ").partition(" ")
+    """Changes a setting that is given as "name value", and says what it is; says what all are where none is given."""
+    name, _, value = words.replace("=", " ").strip().partition(" ")
     name, value = name.strip().replace("-", "_"), value.strip()
+    if not name:
+        return "\n".join(shown(session, one) for one in settings.SAMPLING)
     if name not in settings.SAMPLING:
         raise ChatError(f"there is no setting '{name}': there are {', '.join(settings.SAMPLING)}")
-    number = settings.parse(name, "" if value in _OFF else value)
-    session.set_settings({name: number})
-    return f"{name}: {'as the model has it' if number is None else number}"
+    if value:
+        session.set_settings({name: settings.parse(name, "" if value in _OFF else value)})
+    return shown(session, name)
+
+
+def shown(session: Session, name: str) -> str:
+    """A setting's name and what holds for it now."""
+    value = session.settings.get(name)
+    return f"{name}: {settings.unset(name, session.own_settings()) if value is None else printable(str(value))}"
 
 
 def system(session: Session, text: str) -> str:
@@ -108,14 +117,17 @@ def system(session: Session, text: str) -> str:
 def describe(session: Session) -> list[str]:
     """What the model, its memory and the program take, a line each."""
     session.measure()
+    there = session.memory is None or session.stands
     gauges, snapshots = session.gauges, session.store.snapshots
     usage = snapshots.usage()
+    rate = f"{gauges.rate:.1f} tokens a second, the first after {gauges.first_token:.2f} s"
+    tokens = f"{gauges.position:,}" if there else "the model is on its way here"
     return [
         f"Model: {session.name}",
         f"Memory: {gauges.state_bytes / 1e6:.2f} MB, which never grows; the last {gauges.window:,} tokens word by word, "
         "what is older in gist",
-        f"Tokens so far: {gauges.position:,}; read again since the model was loaded: {gauges.read_again:,}",
-        f"Last reply: {gauges.rate:.1f} tokens a second, the first after {gauges.first_token:.2f} s",
+        f"Tokens so far: {tokens}; read again since the model was loaded: {gauges.read_again:,}",
+        f"Last reply: {rate if gauges.rate else 'none was written here since this was opened'}",
         f"This program: {gauges.resident / 1e6:,.0f} MB",
         f"States on the disk: {usage.count:,}, {usage.bytes / 1e6:,.1f} of {snapshots.budget / 1e6:,.0f} MB",
         f"Conversations: {session.store.directory}",

@@ -5,6 +5,7 @@ Knows paths and text, and no widgets. All of it looks at disks, which may be slo
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 import re
@@ -15,6 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from rgmlx.decoding import NotText, decoded
+from rgmlx.macos.privacy import NotAllowed
+from rgmlx.paths import expanded
+from rgmlx.reading import NotRegular, TooLarge, read_bytes
 from rgmlx.text import printable
 
 MAX_FILE = 2_000_000
@@ -26,7 +31,7 @@ MAX_MATCHES = 200
 _MAX_SCAN = 50_000  # entries of a directory
 _MAX_DROP = 32_768  # characters
 
-_MENTION = re.compile(r'(?<!\S)@(?:"(?P<quoted>(?:\\.|[^"\\\n])+)"|(?P<bare>(?:\\.|[^\s"\\])+))')
+_MENTION = re.compile(r'(?<!\S)(?P<kept>\\)?@(?:"(?P<quoted>(?:\\.|[^"\\\n])+)"|(?P<bare>(?:\\.|[^\s"\\])+))')
 _OPEN = re.compile(r'(?<!\S)@(?:"(?P<quoted>(?:\\.|[^"\\])*)|(?P<bare>(?:\\.|[^\s"\\])*))$')
 _ESCAPED = re.compile(r"\\(.)")
 _PLAIN = re.compile(r"[\w./~+@%=,:-]+")  # what needs no quotes
@@ -74,7 +79,8 @@ class _Refusal(Exception):
 def expand(text: str) -> Expanded:
     """Reads the files that a message names: @path, @"a path", @a\\ path, @~/path.
 
-    A word with an @ that is no path (@someone) stays as it is. Never raises: what can't be read is a problem.
+    A word with an @ that is no path (@someone) stays as it is, and so is one with a backslash before the @, which is left
+    out where it would be a path. Never raises: what can't be read, such as a directory, is a problem.
     """
     pieces: list[str] = []
     blocks: list[str] = []
@@ -87,7 +93,11 @@ def expand(text: str) -> Expanded:
         named, after = _named(match)
         if named is None:
             continue
-        path = _real(named)
+        if match["kept"]:
+            pieces.append(text[done : match.start()])
+            done = match.start() + 1
+            continue
+        path = expanded(named)
         try:
             if path not in files:
                 content = _read(path, named, MAX_TOTAL - total)
@@ -95,12 +105,13 @@ def expand(text: str) -> Expanded:
                 files[path] = None
                 blocks.append(_block(named, content))
         except _Refusal as e:
-            problems.append(str(e))
+            as_it_is = f" To send the word as it is, write \\@{_shown(named)}." if _is_directory(named) else ""
+            problems.append(f"{e}{as_it_is}")
         else:
             pieces += [text[done : match.start()], _shown(named)]
             done = match.end() - after
     message = "".join(pieces) + text[done:]
-    return Expanded("\n\n".join([message.rstrip(), *blocks]) if blocks else text, tuple(files), tuple(problems))
+    return Expanded("\n\n".join([message.rstrip(), *blocks]) if blocks else message, tuple(files), tuple(problems))
 
 
 def _named(match: re.Match[str]) -> tuple[str | None, int]:
@@ -123,8 +134,19 @@ def _unquoted(match: re.Match[str]) -> str:
 
 
 def _is_meant(name: str) -> bool:
-    """Whether it is a file: a mere word may by chance be the name of a directory."""
-    return "/" in name or not os.path.isdir(name)
+    """Whether a path that exists is named: of a mere word, only what is written as it is on the disk."""
+    return "/" in name or not os.path.isdir(name) or _is_directory(name)
+
+
+def _is_directory(name: str) -> bool:
+    """Whether a mere word is the name of a directory here. macOS finds Test for test as well: @test may be code."""
+    if "/" in name or not os.path.isdir(name):
+        return False
+    try:
+        with os.scandir(".") as entries:
+            return any(entry.name == name for entry in entries)
+    except OSError:
+        return False
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -137,13 +159,9 @@ def _looks_like_a_path(name: str) -> bool:
 
 def _exists(name: str) -> bool:
     try:
-        return _real(name).exists()
+        return expanded(name).exists()
     except (OSError, ValueError):  # too long, or no name at all
         return False
-
-
-def _real(name: str) -> Path:
-    return Path(os.path.expanduser(name))
 
 
 def _read(path: Path, named: str, room: int) -> str:
@@ -154,41 +172,34 @@ def _read(path: Path, named: str, room: int) -> str:
     """
     name = _shown(named)
     try:
-        kind = path.stat().st_mode  # looked at before it is opened: opening a pipe waits, and a device may act
-        if stat.S_ISDIR(kind):
-            raise _Refusal(f"{name} is a directory: name the files in it.")
-        if not stat.S_ISREG(kind):
-            raise _Refusal(f"{name} is a pipe or a device: copy what it gives into a file and name that.")
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _Refusal(f"{name} changed while it was opened: try again.")
-            data = file.read(MAX_FILE + 1)
+        data = read_bytes(path, MAX_FILE)
+    except NotRegular as e:
+        if e.errno == errno.EISDIR:
+            raise _Refusal(f"{name} is a directory: name the files in it.") from None
+        raise _Refusal(f"{name} is a pipe or a device: copy what it gives into a file and name that.") from None
+    except TooLarge:
+        raise _Refusal(f"{name} is larger than 2 MB: send a part of it.") from None
     except FileNotFoundError:
         raise _Refusal(f"There is no file {name}: check the name, or leave out the @.") from None
+    except NotAllowed as e:
+        raise _Refusal(f"{name} can't be read: {e.strerror}.") from None
     except PermissionError:
         raise _Refusal(f"{name} may not be read: change its permissions, or name another file.") from None
     except (OSError, ValueError) as e:
         reason = (getattr(e, "strerror", None) or str(e)).lower()
         raise _Refusal(f"{name} can't be read ({reason}): name another file.") from None
-    if len(data) > MAX_FILE:
-        raise _Refusal(f"{name} is larger than 2 MB: send a part of it.")
     if len(data) > room:
         raise _Refusal(f"With {name} the files would be more than 8 MB: send them in several messages.")
     return _decode(data, name)
 
 
 def _decode(data: bytes, name: str) -> str:
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        if b"\0" in data or _BINARY.fullmatch(os.path.splitext(name)[1]):
-            raise _Refusal(f"{name} is not a text file: only text can be sent.")
-        raise _Refusal(f"{name} is not UTF-8 text: convert it first, as with iconv -f latin1 -t utf-8.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        return decoded(data)
+    except NotText as e:
+        if e.binary or b"\0" in data or _BINARY.fullmatch(os.path.splitext(name)[1]):
+            raise _Refusal(f"{name} is not a text file: only text can be sent.") from None
+        raise _Refusal(f"{name} is {e}.") from None
 
 
 def _block(named: str, content: str) -> str:
@@ -237,7 +248,7 @@ def complete(typed: str) -> Matches:
     wanted = name.casefold()
     found: list[str] = []
     try:
-        with os.scandir(os.path.expanduser(directory) or ".") as entries:
+        with os.scandir(expanded(directory or ".")) as entries:
             for count, entry in enumerate(entries):
                 if count >= _MAX_SCAN:
                     break
@@ -304,6 +315,6 @@ def _is_file(path: str) -> bool:
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in path):
         return False
     try:
-        return stat.S_ISREG(_real(path).stat().st_mode)
+        return stat.S_ISREG(expanded(path).stat().st_mode)
     except (OSError, ValueError):
         return False

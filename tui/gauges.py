@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from rgmlx.macos.footprint import footprint
 
 
 @dataclass
@@ -31,12 +31,10 @@ def resident_bytes() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         pass
-    try:  # macOS has no /proc
-        said = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, text=True, timeout=2)
-        return int(said.stdout) * 1024
-    except (OSError, ValueError, subprocess.SubprocessError):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
+    if (found := footprint()) is not None:  # macOS has no /proc
+        return found
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def give_back() -> None:

@@ -10,8 +10,12 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from rgmlx.store.private import make_private
+
+from .typed import lines
 
 MAX_ENTRIES = 1_000
 MAX_BYTES = 1_000_000
@@ -31,6 +35,8 @@ class History:
             path: the file, made when first needed; None keeps nothing beyond this run.
         """
         self._path = Path(path) if path is not None else None
+        if self._path is not None:
+            make_private(self._path)
         found = _read(self._path) if self._path else []
         self._lines = len(found)  # of the file, as far as we know
         self._entries = _within(found)
@@ -69,8 +75,9 @@ class Walk:
     not what one changed in an older prompt."""
 
     def __init__(self, entries: tuple[str, ...], draft: str) -> None:
-        self._texts = dict(enumerate((*entries, draft)))
+        self._entries, self._texts = entries, dict(enumerate((*entries, draft)))
         self._at = len(entries)
+        self._visited = {self._at}
 
     def move(self, step: int, current: str) -> str | None:
         """Goes to an older (-1) or newer (1) text.
@@ -85,7 +92,25 @@ class Walk:
             return None
         self._texts[self._at] = current
         self._at += step
+        self._visited.add(self._at)
         return self._texts[self._at]
+
+    @property
+    def draft(self) -> str:
+        """What one came from; "" where one is at it."""
+        return self._texts[len(self._entries)] if self._at < len(self._entries) else ""
+
+    def typed(self, current: str, whole: Callable[[str], str]) -> list[str]:
+        """What was typed on the way: the draft, and what has become of older prompts; that at which one is first.
+
+        Args:
+            current: what has become of the text one is at.
+            whole: what a text stands for.
+        """
+        texts = {number: self._texts[number] for number in self._visited} | {self._at: current}
+        order = sorted(texts, key=lambda number: (number != self._at, -number))
+        found = [(number, whole(texts[number])) for number in order]
+        return [text for number, text in found if text != lines("".join(self._entries[number : number + 1]))]
 
     @property
     def texts(self) -> Iterable[str]:

@@ -23,6 +23,9 @@ KEPT_BYTES = 512 * 2**20
 MAX_KEPT = 256
 _SAVE_EVERY = 4_096
 """While reading again, tokens between two snapshots: stopped, it goes on there."""
+_UNREAD_CHARS = 16_000_000
+"""Of a longer text what is not read yet is not kept with the state: stopped, its reading begins by itself again."""
+_CHARS_A_TOKEN = 4  # about, to say how far a reading is
 _TOKEN_CHARS = 32
 """No token that matters is longer: so many characters are enough to find one's beginning."""
 
@@ -94,13 +97,14 @@ class Memory:
         """Stands after a message (None: before the first).
 
         Args:
-            progress: told (characters, characters in all) while text is read again.
+            progress: told (done, in all), in about characters, while text is read again.
 
         Returns:
             How many tokens were read again for it; 0 as long as there is a state.
 
         Raises:
-            ChatError: it was cancelled; what was read so far is kept.  StoreError.
+            ChatError: it was cancelled; what was read so far is kept, on the disk too, with the tokens that are left. The
+                model stands there with these: they are read with what is written next, and not before.  StoreError.
         """
         if message == self.at:
             return 0
@@ -168,12 +172,14 @@ class Memory:
         progress: Progress | None,
         cancelled: Callable[[], bool],
     ) -> int:
-        total, done, read, saved = sum(chars for _, chars in ahead), 0, 0, 0
         before = self._turn(self.at)
         state, unread = self.point.state, list(self.point.unread)
-        for number, chars in ahead:
+        behind = _CHARS_A_TOKEN * len(unread)  # of a text whose reading was stopped
+        total, done, read, saved = behind + sum(chars for _, chars in ahead), 0, 0, 0
+        for at, (number, chars) in enumerate(ahead):
             message = self._store.messages.get(number)
             unread += ids_of(self.tokenizer, message, before, system)
+            chars, behind = chars + behind, 0
 
             def tell(tokens: int, of: int, done: int = done, chars: int = chars) -> None:
                 if progress:
@@ -185,7 +191,7 @@ class Memory:
             read += count
             saved += count
             if count < len(unread):
-                self.keep(number, Point(state, tuple(unread[count:])))
+                self._stopped(number, Point(state, tuple(unread[count:])), message, ahead[at + 1 :], system)
                 raise ChatError("stopped reading the conversation again: whatever you do next goes on with it")
             unread, before, done = [], message, done + chars
             self.keep(number, Point(state))
@@ -193,6 +199,27 @@ class Memory:
                 self.save(number)
                 saved = 0
         return read
+
+    def _stopped(
+        self, number: int, point: Point, before: Message | Turn, ahead: list[tuple[int, int]], system: str | None
+    ) -> None:
+        """Keeps what was read when a reading is stopped; the model stands at its end, with all that is left unread.
+
+        Args:
+            point: after the message `number`, which is `before` as well.
+            ahead: what follows it, to the end.
+        """
+        self.keep(number, point)
+        self.save(number)
+        if not ahead or sum(chars for _, chars in ahead) > _UNREAD_CHARS:
+            return
+        unread = list(point.unread)
+        for number, _ in ahead:
+            message = self._store.messages.get(number)
+            unread += ids_of(self.tokenizer, message, before, system)
+            before = message
+        self.keep(number, Point(point.state, tuple(unread)))
+        self.save(number)
 
     # --- on the disk ----------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class Pages:
         self._earlier, self._text = earlier, text
         self._entries: list[Entry] = []
         self._base = 0  # the number of the first
+        self.model = "Assistant"  # its name
 
     @property
     def end(self) -> int:
@@ -49,7 +50,7 @@ class Pages:
 
     def entry(self, message: Stored, index: int | None = None) -> Entry:
         """An entry for a message of the store, not in the row yet."""
-        return Entry(message.role, "", self.end if index is None else index, message, self._text)
+        return Entry(message.role, "", self.end if index is None else index, message, self._text, self.model)
 
     def restart(self, messages: Iterable[Stored]) -> None:
         """Knows of these only, and of what comes before them."""
@@ -88,7 +89,7 @@ class Pages:
         if entry.index <= self._base:
             self._load()
         at = entry.index - self._base - 1
-        return self._entries[at] if at >= 0 else None
+        return self._entries[at] if 0 <= at < len(self._entries) else None  # not in the row: its widget is about to go
 
     def after(self, entry: Entry) -> Entry | None:
         """The one after."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from . import keys
 from .commands import COMMANDS, Command
 
 if TYPE_CHECKING:
@@ -24,7 +23,8 @@ class Palette(Provider):
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for command in COMMANDS:
-            score = max(matcher.match(command.name), 0.9 * matcher.match(command.summary))
+            score = max(map(matcher.match, (command.name, *command.aliases)))
+            score = max(score, 0.9 * matcher.match(command.summary))
             if score > 0:
                 yield Hit(score, matcher.highlight(_title(command)), partial(self._run, command), help=command.summary)
 
@@ -33,4 +33,4 @@ class Palette(Provider):
 
 
 def _title(command: Command) -> str:
-    return f"{command.name}  ({keys.name(command.key)})" if command.key else command.name
+    return f"{command.name}  ({command.pressed})" if command.pressed else command.name

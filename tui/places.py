@@ -47,6 +47,12 @@ def later(store: Store, head: int | None, tip: int) -> int | None:
     return next((number for number in reversed(ahead) if _is_reply(store, number)), tip)
 
 
+def newest_beginning(store: Store, conversation: int) -> int | None:
+    """The newest first message of a conversation; None where it is empty."""
+    lines, _ = store.outlines.read(conversation, None, None, 4, chars=1)
+    return max((line.id for line in lines if line.parent is None), default=None)
+
+
 def _is_reply(store: Store, number: int) -> bool:
     return store.messages.window(number, 1, chars=1)[0].role == MODEL
 

@@ -6,41 +6,37 @@ What could complete a word is looked up by the list above it (`completions`); he
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from rich.text import Text
 from textual import events, on, work
-from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.binding import Binding, BindingType
 from textual.document._document import EditResult, Location
 from textual.message import Message
-from textual.widgets import TextArea
 
-from .clipboard import Pasted, copy
+from .clipboard import Pasted, copy, fits
 from .completions import Completions, Word, word_at
+from .fields import TextField
 from .files import dropped, mention
 from .history import History, Walk
+from .keys import END, NEW_LINE, UNDO
+from .typed import lines
+from .words import joined
 
-# Controls, and what would reorder or break a line on the screen. Their width is zero, and so is that of what stands in.
-_HARM = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
-
-
-class _AltEnter:
-    value = "alt+enter"
-
-
-# What terminals without the Kitty protocol send for Alt+Enter. Textual takes it for Enter: a message sent too early.
-cast(dict[str, Any], ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (_AltEnter,))
+ORDER_SECONDS = 10.0
+"""For so long at most a key waits for those before it: a path that was dropped may be on a disk that never answers."""
 
 
-class Prompt(TextArea):
+class Prompt(TextField):
     """The input: Enter sends; Ctrl+J, or Alt+Enter and Shift+Enter where the terminal tells, starts a new line.
 
     Attributes:
         commands: names (without a slash) and what each does, offered where the text begins with a slash.
+        submitted: the text of which the app has yet to say what becomes of it; or "".
         sent: what Up and Down go through; None for nothing. (`history` is what TextArea can undo.)
+        recall: what Up in an empty prompt does first: puts a text that waits into the prompt; false if there is none.
+        when_empty: does what a key means while there is nothing in the prompt; false if that is nothing else than usual.
     """
 
     DEFAULT_CSS = """
@@ -54,15 +50,20 @@ class Prompt(TextArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "send", show=False),
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", show=False),
+        Binding(",".join(NEW_LINE), "newline", "new line", show=False),
+        Binding("ctrl+delete,alt+d,ctrl+right_square_bracket", "delete_word_right", "delete a word", show=False),
+        Binding("alt+left", "cursor_word_left", "back by a word", show=False),
+        Binding("alt+right", "cursor_word_right", "on by a word", show=False),
         Binding("ctrl+c", "copy_or_stop", "copy or stop", show=False),
-        Binding("end", "end", "end", show=False),
+        Binding("ctrl+z", "app.suspend", "suspend", show=False),
+        Binding(UNDO, "undo", "undo", show=False),
+        Binding(",".join(END), "end", "end", show=False),
         Binding("pageup", "app.read('up')", "read back", show=False),
         Binding("pagedown", "app.read('down')", "read on", show=False),
     ]
 
     class Submitted(Message):
-        """The user sent a text. The app calls `accept` if it takes it; until then it stays where it is."""
+        """The user sent a text, which the prompt has no longer. The app calls `accept` if it takes it, or gives it back."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -76,7 +77,11 @@ class Prompt(TextArea):
     def __init__(self, sent: History | None = None, *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(placeholder=placeholder, id=id)
         self.commands: Sequence[tuple[str, str]] = ()
+        self.submitted = ""
         self.sent = sent
+        self.recall: Callable[[], bool] = lambda: False
+        self.empty: Callable[[], None] = lambda: None  # told of Enter where there is nothing to send
+        self.when_empty: Callable[[str], bool] = lambda key: False
         self._walk: Walk | None = None
         self._pasted = Pasted()
         self._word: Word | None = None  # at the cursor
@@ -90,17 +95,46 @@ class Prompt(TextArea):
         """The text, with what is kept aside in its place."""
         return self._pasted.restore(self.text)
 
+    @property
+    def unsent(self) -> str:
+        """What was typed and not sent: the text, and what was left on a way through older prompts for one of them."""
+        typed = self._walk.typed(self.text, self._pasted.restore) if self._walk else []
+        return joined(*typed) or self.whole
+
     def load_text(self, text: str) -> None:
         """Replaces everything; nothing of what was there comes back. The cursor is at the end."""
         self._walk = None
         self._pasted.clear()
-        self._show(self._pasted.take(_lines(text)))
+        self._show(self._pasted.take(lines(text)))
 
     def accept(self, text: str) -> None:
-        """Empties the prompt and keeps the text, which was submitted, in the history."""
+        """Keeps a text, which was submitted, in the history."""
+        self.submitted = ""
         if self.sent is not None:
             self.sent.add(text)
-        self.load_text("")
+
+    def replace_draft(self, text: str) -> None:
+        """Replaces everything; undo brings what was there back, all of it. The cursor is at the end."""
+        if (unsent := self.unsent) != self.whole:
+            self._replace_via_keyboard(self._pasted.take(unsent), (0, 0), self.document.end)
+        self._walk = None
+        self.history.checkpoint()
+        if result := self._replace_via_keyboard(self._pasted.take(lines(text)), (0, 0), self.document.end):
+            self.move_cursor(result.end_location)
+        self.history.checkpoint()
+
+    async def wait_for_keys(self) -> None:
+        """Waits until all keys that it was given are handled; from another widget's task."""
+        handled = asyncio.Event()
+        if self.call_later(handled.set):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(handled.wait(), ORDER_SECONDS)
+
+    def clear_draft(self) -> None:
+        """Empties the prompt; undo brings the text back."""
+        self.history.checkpoint()
+        self._delete_via_keyboard((0, 0), self.document.end)
+        self.history.checkpoint()
 
     def _show(self, text: str) -> None:
         super().load_text(text)
@@ -112,13 +146,30 @@ class Prompt(TextArea):
         shown = [self.text, *(self._walk.texts if self._walk else ())]
         if not self._pasted.has_room(len(text), shown):
             self.notify("There is no room for a text of this length: put it into a file.", severity="warning")
-        elif result := self._replace_via_keyboard(self._pasted.take(_lines(text)), *self.selection):
+            return
+        text = lines(text)
+        taken = self._pasted.take(text, fold=True)
+        if result := self._replace_via_keyboard(taken, *self.selection):
             self.move_cursor(result.end_location)
             self.focus()
+            if taken != text and fits(text):
+                self.notify("Folded: Tab behind it shows the lines.", timeout=3)
+
+    def _unfold(self) -> bool:
+        """Puts a folded text in the place of the marker that the cursor is behind or in; whether there is one."""
+        row, column = self.cursor_location
+        if not self.selection.is_empty or (found := self._pasted.at(self.document.get_line(row), column)) is None:
+            return False
+        start, end, text = found
+        if not fits(text):
+            self.notify("It is too long to be shown here.", timeout=2)
+        elif result := self._replace_via_keyboard(text, (row, start), (row, end)):
+            self.move_cursor(result.end_location)
+        return True
 
     def _widen(self, start: Location, end: Location) -> tuple[Location, Location]:
-        """The range with the whole of a marker that it cuts."""
-        (row, column), (last_row, last_column) = sorted((start, end))
+        """The range with the whole of a marker that it cuts. TextArea deletes up to a line after the last one."""
+        (row, column), (last_row, last_column) = (min(place, self.document.end) for place in sorted((start, end)))
         column, _ = self._pasted.span(self.document.get_line(row), column)
         _, last_column = self._pasted.span(self.document.get_line(last_row), last_column)
         return (row, column), (last_row, last_column)
@@ -130,26 +181,27 @@ class Prompt(TextArea):
         first, last = self._widen(start, end)
         return super()._replace_via_keyboard(insert, last if start == end else first, last)
 
-    def get_line(self, line_index: int) -> Text:
-        """A line as it is drawn: what a terminal would obey has no power there."""
-        line = super().get_line(line_index)
-        if _HARM.search(line.plain):
-            line.plain = _HARM.sub("\u200b", line.plain)
-        return line
-
     # --- keys -----------------------------------------------------------------------------
 
     async def _on_key(self, event: events.Key) -> None:
-        if await self._acted(event.key):
+        if (not self.text and self.when_empty(event.key)) or await self._acted(event.key):
             event.prevent_default()
             event.stop()
             self._restart_blink()
-        else:
+        elif event.is_printable:
             await super()._on_key(event)
+        else:  # in turn: on its way up through the screen the next key would overtake it
+            event.prevent_default()
+            event.stop()
+            if event.key == "escape":
+                self.screen.clear_selection()
+            self.app.call_next(self.app._check_bindings, event.key)
 
     async def _acted(self, key: str) -> bool:
         if key == "tab" and self._word is not None:
             self._complete()
+            return True
+        if key == "tab" and self._unfold():
             return True
         if key == "escape" and self._is_open:  # with a closed list it is the app's: it stops a reply
             self._dismiss()
@@ -167,7 +219,12 @@ class Prompt(TextArea):
             self._complete()
         elif self.text.strip():
             self._close()
-            self.post_message(self.Submitted(self.whole))
+            # Taken out now and handed over in turn: what is typed next is neither sent with it nor cleared with it.
+            self.submitted, left = self.whole, self._walk.draft if self._walk else ""
+            self.load_text(joined(self._pasted.restore(left)))  # for an older prompt, which is sent now
+            self.app.call_next(self.app._dispatch_message, self.Submitted(self.submitted))
+        else:
+            self.empty()
 
     def action_newline(self) -> None:
         if result := self._replace_via_keyboard("\n", *self.selection):
@@ -214,6 +271,8 @@ class Prompt(TextArea):
         if self._is_open and (completions := self._completions):
             completions.action_cursor_up() if step < 0 else completions.action_cursor_down()
             return True
+        if step < 0 and not self.text and self.recall():
+            return True
         at_end = self.navigator.is_first_wrapped_line if step < 0 else self.navigator.is_last_wrapped_line
         if not self.selection.is_empty or not at_end(self.cursor_location) or self.sent is None:
             return False
@@ -222,7 +281,7 @@ class Prompt(TextArea):
         text = self._walk.move(step, self.text)
         if text is None:
             return False
-        self._show(self._pasted.take(_lines(text)))
+        self._show(self._pasted.take(lines(text)))
         if step < 0:  # where the next Up goes further back
             self.move_cursor((0, len(self.document.get_line(0))))
         self._dismiss()  # or the next Up would go through the list
@@ -293,6 +352,8 @@ class Prompt(TextArea):
         if word is None or completions is None:
             return False
         chosen = completions.chosen(word)
+        if word.sign == "@" and not word.typed and not completions.highlighted:
+            return False  # nothing was typed of a path, and none was chosen: it may be meant as it is
         return chosen is not None and chosen != word.typed
 
     def _complete(self, number: int | None = None) -> None:
@@ -324,8 +385,3 @@ class Prompt(TextArea):
     def _close(self) -> None:
         if (completions := self._completions) is not None:
             completions.close()
-
-
-def _lines(text: str) -> str:
-    """With line breaks of one kind: terminals paste others."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -36,8 +36,11 @@ class Entry:
         index: int,
         stored: Stored | None = None,
         load: Callable[[int], str] | None = None,
+        model: str = "Assistant",
     ) -> None:
-        """`text`: None for one that is being written. `load` brings back the text of a stored one."""
+        """`text`: None for one that is being written. `load` brings back the text of a stored one; `model` is the model's
+        name."""
+        self.model = model
         self.role, self.index, self.live, self.stored = role, index, text is None, stored
         self._text, self._load = (None if load else text), load
         self._parts = Parts(keep=LIVE_CHARS) if text is None else None
@@ -54,11 +57,13 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """Who says it, and which of several answers it is."""
-        name = "You" if self.role == USER else "Assistant"
-        if self.stored is None or self.stored.siblings < 2:
+        """Who says it, which of several answers it is, and whether that is what was written."""
+        name = "You" if self.role == USER else self.model
+        if self.stored is None:
             return name
-        return f"{name} ‹{self.stored.number}/{self.stored.siblings}›"
+        if self.stored.siblings > 1:
+            name = f"{name} ‹{self.stored.number}/{self.stored.siblings}›"
+        return f"{name} · damaged on the disk" if self.stored.damaged else name
 
     def settle(self, stored: Stored, load: Callable[[int], str]) -> None:
         """It has been written, and is in the store."""

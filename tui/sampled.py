@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rgmlx.settings import DRAWING, OFFERED, checked
 from rgmlx.store import Message
 
 if TYPE_CHECKING:
     from rgmlx.sampling import Sampling
 
-SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", "seed")
 _DRAW = "draw"  # the number that seeds come from where none is chosen, among the conversation's settings
 
 
@@ -26,11 +26,26 @@ def new(defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, _DRAW: secrets.randbits(53)}
 
 
-def checked(settings: Mapping[str, Any], base: Sampling | None) -> Sampling:
+def sampling(settings: Mapping[str, Any], base: Sampling | None) -> Sampling:
     """The model's settings (`base`) with a conversation's in their place. Raises RgmlxError: one is out of range."""
     from rgmlx.sampling import make_sampling
 
-    return make_sampling({key: settings[key] for key in SETTINGS if settings.get(key) is not None}, base)
+    return make_sampling({key: value for key, value in _said(settings).items() if key in DRAWING}, base)
+
+
+def max_tokens(settings: Mapping[str, Any]) -> int | None:
+    """After how many tokens a reply stops; None for no limit. Raises RgmlxError: it is out of range."""
+    value = settings.get("max_tokens")
+    return None if value is None else checked("max_tokens", value)
+
+
+def own(base: Sampling | None) -> dict[str, Any]:
+    """What holds where a conversation says nothing: the model's settings, and None where there is nothing to hold."""
+    return {name: getattr(base, name, setting.default) for name, setting in OFFERED.items()}
+
+
+def _said(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in OFFERED if settings.get(name) is not None}
 
 
 def seeded(sampling: Sampling, settings: Mapping[str, Any], reply: Message) -> Sampling:

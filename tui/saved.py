@@ -10,25 +10,37 @@ import time
 from pathlib import Path
 
 from rgmlx.errors import RgmlxError
+from rgmlx.settings import OFFERED
 from rgmlx.store import USER, StoreError
 
-from .sampled import SETTINGS
-from .session import TITLE_CHARS, Session
+from . import sampled
+from .opened import TITLE_CHARS
+from .session import Session
+
+
+def check_name(path: Path) -> None:
+    """Raises RgmlxError: this is not the name of a file to save to."""
+    if path.suffix.lower() != ".rgstate":
+        raise RgmlxError(
+            f"{path} should end in .rgstate: /save writes what the model remembers, /export a text to read"
+        )
 
 
 def save_file(session: Session, path: Path) -> None:
     """Writes the conversation up to where one stands, with the model's state, atomically.
 
     Raises:
-        RgmlxError: no model is loaded, or the file can't be written; what was there before is unchanged.
+        RgmlxError: no model is loaded, the name has another ending, or the file can't be written; what was there before is unchanged.
     """
     from rgmlx.turns import NOW, SavedChat, Turn
 
+    check_name(path)
     memory = session.needs()
     session.stand()
     messages = session.store.messages.path(session.head.id if session.head else None)
     turns = tuple(Turn(m.role, m.text, m.closed) for m in messages)
-    SavedChat(turns, {NOW: memory.point}, session.system, vars(session.sampling(session.settings))).write(path)
+    sampling, budget = vars(session.sampling(session.settings)), sampled.max_tokens(session.settings)
+    SavedChat(turns, {NOW: memory.point}, session.system, sampling, budget).write(path)
 
 
 def open_file(session: Session, path: Path) -> None:
@@ -40,10 +52,11 @@ def open_file(session: Session, path: Path) -> None:
     from rgmlx.turns import NOW, SavedChat
 
     if path.suffix.lower() in (".json", ".md"):
-        raise RgmlxError(f"{path.name} is not a .rgstate file, which /save writes: /import reads .json")
+        raise RgmlxError(f"{path} is not a .rgstate file, which /save writes: /import reads .json")
     memory, store = session.needs(), session.store
     saved = SavedChat.read(path, memory.model)
-    settings = {k: v for k, v in saved.sampling.items() if k in SETTINGS and v is not None}
+    found = {**saved.sampling, "max_tokens": saved.max_tokens}
+    settings = {k: v for k, v in found.items() if k in OFFERED and v is not None}
     made = store.conversations.create(
         session.name, path.stem[:TITLE_CHARS], saved.system, {**session.new_settings(), **settings}
     )

@@ -41,6 +41,7 @@ class MessageScroll(VerticalScroll):
         self._tops: dict[Widget, tuple[int, int]] = {}  # where each part began and ended when last laid out
         self._filling = False
         self._shown = 0.0  # when the end was last put on the screen at once
+        self.content_height = 0  # lines of the mounted parts
 
     def on_mount(self) -> None:
         self.anchor()
@@ -73,6 +74,12 @@ class MessageScroll(VerticalScroll):
         self._check_anchor()  # at the end already, where nothing moves that would be watched
         return scrolled
 
+    @property
+    def max_scroll_y(self) -> int:
+        """By the last layout, as `scroll_y` of a view that follows; Textual's is by the last drawing."""
+        height = self.content_height or self.virtual_size.height
+        return max(0, height - (self.container_size.height - self.scrollbar_size_horizontal))
+
     # --- the view stays while the rows around it change -----------------------------------
 
     def arrange(self, size: Size, optimal: bool = False) -> DockArrangeResult:
@@ -86,18 +93,24 @@ class MessageScroll(VerticalScroll):
                 self._anchor_released = False  # nothing to read back: a key that found nothing to scroll let go
             else:
                 self._hold(tops)
-        self._tops = tops
+        self._tops, self.content_height = tops, result.total_region.bottom
         return result
 
     def _hold(self, tops: dict[Widget, tuple[int, int]]) -> None:
+        """Holds the first line in view, or its distance from the end where all parts came in place of others."""
+        if not self._tops or not tops:
+            return
         for widget, (top, bottom) in self._tops.items():
             if bottom > self.scroll_y and widget in tops:
-                if moved := tops[widget][0] - top:
-                    y = max(0, self.scroll_y + moved)
-                    self.set_reactive(Widget.scroll_y, y)
-                    self.set_reactive(Widget.scroll_target_y, y)
-                    self.vertical_scrollbar.set_reactive(ScrollBar.position, y)
-                return
+                moved = tops[widget][0] - top
+                break
+        else:
+            moved = max(bottom for _, bottom in tops.values()) - max(bottom for _, bottom in self._tops.values())
+        if moved:
+            y = max(0, self.scroll_y + moved)
+            self.set_reactive(Widget.scroll_y, y)
+            self.set_reactive(Widget.scroll_target_y, y)
+            self.vertical_scrollbar.set_reactive(ScrollBar.position, y)
 
     # --- the row of parts -----------------------------------------------------------------
 
@@ -163,7 +176,11 @@ class MessageScroll(VerticalScroll):
             await row.grow(row.entry.parts[row.number])
 
     async def _show_end(self) -> None:
-        """Mounts the last parts, about two screens of them, in place of what is there."""
+        """Mounts the last parts, about two screens of them, in place of what is there.
+
+        The view goes there, unless the reader leaves the end while they come.
+        """
+        followed = self.following
         rows: list[Message] = []
         height, wanted = 0, 2 * max(self.size.height, 10)
         last = self._entries.last
@@ -179,7 +196,8 @@ class MessageScroll(VerticalScroll):
                 await self._refresh(rows[-1])
             await self._rearranged()
         self._shown = monotonic()
-        self.anchor()
+        if self.following or not followed:
+            self.anchor()
         self._look()
 
     async def _trim(self) -> None:

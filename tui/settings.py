@@ -8,7 +8,6 @@ has changed and leaves the rest, comments and unknown keys included, as it was.
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,11 @@ from typing import Any
 
 import platformdirs
 
+from rgmlx import macos
+from rgmlx.decoding import NotText
 from rgmlx.errors import RgmlxError
+from rgmlx.reading import TooLarge, read_text
+from rgmlx.settings import OFFERED, Setting
 from rgmlx.store.text import clean
 from rgmlx.text import printable
 
@@ -28,7 +31,7 @@ from .words import cut
 
 SNAPSHOT_BYTES = 2 * 10**9
 MAX_FILE = 1_000_000  # bytes; a longer one is no file of settings
-_MAX_INTEGER = 2**63 - 1  # what TOML and a seed can hold
+_MAX_INTEGER = 2**63 - 1  # what TOML can hold
 _SHOWN = 40  # characters of a wrong value in a sentence
 
 
@@ -43,7 +46,9 @@ class Defaults:
     Attributes:
         system: the text before all messages, or None.
         snapshot_bytes: disk space for states to go on from.
-        sampling: any of temperature, top_p, min_p, repetition_penalty, seed; one that is missing is the model's own.
+        sampling: any of `SAMPLING`; one that is missing is the model's own.
+        copy_on_select: whether what the mouse selects is copied at once; None where that is left to the computer.
+        notify: whether the end of something long is told by the terminal while it is not in front.
     """
 
     model: str = "demo"
@@ -51,97 +56,95 @@ class Defaults:
     theme: str = DARK
     snapshot_bytes: int = SNAPSHOT_BYTES
     sampling: dict[str, Any] = field(default_factory=dict, hash=False)
+    copy_on_select: bool | None = None
+    notify: bool = True
+
+    @property
+    def copies_selection(self) -> bool:
+        """Whether what the mouse selects is copied at once: on a Mac that one sits at, unless the user says otherwise."""
+        return macos.here() and not macos.is_remote() if self.copy_on_select is None else self.copy_on_select
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One setting.
+class Text:
+    """A setting that is a text; those that are numbers are `rgmlx.settings.Setting`.
 
     Attributes:
-        kind: str, int or float.
         wanted: what a good value is, to stand after "must be".
         about: what it does, in one line.
         sample: a value to begin with, for the file.
-        within: whether a value of the right kind is a good one.
+        within: whether a text is a good one.
     """
 
-    kind: type
     wanted: str
     about: str
-    sample: Any
-    within: Callable[[Any], bool]
+    sample: str
+    within: Callable[[str], bool]
+
+    def convert(self, value: Any) -> Any:
+        """The text. Raises ValueError: it is none, or not a good one."""
+        if not isinstance(value, str) or not self.within(value):
+            raise ValueError
+        return value
 
 
-def _sampling(kind: type, wanted: str, about: str, sample: Any, high: float) -> Setting:
-    return Setting(kind, wanted, about, sample, lambda v: 0 <= v <= high)
+@dataclass(frozen=True)
+class Switch:
+    """A setting that is true or false; as `Text`."""
+
+    about: str
+    sample: bool
+    wanted: str = "true or false"
+
+    def convert(self, value: Any) -> Any:
+        """The value. Raises ValueError: it is neither."""
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
 
 
-_MAX = math.nextafter(math.inf, 0)  # "0 or more" leaves out infinity
-# The ranges are those of rgmlx.sampling.Sampling, which a test compares.
-SAMPLING: Mapping[str, Setting] = {
-    "temperature": _sampling(
-        float,
-        "a number, 0 or more",
-        "How varied replies are: 0 always takes the likeliest word, 1 is lively.",
-        0.7,
-        _MAX,
-    ),
-    "top_p": _sampling(
-        float,
-        "a number between 0 and 1",
-        "Draws from the likeliest words only that make up this share; 0 and 1: all.",
-        0.9,
-        1,
-    ),
-    "min_p": _sampling(
-        float,
-        "a number between 0 and 1",
-        "Leaves out words less likely than this share of the likeliest; 0: none.",
-        0.05,
-        1,
-    ),
-    "repetition_penalty": _sampling(
-        float, "a number, 0 or more", "Above 1, words that were just used become less likely; 0 and 1: off.", 1.1, _MAX
-    ),
-    "seed": _sampling(
-        int, "a whole number, 0 or more", "The same number gives the same replies again.", 1, _MAX_INTEGER
-    ),
-}
-_GENERAL: Mapping[str, Setting] = {
-    "model": Setting(
-        str,
+AnySetting = Setting | Text | Switch
+SAMPLING: Mapping[str, Setting] = OFFERED
+"""The settings of a conversation's replies."""
+_GENERAL: Mapping[str, AnySetting] = {
+    "model": Text(
         "a name that is not empty",
         "The model: demo, a directory, or a repository on Hugging Face.",
         "demo",
         lambda v: bool(v.strip()) and "\0" not in v,
     ),
-    "system": Setting(str, "a text", "What the model is told before all messages.", "Be brief.", lambda v: True),
-    "theme": Setting(
-        str, "one of " + ", ".join(NAMES), f"The colours: {', '.join(NAMES)}.", DARK, lambda v: v in NAMES
-    ),
+    "system": Text("a text", "What the model is told before all messages.", "Be brief.", lambda v: True),
+    "theme": Text("one of " + ", ".join(NAMES), f"The colours: {', '.join(NAMES)}.", DARK, lambda v: v in NAMES),
     "snapshot_bytes": Setting(
         int,
-        "a whole number of bytes, 0 or more",
+        0,
+        _MAX_INTEGER,
+        "a whole number of bytes between 0 and 2**63 - 1",
         "Disk space for states of the model, which let a conversation go on without reading it again.",
-        SNAPSHOT_BYTES,
-        lambda v: 0 <= v <= _MAX_INTEGER,
+        sample=SNAPSHOT_BYTES,
+    ),
+    "copy_on_select": Switch(
+        "Copies what the mouse selects as its button is released; unset, on a Mac and not over SSH.", sample=True
+    ),
+    "notify": Switch(
+        "Tells you through the terminal that something has ended which took a minute, while you look elsewhere.",
+        sample=False,
     ),
 }
-_SETTINGS: Mapping[Key, Setting] = {
+_SETTINGS: Mapping[Key, AnySetting] = {
     **{(name,): setting for name, setting in _GENERAL.items()},
     **{("sampling", name): setting for name, setting in SAMPLING.items()},
 }
 _KNOWN = {key: Known(setting.about, setting.sample) for key, setting in _SETTINGS.items()}
 
 
-def check(name: str, setting: Setting, value: Any) -> Any:
+def check(name: str, setting: AnySetting, value: Any) -> Any:
     """The value, a whole number made a float where one is wanted. Raises SettingsError with what it must be."""
-    if setting.kind is float and type(value) is int and abs(value) <= _MAX_INTEGER:
-        value = float(value)
-    if type(value) is not setting.kind or not setting.within(value):
+    try:
+        return setting.convert(value)
+    except ValueError:
         shown = value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-        raise SettingsError(f"{name} must be {setting.wanted}, not {cut(written(shown), _SHOWN)}")
-    return value
+        raise SettingsError(f"{name} must be {setting.wanted}, not {cut(written(shown), _SHOWN)}") from None
 
 
 def parse(name: str, text: str) -> Any:
@@ -163,9 +166,23 @@ def parse(name: str, text: str) -> Any:
     return check(name, setting, value)
 
 
+def unset(name: str, own: Mapping[str, Any]) -> str:
+    """What holds where a conversation says nothing of a setting, in words.
+
+    Args:
+        own: the settings of the model; empty while none is loaded.
+    """
+    return SAMPLING[name].unset or (f"{own[name]:g}, the model's own" if name in own else "the model's own")
+
+
 def path() -> Path:
     """Where the file is."""
     return platformdirs.user_config_path("rgmlx", appauthor=False) / "rgchat.toml"
+
+
+def of_file(path: Path) -> str:
+    """What to say of the file, for people who change it by hand."""
+    return f"Defaults of new conversations and the other settings are in {path}"
 
 
 # --- reading ------------------------------------------------------------------------------
@@ -182,19 +199,15 @@ def load(path: Path) -> tuple[Defaults, list[str]]:
 
 def _read(path: Path) -> str | None:
     try:
-        with path.open("rb") as f:
-            data = f.read(MAX_FILE + 1)
+        return read_text(path, MAX_FILE)
     except FileNotFoundError:
         return None
+    except TooLarge:
+        raise SettingsError(f"{path} is too long for a file of settings: correct or remove it") from None
+    except NotText as e:
+        raise SettingsError(f"{path} is not UTF-8 text (line {e.line}): correct or remove it") from None
     except OSError as e:
         raise SettingsError(f"{path} can't be read ({reason(e)}): correct or remove it") from None
-    if len(data) > MAX_FILE:
-        raise SettingsError(f"{path} is too long for a file of settings: correct or remove it")
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as e:
-        line = data.count(b"\n", 0, e.start) + 1
-        raise SettingsError(f"{path} is not UTF-8 text (line {line}): correct or remove it") from None
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -318,7 +331,7 @@ def _replace(path: Path, text: str) -> None:
     try:
         path = path.resolve()  # people keep such files elsewhere and link to them
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_text(path, text, keep_mode=True)
+        replace_text(path, text)
         sync_directory(path.parent)
     except (OSError, RuntimeError) as e:
         raise SettingsError(f"{path} can't be written: {reason(e)}; nothing was changed") from None

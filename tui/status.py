@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .gauges import Gauges
+from .words import model_name
 
 _SEPARATOR = "  ·  "
 
 
 def status_line(name: str, gauges: Gauges, doing: str, news: str, width: int) -> str:
     """One line; what matters least is left out first where it does not fit."""
-    short = name.rstrip("/").rpartition("/")[2] or name
-    parts = [(0, news), (2, short)]
+    parts = [(0, news), (2, model_name(name))]
     if gauges.state_bytes:
         parts.append((3, f"memory {gauges.state_bytes / 1e6:.1f} MB, always"))
     if gauges.position:
@@ -18,7 +18,7 @@ def status_line(name: str, gauges: Gauges, doing: str, news: str, width: int) ->
     if gauges.rate:
         parts.append((4, f"{gauges.rate:.0f} tok/s"))
     if gauges.first_token:
-        parts.append((6, f"first after {gauges.first_token:.1f} s"))
+        parts.append((6, f"first token {gauges.first_token:.1f} s"))
     if gauges.resident:
         parts.append((7, f"process {gauges.resident / 1e6:,.0f} MB"))
     parts.append((1, doing))

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
+from rgmlx import reading
+from rgmlx.decoding import NotText
 from rgmlx.errors import RgmlxError
+from rgmlx.macos import privacy
+from rgmlx.paths import expanded
 
-MAX_READ = 256_000_000
+MAX_READ = reading.MAX_TEXT
 """Bytes of a file that is read whole."""
 
 
-def replace_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
-    """Writes a file: beside it first, flushed, then renamed over it. What UTF-8 can't hold becomes a question mark.
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file that is the user's alone: beside it first, flushed, then renamed over it.
 
-    Args:
-        keep_mode: whether a file that is there passes on who may read and write it; else it is the user's alone.
+    What UTF-8 can't hold becomes a question mark.
 
     Raises:
         OSError, ValueError: it can't be written; what was there is as it was, and nothing is left beside it.
@@ -30,8 +32,6 @@ def replace_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        if keep_mode and path.exists():
-            shutil.copymode(path, temporary)
         os.replace(temporary, path)
         temporary = None
     finally:
@@ -43,23 +43,24 @@ def replace_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
 def read_number(path: Path | None) -> int | None:
     """The number in a small file; None where there is none."""
     try:
-        return int(path.read_text("ascii")[:20]) if path is not None else None
+        return int(reading.read_text(path, 20)) if path is not None else None
     except (OSError, ValueError):
         return None
 
 
 def reason(error: Exception) -> str:
     """Why something can't be read or written, to stand within a sentence."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return (privacy.explained(error).strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def typed_path(text: str) -> Path:
-    """The file that a line names. Raises RgmlxError: it names none."""
-    try:
-        if text.strip():
-            return Path(text.strip()).expanduser().absolute()
-    except (RuntimeError, ValueError, OSError):  # ~nobody
-        pass
+    """The file that a line names. Raises RgmlxError: it names none, a folder, or one in the home of nobody."""
+    with contextlib.suppress(OSError):  # the directory one is in was removed
+        if name := text.strip():
+            path = expanded(name).absolute()
+            if name.endswith("/"):
+                raise RgmlxError(f"{path} is a folder: add the name of a file to it.")
+            return path
     raise RgmlxError("This is not the name of a file: give one such as ~/chat.json")
 
 
@@ -88,14 +89,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """A file's text. Raises RgmlxError: it can't be read, is not text, or is larger than `MAX_READ`."""
+    """A file's text. Raises RgmlxError: it can't be read, is not text, or is larger than a text is."""
     try:
-        if not path.is_file():  # a pipe may never end
-            raise RgmlxError(f"There is no file {path}: give the name of one that was exported as .json.")
-        if path.stat().st_size > MAX_READ:
-            raise RgmlxError(f"{path} is larger than {MAX_READ // 1_000_000} MB: give an exported conversation.")
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RgmlxError(f"{path} is not text: give an exported conversation, which ends in .json.") from None
-    except (OSError, ValueError) as e:
+        return reading.read_text(path, MAX_READ)
+    except FileNotFoundError:
+        raise RgmlxError(f"There is no file {path}: give the name of one that was exported as .json.") from None
+    except NotText as e:
+        if e.binary:
+            raise RgmlxError(f"{path} is not text: give an exported conversation, which ends in .json.") from None
+        raise RgmlxError(f"{path} is {e}") from None
+    except OSError as e:
         raise RgmlxError(f"{path} can't be read ({reason(e)}): give another one.") from None

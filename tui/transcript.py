@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
@@ -31,6 +31,8 @@ _AT_ONCE = 6  # new parts that are drawn one after the other; what is faster is 
 class Transcript(MessageScroll):
     """What was said so far."""
 
+    FOCUS_ON_CLICK = False  # the prompt keeps the keys
+
     class News(TextualMessage):
         """Whether there is text further down that was not seen."""
 
@@ -43,19 +45,37 @@ class Transcript(MessageScroll):
         super().__init__(pages or Pages(), id="transcript")
         self._horizon: tuple[int, int, int] | None = None  # message, its exact characters, the window
         self._live: Entry | None = None
-        self._queue: deque[str] = deque()  # what the worker thread wrote
+        self._listening = False  # to a reply; what another one says is not for here
+        self._queue: deque[tuple[str, int | None]] = deque()  # what the worker thread wrote, and where it ends
+        self._skip = 0  # so much of the running reply was there before it was listened to
         self._cleaner = Cleaner()
         self._news = False
 
+    def name_model(self, name: str) -> None:
+        """Calls the model so from now on, also in what is there."""
+        if name == self._entries.model:
+            return
+        self._entries.model = name
+        for entry in reversed(self._entries):
+            entry.model = name
+        for row in self._rows:
+            row.border_title = Content(row.entry.title) if row.entry.role != NOTICE else None
+
     # --- what is written ------------------------------------------------------------------
 
-    def write(self, piece: str) -> None:
-        """Adds to the running reply, from any thread; returns at once."""
-        self._queue.append(piece)
+    def write(self, piece: str, end: int | None = None) -> None:
+        """Adds to the running reply, from any thread; returns at once.
+
+        Args:
+            end: characters of the reply up to the end of this piece, for one that may be shown from the middle on.
+        """
+        if self._listening:
+            self._queue.append((piece, end))
 
     async def load(self, messages: Iterable[Stored]) -> None:
         """Shows the end of a conversation in place of what is there; earlier messages come on scrolling."""
         async with self._lock:
+            self._let_go()
             self._horizon = None
             self._entries.restart(messages)
             await self._show_end()
@@ -77,10 +97,35 @@ class Transcript(MessageScroll):
 
     async def begin_reply(self, text: str = "") -> None:
         """From now on what is written is drawn, after a text that the reply begins with."""
+        self._listen()
+        await self._begin(text, 0)
+
+    async def resume_reply(self, read: Callable[[], tuple[str, int] | None]) -> bool:
+        """Draws a reply that has begun, and from now on what is written.
+
+        Args:
+            read: its text so far, and how many of the characters given to `write` are in it; None if it has ended.
+
+        Returns:
+            False if it has ended.
+        """
+        self._listen()  # first: what is delivered while it is read is in both, and left out of one by its number
+        found = await asyncio.to_thread(read)
+        if found is None:
+            self._listening = False
+            return False
+        await self._begin(*found)
+        return True
+
+    def _listen(self) -> None:
         self._cleaner = Cleaner()
         self._queue.clear()
+        self._listening = True
+
+    async def _begin(self, text: str, skip: int) -> None:
+        self._skip = skip
         async with self._lock:
-            self._live = Entry(MODEL, None, self._entries.end)
+            self._live = Entry(MODEL, None, self._entries.end, model=self._entries.model)
             if text:
                 self._live.parts.feed(self._cleaner.feed(text))
             await self._add(self._live)
@@ -101,7 +146,7 @@ class Transcript(MessageScroll):
             await asyncio.sleep(monotonic() - begun)  # keys have their turn
         async with self._lock:
             await self._feed(live, self._cleaner.finish())
-            self._live, live.live = None, False
+            self._live, live.live, self._listening = None, False, False
             if not live.parts.end:
                 await self._remove(live)
             elif message is not None:
@@ -122,6 +167,8 @@ class Transcript(MessageScroll):
             entry = self._entries.find(message)
             if entry is None:
                 return False
+            if self._live is not None and self._live.index > entry.index:
+                self._let_go()
             self._entries.cut(entry.index + 1)
             await self.remove_children([row for row in self._rows if row.entry.index > entry.index])
             if not self._rows or not self._ends:
@@ -131,9 +178,15 @@ class Transcript(MessageScroll):
     async def clear(self) -> None:
         """Forgets everything."""
         async with self._lock:
+            self._let_go()
             self._horizon = None
             self._entries.restart(())
             await self.remove_children()
+
+    def _let_go(self) -> None:
+        """The running reply, if there is one, is not drawn here any longer; it goes on in the store."""
+        self._live, self._listening = None, False
+        self._queue.clear()
 
     async def _add(self, entry: Entry) -> None:
         attached = self._ends
@@ -168,9 +221,11 @@ class Transcript(MessageScroll):
         """Draws what is in the queue, or as much of it as is drawn at once."""
         pieces, size = [], 0
         while self._queue and size < _BITE:
-            piece = self._queue.popleft()
+            piece, end = self._queue.popleft()
+            if end is not None:
+                piece = piece[max(0, self._skip - (end - len(piece))) :]
             if len(piece) > _BITE:
-                self._queue.appendleft(piece[_BITE:]) if len(piece) < 2 * _BITE else self._shatter(piece[_BITE:])
+                self._shatter(piece[_BITE:])
                 piece = piece[:_BITE]
             pieces.append(piece)
             size += len(piece)
@@ -179,7 +234,7 @@ class Transcript(MessageScroll):
                 await self._feed(self._live, self._cleaner.feed("".join(pieces)))
 
     def _shatter(self, piece: str) -> None:
-        self._queue.extendleft([piece[at : at + _BITE] for at in range(0, len(piece), _BITE)][::-1])
+        self._queue.extendleft([(piece[at : at + _BITE], None) for at in range(0, len(piece), _BITE)][::-1])
 
     async def _feed(self, live: Entry, text: str) -> None:
         if not text:

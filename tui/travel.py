@@ -59,15 +59,19 @@ class Travel:
         """
         self._session.go(message)
         self.tip = tip
-        if tip is None and message is not None:
-            self.tip = self._session.store.messages.tip(message)
+        if tip is None:
+            self.find()
         return message
 
     def find(self) -> None:
-        """Finds out how far the branch goes on after the conversation was opened somewhere on it."""
-        head = self._session.head
-        followed = head is not None and self._session.store.messages.followed(head.id)
-        self.tip = self._session.store.messages.tip(head.id) if head is not None and followed else None
+        """Finds out how far the branch goes on, where the conversation stands somewhere on it."""
+        messages, row = self._session.store.messages, self._session.conversation
+        at = self._session.head.id if self._session.head is not None else None
+        if at is None:
+            at = places.newest_beginning(self._session.store, row.id) if row is not None else None
+            self.tip = messages.tip(at) if at is not None else None
+        else:
+            self.tip = messages.tip(at) if messages.followed(at) else None
 
     def end(self) -> None:
         """One stands at the end of a branch again, having written there or opened another conversation."""

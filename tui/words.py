@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from rgmlx.store import times
 from rgmlx.text import printable
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -32,10 +33,7 @@ def when_briefly(seconds: float, now: float) -> str:
 
 
 def _local(seconds: float) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds)
-    except (ValueError, OverflowError, OSError):  # imported, from a clock that was wrong
-        return None
+    return datetime.fromtimestamp(seconds) if times.known(seconds) else None
 
 
 def _day(then: datetime) -> str:
@@ -66,6 +64,11 @@ def one_line(text: str, most: int) -> str:
     return printable(re.sub(r"\s+", " ", text[:most]))
 
 
+def model_name(name: str) -> str:
+    """What a model is called on the screen: the embedded one by its own name, others by the last part of theirs."""
+    return "Griff" if name == "demo" else name.rstrip("/").rpartition("/")[2] or name
+
+
 def sentence(text: str) -> str:
     """An error's text, or another one, so that it begins and ends as a sentence does. A path or a name stays as it is."""
     if re.match(r"[a-z]+[ ,:]", text):
@@ -76,3 +79,8 @@ def sentence(text: str) -> str:
 def cut(text: str, width: int) -> str:
     """The text, or as much of it as fits into so many characters, with a sign that it goes on."""
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def joined(*texts: str) -> str:
+    """Texts of one prompt, each on lines of its own; those without a word are left out."""
+    return "\n".join(text for text in texts if text.strip())

@@ -7,6 +7,8 @@ stop, an error or kill -9, what was delivered up to the last half second is kept
 from __future__ import annotations
 
 import contextlib
+import math
+import threading
 import time
 from collections.abc import Iterator
 
@@ -44,6 +46,7 @@ class Writer:
         gauges: Gauges,
         *,
         min_tokens: float = 0,
+        max_tokens: int | None = None,
         progress: Progress | None = None,
     ) -> None:
         """`memory` stands where the reply goes on: after the user's message, or inside the reply.
@@ -51,6 +54,7 @@ class Writer:
         Args:
             message: an open reply.
             min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
+            max_tokens: it is cut short after so many; None for no limit.
             progress: told (tokens, tokens in all) while a message is read.
 
         Raises:
@@ -62,6 +66,8 @@ class Writer:
         self._unread = memory.point.unread
         self._parent_saved = message.parent is None
         self._left: tuple[int, ...] = ()  # of it, after a stop while reading
+        self._lock = threading.Lock()  # between what is on the disk and what is not yet
+        self._delivered = 0  # characters
         self._text: list[str] = []  # delivered, and not on the disk yet
         self._ids: list[int] = []
         stop_ids = memory.model.stop_ids
@@ -71,6 +77,7 @@ class Writer:
             self._unread,
             sampling=sampling,
             min_tokens=min_tokens,
+            max_tokens=max_tokens,
             stop_ids=stop_ids | memory.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
             progress=progress,
         )
@@ -78,6 +85,16 @@ class Writer:
     def stop(self) -> None:
         """Ends the reply after the token in flight, from any thread."""
         self._run.stop()
+
+    def so_far(self, chars: int) -> tuple[str, int]:
+        """The reply as far as it was delivered, from any thread.
+
+        Returns:
+            About so many of its last characters at least, and how many of all were delivered by this writer.
+        """
+        with self._lock:
+            found = self._store.messages.window(self.message.id, 1, chars=chars)
+            return (found[0].text if found else "") + "".join(self._text), self._delivered
 
     def __iter__(self) -> Iterator[str]:
         """The reply, piece by piece. Raises StoreError: the disk is full."""
@@ -100,19 +117,19 @@ class Writer:
 
     def _pieces(self, begun: float) -> Iterator[str]:
         detokenizer = Detokenizer(self._memory.tokenizer)
-        first = flushed = saved = 0.0
-        before = begun
+        first = flushed = 0.0
+        saved, before = -math.inf, begun  # the first text that is on the disk has a state beside it at once
         wait, tokens = 2 * FLUSH_SECONDS, 0
         for tokens, token in enumerate(self._run, 1):
             now = time.monotonic()
             if not first:
                 self._memory.lost()
-                first = flushed = saved = now
+                first = flushed = now
                 self._gauges.first_token = now - begun
             self._gauges.position = self._run.position
             self._ids.append(token)
             if piece := detokenizer.add(token):
-                self._text.append(piece)
+                self._deliver(piece)
                 yield piece
             # What a slow model writes does not wait for its next token, which may take longer than that.
             soon, before = now + (now - before), now
@@ -127,14 +144,20 @@ class Writer:
         if tokens > 1:
             self._gauges.rate = (tokens - 1) / max(time.monotonic() - first, 1e-9)
         if rest := detokenizer.finish():
-            self._text.append(rest)
+            self._deliver(rest)
             yield rest
 
+    def _deliver(self, piece: str) -> None:
+        with self._lock:
+            self._text.append(piece)
+            self._delivered += len(piece)
+
     def _flush(self) -> None:
-        if self._text:
-            self._store.messages.append(self.message.id, "".join(self._text), self._ids)
-            self._text.clear()
-            self._ids.clear()
+        with self._lock:
+            if self._text:
+                self._store.messages.append(self.message.id, "".join(self._text), self._ids)
+                self._text.clear()
+                self._ids.clear()
 
     def _snapshot(self) -> float:
         """Keeps the state of the running reply on the disk; the seconds it took."""
@@ -162,6 +185,9 @@ class Writer:
                 self.message = self._store.messages.finish(number, closed=whole)
         if reason is None:  # broke off: what state that is in nobody knows
             self._memory.lost()
+        elif empty and self._fresh and self._left and self.message.parent is not None:
+            if sentence := self._memory.save(self.message.parent):  # a long message: what was read of it
+                self.notices.append(sentence)
         elif not empty:
             self._memory.keep(number, Point(self._run.state, self._left))
             for message in (number,) if self._parent_saved else (self.message.parent, number):

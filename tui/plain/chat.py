@@ -6,9 +6,9 @@ Knows the order of things and the exit codes; what a line does is in `commands` 
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
+from rgmlx.cli.streams import tell
 from rgmlx.errors import RgmlxError
 from rgmlx.text import printable
 
@@ -40,7 +40,8 @@ class PlainChat:
         """Chats until the input ends.
 
         Returns:
-            The exit code: 0; 1 if the model can't be loaded; 130 if Ctrl+C ended it.
+            The exit code: 0; 1 if the model can't be loaded, or a message or command from a pipe fails; 130 if Ctrl+C
+            ended it.
         """
         ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where a shell ignores it
         if ours:
@@ -50,13 +51,14 @@ class PlainChat:
                 return 1
             while self._next():
                 pass
-            return 0
+            return int(self._talk.failed and not self._lines.terminal)
         except KeyboardInterrupt:
             self._lines.write("\n")
             return 130
         finally:
             if ours:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._work.end()
             self._session.close()
 
     def _begin(self) -> bool:
@@ -69,7 +71,7 @@ class PlainChat:
                 self._conversations.open_file(self._file)
         except RgmlxError as e:
             if not self._session.ready or not self._lines.terminal:
-                print("rgchat:", printable(" ".join(str(e).splitlines())), file=sys.stderr)
+                tell(f"rgchat: {printable(' '.join(str(e).splitlines()))}")
                 return False
             self._talk.say(str(e))
         self._talk.show_place()
@@ -94,7 +96,7 @@ class PlainChat:
             self._talk.say(LEAVING)
             return True
         except RgmlxError as e:
-            self._talk.say(str(e))
+            self._talk.fail(str(e))
             return True
         finally:
             self._work.asking = False
@@ -102,6 +104,9 @@ class PlainChat:
             self._leave_hint()
             return True
         self._blank = 0
+        if (name := self._commands.astray) and not self._lines.terminal:
+            self._talk.say(f"This and what follows is not run: /{name} failed, and it is not for this conversation.")
+            return False
         self._work.stopped = False
         self._lines.remember(text)
         command = None if block else parse(text)

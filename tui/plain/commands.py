@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .. import deeds
-from ..commands import BY_NAME, Command, parse, takes_nothing, unknown
+from rgmlx.errors import RgmlxError
+
+from .. import deeds, settings
+from ..commands import BY_NAME, Command, named, parse, takes_nothing, unknown
 from .conversations import Conversations
 from .lines import BLOCK
 from .messages import Messages
@@ -24,7 +26,9 @@ _OWN = (  # what takes something else here than on the screen
     replace(BY_NAME["edit"], summary="send this in place of your last message; the first is kept", argument="TEXT"),
     replace(BY_NAME["history"], argument="[TEXT]"),
     replace(BY_NAME["model"], summary="the model's name, or change to another one"),
+    replace(BY_NAME["settings"], summary="all settings of this conversation, and the file of those of new ones"),
 )
+_CHANGES = ("new", "open", "import", "undelete")  # what follows is for another conversation
 TABLE = {**BY_NAME, **{command.name: command for command in _OWN}}
 
 
@@ -33,16 +37,18 @@ class Commands:
 
     Attributes:
         leaving: whether one of them was to leave.
+        astray: the name of one that failed to change the conversation, or "": what follows is not for this one.
     """
 
     def __init__(self, talk: Talk, messages: Messages, conversations: Conversations) -> None:
         self._talk, self._session = talk, talk.session
-        self.leaving = False
+        self.leaving, self.astray = False, ""
         self._by_name: dict[str, Callable[[str], None]] = {
             **messages.commands,
             **conversations.commands,
             "model": self._model,
             "set": lambda words: talk.line(deeds.set_one(talk.session, words)),
+            "settings": self._settings,
             "system": lambda text: talk.line(deeds.system(talk.session, text)),
             "history": self._history,
             "info": self._info,
@@ -51,24 +57,36 @@ class Commands:
         }
 
     def run(self, name: str, argument: str) -> None:
-        """Does what a command says, or says what it needs. Raises RgmlxError: it can't be done."""
-        command, method = TABLE.get(name), self._by_name.get(name)
+        """Does what a command says, or says what it needs, or why it can't be done."""
+        command, method = TABLE.get(named(name)), self._by_name.get(named(name))
         if command is None:
-            self._talk.say(unknown(name))
+            self._talk.fail(unknown(name))
         elif method is None:
-            self._talk.say(f"/{name} needs the screen: rgchat without --plain has it")
+            self._talk.fail(f"/{name} needs the screen: rgchat without --plain has it")
         elif command.argument and not command.argument.startswith("[") and not argument:
+            self._talk.failed = True
             self._talk.line(f"{command.usage}: {command.summary}")
         elif argument and not command.argument:
-            self._talk.say(takes_nothing(name))
+            self._talk.fail(takes_nothing(name))
         else:
-            method(argument)
+            try:
+                method(argument)
+                return
+            except RgmlxError as e:
+                self._talk.fail(str(e))
+        if named(name) in _CHANGES:
+            self.astray = name
 
     def _model(self, name: str) -> None:
         if name and name != self._session.name:
             self._talk.load(name)
         self._talk.line(f"Model: {self._session.name}")
         self._talk.stand()
+
+    def _settings(self, _: str) -> None:
+        self._talk.line(deeds.set_one(self._session, ""))
+        self._talk.line(deeds.system(self._session, ""))
+        self._talk.line(settings.of_file(settings.path()))
 
     def _history(self, text: str) -> None:
         found = [sent for sent in self._talk.lines.history.search(text) if parse(sent) is None]

@@ -13,7 +13,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation
 
 from .. import deeds, places
-from ..saved import open_file, save_file
+from ..saved import check_name, open_file, save_file
 from ..textfiles import exists, read_text, typed_path, write_text
 from ..words import when
 from .talk import READING_AGAIN, Talk, short, title
@@ -96,7 +96,7 @@ class Conversations:
         """Goes on with another conversation, loading its model if that is another one."""
         if message is not None:
             message = places.after(self._store, message)
-        if not self._session.open(conversation, message):
+        if not self._session.open(conversation, message, peek=True):
             raise RgmlxError("another rgchat has this conversation open: close it there first")
         self._begun()
         assert self._session.conversation is not None
@@ -143,6 +143,7 @@ class Conversations:
     def _save(self, name: str) -> None:
         deeds.conversation(self._session)
         path = typed_path(name)
+        check_name(path)
         if self._may_write(path):
             self._talk.work.run(lambda: save_file(self._session, path), lambda: self._talk.reading(READING_AGAIN))
             self._talk.line(f"Written: {path}")

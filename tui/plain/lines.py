@@ -5,21 +5,32 @@ Knows Python's line editor and where a message ends; nothing of what a message m
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import io
+import locale
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from rgmlx.decoding import LineReader, standard_input
 from rgmlx.errors import RgmlxError
 from rgmlx.text import printable
 
 from ..history import History
 
+if TYPE_CHECKING:
+    from .wrapping import Wrapper
+
 MAX_CHARS = 8_000_000
 """Of a message: as much as its files may have."""
 BLOCK = '"""'
 """What a message of several lines stands between."""
+# What the line editor would write out as it is: controls, and what turns the order of all that follows.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Lines:
@@ -36,14 +47,17 @@ class Lines:
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # neither side can be made to fail by a character
         self.terminal = sys.stdin.isatty()
+        self._piped = None if self.terminal else LineReader(standard_input(), MAX_CHARS)
+        self._wrapper = _wrapper() if sys.stdout.isatty() else None
         self.history = History(history if self.terminal else None)
         self._readline = _readline() if self.terminal and sys.stdout.isatty() else None
         for text in self.history.entries:
             self._recall(text)
 
     def write(self, text: str) -> None:
-        """Writes a text as it is, at once."""
-        sys.stdout.write(text)
+        """Writes a text at once: as it is, and to a terminal with its lines broken between words (a word whose end has
+        not come yet is held back)."""
+        sys.stdout.write(self._wrapper.feed(text) if self._wrapper else text)
         sys.stdout.flush()
 
     def message(self) -> tuple[str, bool]:
@@ -52,12 +66,12 @@ class Lines:
         A line that ends in one backslash goes on in the next one.
 
         Raises:
-            EOFError, KeyboardInterrupt: so that nothing came.  RgmlxError: it is too long.
+            EOFError, KeyboardInterrupt: so that nothing came.  RgmlxError: it is too long, or a line of it is not text.
         """
         line = self.line("You: ")
         block = line.lstrip().startswith(BLOCK)
         line = line.lstrip().removeprefix(BLOCK) if block else line
-        kept, size = list[str](), 0
+        kept, size, problem = list[str](), 0, ""
         while True:
             bare = line.rstrip()
             ends = bare.endswith(BLOCK) if block else (len(line) - len(line.rstrip("\\"))) % 2 == 0
@@ -72,6 +86,10 @@ class Lines:
                 line = self.line("More: ")
             except EOFError:
                 break
+            except RgmlxError as e:  # the message ends where it would have, or its lines would be messages of their own
+                line, problem = "", problem or str(e)
+        if problem:
+            raise RgmlxError(problem)
         if size > MAX_CHARS:
             raise RgmlxError(f"a message may have {MAX_CHARS:,} characters: send a part of this")
         text = "\n".join(kept).strip("\n") if block else "\n".join(kept)
@@ -80,11 +98,16 @@ class Lines:
         return text, block
 
     def line(self, prompt: str) -> str:
-        """One line. Raises EOFError at the end of the input, KeyboardInterrupt, and RgmlxError for a line too long."""
+        """One line. Raises EOFError at the end of the input, KeyboardInterrupt, and RgmlxError for a line that is left out."""
+        if self._wrapper:
+            sys.stdout.write(self._wrapper.finish())
+            self._wrapper.begin()
         if self._readline is not None:
             return input(prompt)
-        if self.terminal:
-            self.write(prompt)
+        if self._piped is not None:
+            return self._piped.line()
+        sys.stdout.write(prompt)
+        sys.stdout.flush()
         text = sys.stdin.readline(MAX_CHARS)
         if not text:
             raise EOFError
@@ -100,12 +123,26 @@ class Lines:
         self._recall(text)
 
     def _recall(self, text: str) -> None:
-        if self._readline is not None and "\n" not in text and text == printable(text):
-            self._readline.add_history(text)
+        if self._readline is not None and "\n" not in text and not _OBEYED.search(text):
+            with contextlib.suppress(UnicodeEncodeError):  # this terminal's encoding does not have it
+                self._readline.add_history(text)
+
+
+def _wrapper() -> Wrapper:
+    from .wrapping import Wrapper  # brings Rich in, which a pipe has no use for
+
+    def columns() -> int:
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).columns
+        except OSError:
+            return 0
+
+    return Wrapper(columns)
 
 
 def _readline() -> ModuleType | None:
     """Python's line editor, told to write no escape sequences; None where Python has none."""
+    _agree_on_characters()
     kind = os.environ.get("TERM")
     os.environ["TERM"] = "dumb"  # it looks once, when it is imported
     try:
@@ -122,3 +159,20 @@ def _readline() -> ModuleType | None:
         readline.parse_and_bind(line)
     readline.set_auto_history(False)
     return readline
+
+
+def _agree_on_characters() -> None:
+    """Has the line editor take the terminal's bytes for what Python takes them for.
+
+    In the C locale Python reads and writes UTF-8 (PEP 540); the editor goes by the locale, which has no umlaut.
+    """
+    if codecs.lookup(sys.stdin.encoding).name != "utf-8":
+        return
+    if codecs.lookup(locale.nl_langinfo(locale.CODESET)).name == "utf-8":
+        return
+    for name in ("C.UTF-8", "C.utf8", "UTF-8"):
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, name)
+            os.environ.pop("LC_ALL", None)
+            os.environ["LC_CTYPE"] = name  # it asks the environment again for every line
+            return

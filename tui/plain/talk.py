@@ -29,6 +29,7 @@ class Talk:
 
     Attributes:
         travel: where one stands on a branch.
+        failed: whether something that was asked for could not be done.
     """
 
     def __init__(self, session: Session) -> None:
@@ -36,6 +37,7 @@ class Talk:
         self.lines = Lines(session.store.directory / "history.jsonl")
         self.work = Work(session.stop, self.say)
         self.travel = Travel(session)
+        self.failed = False
 
     # --- sentences ------------------------------------------------------------------------
 
@@ -47,13 +49,18 @@ class Talk:
         """A sentence."""
         self.line(sentence(text))
 
+    def fail(self, text: str) -> None:
+        """A sentence about what could not be done."""
+        self.failed = True
+        self.say(text)
+
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
         """What goes wrong in here is a sentence. Who stops something that reads a pipe means all of it."""
         try:
             yield
         except RgmlxError as e:
-            self.say(str(e))
+            self.fail(str(e))
         if self.work.stopped and not self.lines.terminal:
             raise KeyboardInterrupt
 
@@ -86,6 +93,8 @@ class Talk:
                 self.session.load(name, progress)
 
         def doing() -> str:
+            if self.session.notices:  # that it will be slow, say: it may take its time already
+                return self.session.notices.pop(0)
             done, total = loading
             return f"Downloading {wanted}: {100 * done // total} %" if done < total else f"Loading {wanted}."
 
@@ -138,13 +147,15 @@ class Talk:
         if last not in ("", "\n"):
             self.lines.write("\n")
         if problem:
-            self.say(problem)
+            self.fail(problem)
         elif self.work.stopped and last:
             self.say("Stopped. What was written is kept; /continue goes on with it.")
         elif self.work.stopped:
             self.say("Stopped before the first word; /continue begins again.")
         elif not last:
             self.line("Assistant: (nothing)")
+        elif (head := self.session.head) is not None and not head.closed:  # by max_tokens
+            self.say("This reply was cut short: /continue goes on with it.")
         self.lines.write("\n")
 
     # --- where one is ---------------------------------------------------------------------
@@ -155,15 +166,21 @@ class Talk:
         if conversation is None:
             keys = " /help lists the commands, Ctrl+D leaves." if self.lines.terminal else ""
             self.say(f"This is a new conversation.{keys}")
-        elif head is None:
-            self.line(f"Before the first message of: {title(conversation.title)}")
         else:
-            count = head.depth + 1
-            which = "1 message" if count == 1 else "2 messages" if count == 2 else f"{count:,} messages, the last two"
-            self.line(f"Going on with: {title(conversation.title)} ({which})")
-            self.show_last(2)
+            if head is None:
+                self.line(f"Before the first message of: {title(conversation.title)}")
+            else:
+                count = head.depth + 1
+                which = (
+                    "1 message" if count == 1 else "2 messages" if count == 2 else f"{count:,} messages, the last two"
+                )
+                self.line(f"Going on with: {title(conversation.title)} ({which})")
+                self.show_last(2)
             self.travel.find()
-            if steps := self.travel.steps:
+            if (steps := self.travel.steps) and head is None:
+                follow = "1 reply follows" if steps.of == 1 else f"{steps.of:,} replies follow"
+                self.say(f"{follow}: /forward goes on to the first.")
+            elif steps:
                 self.say(f"This is reply {steps.here} of {steps.of}: /forward goes on to the next.")
 
     def show_last(self, count: int) -> None:
@@ -171,6 +188,7 @@ class Talk:
         head = self.session.head
         for message in self.store.messages.window(head.id, count, chars=SHOWN) if head else ():
             cut = f", the last {SHOWN:,} characters" if len(message.text) > SHOWN else ""
+            cut += ", damaged on the disk" if message.damaged else ""
             self.line(f"{who(message.role)}{cut}: {message.text[-SHOWN:].strip() or '(nothing)'}")
         if head is not None and head.role == USER:
             self.say("This message has no reply yet: /continue writes one.")

@@ -1,5 +1,5 @@
-"""Slow things in a thread: what they tell is shown as it comes, Ctrl+C stops them, and now and then is said how far
-they are.
+"""Slow things in the model's thread: what they tell is shown as it comes, Ctrl+C stops them, and now and then is said how
+far they are.
 
 Knows threads, signals and the clock; nothing of models and conversations.
 """
@@ -10,11 +10,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import wait
 from dataclasses import dataclass
 from types import FrameType
 
 from rgmlx.errors import RgmlxError
+from rgmlx.macos import power
 from rgmlx.text import first_line
+
+from ..model_thread import ModelThread
 
 PATIENCE, PAUSE = 1.0, 2.0
 """Seconds before it is said what takes so long, and between two such lines."""
@@ -23,13 +27,13 @@ _AHEAD = 1_000  # pieces that the model may be ahead of a slow terminal
 
 @dataclass(frozen=True)
 class _End:
-    """The end of a thread's work, and why if it failed."""
+    """The end of one thing, and why if it failed."""
 
     problem: str = ""
 
 
 class Work:
-    """Slow things, one at a time in a thread of their own, that Ctrl+C stops.
+    """Slow things, one at a time and all in one thread, that Ctrl+C stops.
 
     Attributes:
         stopped: whether Ctrl+C was pressed during the last one.
@@ -40,6 +44,7 @@ class Work:
         """`stop` has what is running come to its end; `say` is told how far it is."""
         self.stopped = self.asking = False
         self._stop, self._say = stop, say
+        self._thread, self._left = ModelThread(), False
         self._events: queue.SimpleQueue[str | _End | None] | None = None
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
@@ -62,7 +67,7 @@ class Work:
         Args:
             action: what to do; its pieces of text are shown.
             doing: what is being done just now, in a sentence; "" where there is nothing to say.
-            leave: after Ctrl+C raise KeyboardInterrupt at once, and leave the thread to itself.
+            leave: after Ctrl+C raise KeyboardInterrupt at once, and leave the thread to itself; nothing comes after that.
 
         Raises:
             RgmlxError: what the action raised.
@@ -84,17 +89,29 @@ class Work:
             events.put(end)
 
         self._events, self.stopped = events, False
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
+        done = self._thread.submit(work)
+        left = leave  # a download may hang; of all else everything is on the disk when this returns
         try:
-            self._watch(events, doing, show, leave)
+            with power.awake():
+                self._watch(events, doing, show, leave)
+            left = False
+        except RgmlxError:
+            left = False
+            raise
         finally:
             gone.set()
-            if not leave:  # a download may hang; of all else everything is on the disk when this returns
-                if thread.is_alive():
+            if not left:
+                if not done.done():
                     self._stop()
-                thread.join()
-            self._events = None
+                wait([done])
+            self._left, self._events = left, None
+
+    def end(self) -> None:
+        """Ends the thread. Nothing is running then, but for what was left."""
+        if self._left:
+            self._thread.leave()
+        else:
+            self._thread.end()
 
     def _watch(
         self,

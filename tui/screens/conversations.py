@@ -27,22 +27,24 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation, Store
 from rgmlx.text import printable
 
+from ..fields import OneLine
+from ..keys import UNDO, brief
 from ..textfiles import exists, read_text, typed_path, write_text
 from ..words import sentence
 from .conversation_pages import Page, View, read_page
 from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
-from .dialogs import AskText, Confirm, OneLine, leave
+from .dialogs import AskText, Confirm, leave, while_there
 
 PAUSE = 0.15  # seconds without a key before a search starts
 _KEYS = (
-    ("Enter", "open", "open"),
-    ("^r", "rename", "rename"),
-    ("^t", "archive", "archive"),
-    ("^g", "show_archived", "archived"),
-    ("Del", "delete", "delete"),
-    ("^s", "export", "export"),
-    ("^o", "import", "import"),
-    ("Esc", "leave", "back"),
+    ("enter", "open", "open"),
+    ("ctrl+r", "rename", "rename"),
+    ("ctrl+t", "archive", "archive"),
+    ("ctrl+g", "show_archived", "archived"),
+    ("delete,ctrl+d", "delete", "delete"),
+    ("ctrl+s", "export", "export"),
+    ("ctrl+o", "import", "import"),
+    ("escape", "leave", "back"),
 )
 
 
@@ -52,6 +54,28 @@ class Opened:
 
     conversation: int
     message: int | None = None
+
+
+class Search(OneLine):
+    """The line that is searched for. Where there is nothing to delete in it, Del is for the marked row.
+
+    Not where Del has just deleted a letter: who holds the key to empty the line does not mean the conversation.
+    """
+
+    _deleting = False
+
+    def on_key(self, event: events.Key) -> None:
+        """Any other key ends the deleting of letters."""
+        if event.key not in ("delete", "ctrl+d"):
+            self._deleting = False
+
+    def action_delete_right(self) -> None:
+        """Deletes a character, or the conversation."""
+        if not (self.cursor_at_end and self.selection.is_empty):
+            self._deleting = True
+            super().action_delete_right()
+        elif not self._deleting and isinstance(self.screen, ConversationsScreen):
+            self.screen.action_delete()
 
 
 class ConversationsScreen(ModalScreen[Opened | None]):
@@ -82,7 +106,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         Binding("f4,ctrl+g", "show_archived", "archived too"),
         Binding("f5,ctrl+s", "export", "export"),
         Binding("f6,ctrl+o", "import", "import"),
-        Binding("ctrl+z", "undo", "bring back"),
+        Binding(UNDO, "undo", "bring back", key_display="^_"),
         # From the search, which has no use for these.
         Binding("down", "list('cursor_down')", show=False),
         Binding("pagedown", "list('page_down')", show=False),
@@ -97,10 +121,17 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             super().__init__()
             self.conversation = conversation
 
-    def __init__(self, store: Store, current: int | None = None) -> None:
-        """A list of the store's conversations; `current` is the one that the caller holds the claim of."""
+    def __init__(
+        self, store: Store, current: int | None = None, written: Callable[[int], bool] = lambda conversation: False
+    ) -> None:
+        """A list of the store's conversations.
+
+        Args:
+            current: the one that the caller holds the claim of.
+            written: whether a reply is being written in a conversation.
+        """
         super().__init__()
-        self._store, self._current = store, current
+        self._store, self._current, self._written = store, current, written
         self._wanted = View()
         self._shown: View | None = None
         self._reading = self._doing = False
@@ -109,12 +140,12 @@ class ConversationsScreen(ModalScreen[Opened | None]):
 
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
-        yield OneLine(placeholder="Type to search everything that was said", select_on_focus=False)
+        yield Search(placeholder="Type to search everything that was said", select_on_focus=False)
         yield Rows(markup=False)
         yield Static(id="notice")
         with ItemGrid(id="keys", min_column_width=14, regular=True):
-            for key, action, what in _KEYS:
-                yield Static(_key(key, action, what), id=f"key-{action}")
+            for keys, action, what in _KEYS:
+                yield Static(_key(brief(*keys.split(",")), action, what), id=f"key-{action}")
 
     def on_mount(self) -> None:
         self._look()
@@ -129,7 +160,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
     def _look(self) -> None:
         if not self._reading:
             self._reading = True
-            self.run_worker(self._read_on(), group="read")
+            self.run_worker(while_there(self, self._read_on()), group="read")
 
     async def _read_on(self) -> None:
         while (view := self._wanted) != self._shown:
@@ -189,7 +220,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
     def _say(self, text: str, problem: bool = False, undo: bool = False) -> None:
         notice = self.query_one("#notice", Static)
         sentence = Content(printable(text))
-        notice.update(sentence + Content(" ") + _key("Ctrl+Z", "undo", "brings it back.") if undo else sentence)
+        notice.update(sentence + Content(" ") + _key("Ctrl+_", "undo", "brings it back.") if undo else sentence)
         notice.set_class(problem, "-problem")
         notice.set_class(bool(text), "-shown")
 
@@ -214,7 +245,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
 
     def on_paste(self, event: events.Paste) -> None:
         if isinstance(self.focused, Rows):
-            self.query_one(OneLine).insert_text_at_cursor(" ".join(event.text[:1000].split()))
+            self.query_one(OneLine).insert_text_at_cursor(event.text.strip())
 
     def action_list(self, action: str) -> None:
         rows = self.query_one(Rows)
@@ -271,7 +302,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if not self._doing:  # a held key must not do it to one row after the other
             self._doing = True
             self._say("")
-            self.run_worker(self._done(change), group="do")
+            self.run_worker(while_there(self, self._done(change)), group="do")
 
     async def _done(self, change: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -317,6 +348,8 @@ class ConversationsScreen(ModalScreen[Opened | None]):
 
     def _alone(self, conversation: int, change: Callable[[], None]) -> None:
         """Makes a change that nobody else has the conversation open for."""
+        if self._written(conversation):
+            raise RgmlxError("A reply is being written in this conversation: stop it in the chat first, with Esc.")
         if conversation == self._current:
             change()
             return

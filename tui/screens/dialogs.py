@@ -6,6 +6,7 @@ never read as markup, and nothing in it reaches the terminal raw.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -14,15 +15,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
 from rgmlx.text import printable
 
+from ..fields import OneLine
+
 TYPING_SECONDS = 0.5
 """A "y" or "n" that follows so soon on another character, or on the question itself, belongs to a word."""
-MAX_CHARS = 4_096
-"""Of a line: as long as a path can be. What is pasted beyond it is left out."""
 
 
 def leave(screen: Screen[Any], result: Any) -> None:
@@ -31,16 +33,13 @@ def leave(screen: Screen[Any], result: Any) -> None:
         screen.dismiss(result)
 
 
-class OneLine(Input):
-    """An input that a pasted text can't harm: it takes what `printable` makes of it, up to `MAX_CHARS`."""
-
-    def __init__(self, value: str = "", **settings: Any) -> None:
-        super().__init__(printable(" ".join(value.split()))[:MAX_CHARS], **settings)
-
-    def replace(self, text: str, start: int, end: int) -> None:
-        """Puts a text in place of another; what is typed and pasted comes through here."""
-        room = MAX_CHARS - len(self.value) + abs(end - start)
-        super().replace(printable(text)[: max(0, room)], start, end)
+async def while_there(screen: Screen[Any], doing: Awaitable[None]) -> None:
+    """Does something for a screen. When the program ends meanwhile, what it is to be shown on is gone: so is the need."""
+    try:
+        await doing
+    except NoMatches:
+        if screen.app.is_running and screen.is_attached:
+            raise
 
 
 class Box(VerticalScroll, can_focus=False):

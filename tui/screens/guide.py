@@ -11,10 +11,17 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Markdown
 
+from rgmlx.shell import typed
+
+from .. import keys
+from .help import HelpScreen
+
 DEMO, MODELS = "demo", "models"
 """The answers."""
+GET = "google/recurrentgemma-2b-it"
+"""The model that "Get 2B" is about."""
 
-PAGE = """\
+_PAGE = """\
 ## What this is
 
 A chat with RecurrentGemma on your own computer. The model remembers a conversation in a memory of fixed size: however \
@@ -32,20 +39,25 @@ RecurrentGemma 2B and 9B are Google's. They cost nothing, and come under the Gem
 
 1. Accept the terms (you need an account): https://huggingface.co/google/recurrentgemma-2b-it
 2. Make a token that may read: https://huggingface.co/settings/tokens
-3. In a terminal: `hf auth login`
+3. In a terminal: `{login}`
 4. Choose the model in the list of models, which downloads it. Or make a smaller one, of 4 bits:
-   `rgmlx convert --model google/recurrentgemma-2b-it --mlx-path ~/models/2b-it-4bit`
+   `{rgmlx} convert --model google/recurrentgemma-2b-it --mlx-path ~/models/2b-it-4bit`
 
 In 4 bits, 2B takes 1.54 GB on the disk and 9B 4.91 GB; as downloaded, in 16 bits, over three times as much.
 
 ## Keys
 
-- **Enter** sends your message, **Ctrl+J** starts a new line in it
+- **Enter** sends your message, **{newline}** starts a new line in it
 - **Esc** stops a reply; what was written stays
 - **Ctrl+R** another reply
 - **Ctrl+N** a new conversation
 - **Ctrl+Q** leaves
 """
+
+
+def page() -> str:
+    """The text, with commands and keys as they work here."""
+    return _PAGE.format(login=typed("rgmlx login"), rgmlx=typed("rgmlx"), newline=keys.shown(*keys.NEW_LINE))
 
 
 class GuideScreen(Screen[str | None]):
@@ -65,6 +77,7 @@ class GuideScreen(Screen[str | None]):
         Binding("t", "answer('demo')", "talk to Griff"),
         Binding("g", "answer('models')", "get 2B"),
         Binding("escape", "answer(None)", "to the chat"),
+        Binding("f1,question_mark", "help", "help", show=False),
         Binding("up", "read(-1)", "scroll", key_display="\u2191\u2193"),
         Binding("down", "read(1)", "read on", show=False),
         Binding("pageup", "page(-1)", "a page up", show=False),
@@ -74,9 +87,8 @@ class GuideScreen(Screen[str | None]):
     ]
 
     def compose(self) -> ComposeResult:
-        page = VerticalScroll(can_focus=False)  # its keys are the screen's, wherever the focus is
-        with page:
-            yield Markdown(PAGE, open_links=False)  # a browser over ssh would take the terminal
+        with VerticalScroll(can_focus=False):  # its keys are the screen's, wherever the focus is
+            yield Markdown(page(), open_links=False)  # a browser over ssh would take the terminal
         with Horizontal():
             yield Button("Talk to Griff now (demo)", id=DEMO, variant="primary", compact=True)
             yield Button("Get 2B", id=MODELS, compact=True)
@@ -91,6 +103,9 @@ class GuideScreen(Screen[str | None]):
 
     def action_answer(self, answer: str | None) -> None:
         self.dismiss(answer)
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen())
 
     def action_read(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=2 * lines, animate=False)

@@ -6,24 +6,38 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from .. import keys
+from .. import keys, terminals
 from ..commands import COMMANDS
 
-KEYS = (
-    ("Enter", "send"),
-    ("Ctrl+J", "new line (Shift+Enter or Alt+Enter where the terminal tells)"),
-    ("↑ ↓", "from the first and last line: what you sent before"),
-    ("Tab", "complete a /command or an @file"),
-    ("@file", "read a text file into the message; dropping a file on the window does the same"),
-    ("PgUp PgDn", "read back; End goes to the end again"),
-    ("Ctrl+C", "copy what is selected, else stop"),
-    ("Ctrl+P", "all commands, to search and choose from"),
-)
+_WHERE = " in an empty prompt"  # of a key that is typed otherwise
+
+
+def rows() -> list[tuple[str, str]]:
+    """The keys that belong to no command, and what they do, as it is on this terminal."""
+    here = terminals.here()
+    line, *others = sorted(filter(here.reaches, keys.NEW_LINE), key=keys.NEW_LINE.index)
+    also = " or ".join(keys.name(key) for key in reversed(others))
+    shift = ", with Shift where that scrolls the window" if here.name == "Apple_Terminal" else ""
+    return [
+        ("Enter", "send; during a reply, when it ends: until then ↑ or Esc takes the message back"),
+        (keys.name(line), f"new line ({also} where the terminal tells)" if also else "new line"),
+        ("↑ ↓", "from the first and last line: what you sent before"),
+        ("Tab", "complete a /command or an @file; show the lines of a [pasted text]"),
+        ("@file", "read a text file into the message; dropping a file on the window does the same"),
+        (
+            f"{keys.name('pageup')} {keys.name('pagedown')}",
+            f"read back{shift}; {keys.shown(*keys.END)} goes to the end again",
+        ),
+        ("Ctrl+C", "copy what is selected, else stop a reply, else clear what you typed"),
+        ("Ctrl+_", "undo, what was cleared included (Ctrl+Shift+Z where the terminal tells); Ctrl+Y redoes"),
+        ("Ctrl+Z", "pause, and back to the shell; fg goes on"),
+        ("Ctrl+P", "all commands, to search and choose from"),
+    ]
 
 
 class HelpScreen(ModalScreen[None]):
@@ -34,20 +48,31 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen > VerticalScroll {
         width: 90%; max-width: 100; height: 90%; border: round $accent; background: $surface; padding: 0 1;
     }
+    HelpScreen Horizontal { height: auto; }
+    HelpScreen .key { width: 12; text-style: bold; }
+    HelpScreen .what { width: 1fr; }
+    HelpScreen .summary { padding: 0 0 0 4; }
     HelpScreen .head { text-style: bold; margin: 1 0 0 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss", "close", key_display="esc")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,question_mark,q", "dismiss", "close", key_display="esc")
+    ]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = "Help"
             yield Static("Keys", classes="head")
-            for key, what in KEYS:
-                yield Static(Content.assemble((f"{key:<11}", "bold"), " ", what))
+            for key, what in rows():
+                with Horizontal():
+                    yield Static(key, classes="key", markup=False)
+                    yield Static(what, classes="what", markup=False)
             yield Static("Commands", classes="head")
             for command in COMMANDS:
-                key = f"  ({keys.name(command.key)})" if command.key else ""
-                yield Static(Content.assemble((command.usage, "bold"), key, "\n    ", command.summary))
+                key = f"  ({command.pressed}{_WHERE * (len(command.pressed) == 1)})" if command.pressed else ""
+                yield Static(Content.assemble((command.usage, "bold"), key))
+                yield Static(command.summary, classes="summary", markup=False)
             yield Static("Text", classes="head")
-            yield Static("A message that begins with a slash: write two. Select text with the mouse to copy it.")
+            yield Static(
+                "A message that begins with a slash: write two. Ctrl+C copies text that the mouse has selected."
+            )
         yield Footer()

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ..fields import OneLine
 from ..history import History
 from ..words import one_line
 
@@ -79,7 +80,7 @@ class HistoryScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = "Sent before"
-            yield Input(" ".join(self._start.split()), placeholder="Type words to find", select_on_focus=False)
+            yield OneLine(self._start, placeholder="Type words to find", select_on_focus=False)
             yield OptionList(markup=False)
             yield Static(id="found")
             yield Static("Enter take  ·  Up/Down choose  ·  Esc back", id="keys", markup=False)

@@ -14,8 +14,10 @@ from rich.console import JustifyMethod
 from rich.text import Text
 
 from rgmlx.config import PRESETS
+from rgmlx.errors import PathError
 from rgmlx.hub import DEMO
 from rgmlx.models import Installed, kind
+from rgmlx.paths import expanded
 from rgmlx.text import printable
 
 from ..words import size
@@ -61,7 +63,10 @@ class Row:
         """Whether this is the model that a conversation calls by this name."""
         if name in (self.name, DEMO) or self.repository or self.path is None:
             return name == self.name
-        return os.path.abspath(os.path.expanduser(name)) == str(self.path)
+        try:
+            return os.path.abspath(expanded(name)) == str(self.path)
+        except PathError:  # an imported conversation may name anything
+            return False
 
     def drawn(self, columns: int, current: bool) -> list[Text]:
         """The first cells. As Text: a str would be read as markup. `current`: whether it is marked."""

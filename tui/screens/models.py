@@ -29,27 +29,42 @@ from rgmlx.download import Cancelled, Download
 from rgmlx.errors import RgmlxError
 from rgmlx.hub import DEMO, is_repository
 from rgmlx.models import Installed, examine, list_models
+from rgmlx.paths import expanded
+from rgmlx.shell import typed
 from rgmlx.text import printable
 
+from ..fields import OneLine
 from ..words import sentence
 from .model_rows import COLUMNS, Row, rows
 
 MAX_ROWS = 200
-TERMS = (
-    "google/recurrentgemma-2b-it and 9b-it are gated: accept the Gemma terms on huggingface.co/google/recurrentgemma-2b-it, "
-    "make a read token at huggingface.co/settings/tokens, and run  hf\u00a0auth\u00a0login\n"
-    "4 bits, a third of the size:  rgmlx convert --model google/recurrentgemma-2b-it --mlx-path ~/models/2b-it-4bit\n"
-    "A new model reads the conversation again from the beginning."
-)
-SHORT_TERMS = (
-    "google/... are gated: accept the Gemma terms on their page on huggingface.co, make a token, run  hf\u00a0auth\u00a0login. "
-    "4 bits:  rgmlx convert --model google/recurrentgemma-2b-it. A new model reads the conversation again."
-)
-"""For low screens."""
 _WIDE = 90  # columns of a screen for a table that says everything
 _NARROW = 4  # columns of the table on one that is narrower
 _REPORTS = 0.2  # seconds between two reports of a download
 _SPEED = 5.0  # seconds that its speed is measured over
+
+
+def terms() -> str:
+    """How to get a real model, with commands as they can be typed here."""
+    return (
+        "google/recurrentgemma-2b-it and 9b-it are gated: accept the Gemma terms on "
+        f"huggingface.co/google/recurrentgemma-2b-it, make a read token at huggingface.co/settings/tokens, and run  {_login()}\n"
+        f"4 bits, a third of the size:  {typed('rgmlx convert')} --model google/recurrentgemma-2b-it "
+        "--mlx-path ~/models/2b-it-4bit\nA new model reads the conversation again from the beginning."
+    )
+
+
+def short_terms() -> str:
+    """The same for low screens."""
+    return (
+        "google/... are gated: accept the Gemma terms on their page on huggingface.co, make a token, run  "
+        f"{_login()}. 4 bits:  {typed('rgmlx convert')} --model google/recurrentgemma-2b-it. "
+        "A new model reads the conversation again."
+    )
+
+
+def _login() -> str:
+    return typed("rgmlx login").replace(" ", "\u00a0")  # in one line
 
 
 class _Table(DataTable[Text]):
@@ -59,16 +74,12 @@ class _Table(DataTable[Text]):
     ]
 
 
-class _Name(Input):
+class _Name(OneLine):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "take this name"),
         Binding("tab", "screen.focus_table", "the list"),
         Binding("down,up", "screen.focus_table", "the list", show=False),
     ]
-
-    def validate_value(self, value: str) -> str:
-        """What is pasted is drawn as it is: nothing in it may be obeyed by the terminal."""
-        return printable(value)
 
 
 class ModelsScreen(Screen[str | None]):
@@ -127,16 +138,21 @@ class ModelsScreen(Screen[str | None]):
 
     @dataclass
     class Over(Message):
-        """A download ended; the sentence says how, and is empty when the model is here."""
+        """A download ended, so many seconds after it began; the sentence says how, and is empty when the model is here."""
 
         repository: str
         sentence: str
         stopped: bool = False
+        seconds: float = 0.0
 
-    def __init__(self, current: str) -> None:
-        """Args: current: the name of the model in use, which is marked."""
+    def __init__(self, current: str, wanted: str = "") -> None:
+        """
+        Args:
+            current: the name of the model in use, which is marked.
+            wanted: the name of the model that the cursor stands at first; "": of the one in use.
+        """
         super().__init__()
-        self._current = current
+        self._current, self._wanted = current, wanted or current
         self._rows: list[Row] = []
         self._wide = True
         self._downloading = ""  # the repository
@@ -152,8 +168,8 @@ class ModelsScreen(Screen[str | None]):
         with Horizontal(id="download"):
             yield ProgressBar(show_eta=False, show_percentage=False)
             yield Static(id="amount")
-        yield Static(Content(TERMS), id="terms")
-        yield Static(Content(SHORT_TERMS), id="short-terms")
+        yield Static(Content(terms()), id="terms")
+        yield Static(Content(short_terms()), id="short-terms")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -180,7 +196,7 @@ class ModelsScreen(Screen[str | None]):
     @work(thread=True, group="examine", exclusive=True)
     def _examine(self, name: str) -> None:
         try:
-            name = os.path.abspath(os.path.expanduser(name))  # a conversation keeps it, and is opened from anywhere
+            name = os.path.abspath(expanded(name))  # a conversation keeps it, and is opened from anywhere
             problem = examine(Path(name)).problem
         except RgmlxError as e:
             problem = str(e)
@@ -190,7 +206,7 @@ class ModelsScreen(Screen[str | None]):
 
     @work(thread=True, group="download")
     def _fetch(self, repository: str, stopped: Callable[[], bool]) -> None:
-        last = 0.0
+        last, begun = 0.0, time.monotonic()
 
         def progress(done: int, total: int) -> None:
             nonlocal last
@@ -204,18 +220,19 @@ class ModelsScreen(Screen[str | None]):
         except Cancelled as e:
             self.post_message(self.Over(repository, str(e), stopped=True))
         except RgmlxError as e:
-            self.post_message(self.Over(repository, str(e)))
+            self.post_message(self.Over(repository, str(e), seconds=time.monotonic() - begun))
         except Exception as e:  # never a traceback over the screen
-            self.post_message(self.Over(repository, f"{repository} could not be downloaded ({type(e).__name__}: {e})"))
+            why = f"{repository} could not be downloaded ({type(e).__name__}: {e})"
+            self.post_message(self.Over(repository, why, seconds=time.monotonic() - begun))
         else:
-            self.post_message(self.Over(repository, ""))
+            self.post_message(self.Over(repository, "", seconds=time.monotonic() - begun))
 
     # --- what they found ------------------------------------------------------------------
 
     @on(Listed)
     def _listed(self, event: Listed) -> None:
         found = rows(event.models)
-        before = event.then or (self._chosen.name if self._chosen else self._current)
+        before = event.then or (self._chosen.name if self._chosen else self._wanted)
         self._rows = found[:MAX_ROWS]
         self._fill()
         self._table.move_cursor(row=next((i for i, r in enumerate(self._rows) if r.answers_to(before)), 0))

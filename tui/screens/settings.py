@@ -1,13 +1,14 @@
 """A form for the settings of a conversation: the system text and how words are drawn.
 
 Knows the form only: what a good value is comes from `tui.settings`, and what becomes of the values is up to who opened
-it. An empty field is the model's own setting.
+it. An empty field leaves a setting to the model, whose own value it shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
@@ -20,7 +21,8 @@ from textual.widgets import Button, Footer, Input, Label, Static, TextArea
 
 from rgmlx.text import printable
 
-from ..settings import SAMPLING, SettingsError, parse
+from ..fields import OneLine, TextField
+from ..settings import SAMPLING, SettingsError, of_file, parse, unset
 
 _FIXED = "The system text stands before all messages: start a new conversation (/new) to change it."
 _SYSTEM = "What the model is told before all messages: who it is, how it should answer. Empty: nothing."
@@ -31,24 +33,15 @@ _TITLES |= {"top_p": "Top p", "min_p": "Min p"}
 
 @dataclass(frozen=True)
 class Values:
-    """The settings of a conversation; None is the model's own, and of the system text none."""
+    """The settings of a conversation: its system text, or None, and those of `tui.settings.SAMPLING` that are set."""
 
     system: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = None
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """The sampling settings that are not the model's own."""
-        return {name: value for name in SAMPLING if (value := getattr(self, name)) is not None}
+    sampling: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, system: str | None, sampling: Mapping[str, Any]) -> Values:
-        """From a system text and sampling settings; others than those of the form are left out."""
-        return cls(system, **{name: sampling[name] for name in SAMPLING if name in sampling})
+    def of(cls, system: str | None, settings: Mapping[str, Any]) -> Values:
+        """From a system text and settings; others than those of the form, and None, are left out."""
+        return cls(system, {name: settings[name] for name in SAMPLING if settings.get(name) is not None})
 
 
 @dataclass(frozen=True)
@@ -62,16 +55,18 @@ class Changed:
 class _Field(Vertical):
     """A sampling setting: its name, an input, and below it what it does or what is wrong with it."""
 
-    def __init__(self, name: str, value: Any) -> None:
+    def __init__(self, name: str, value: Any, unset: str) -> None:
+        """`unset`: what holds where the input is empty, in words."""
         super().__init__(id=f"field-{name}")
         self.setting = name
-        self._shown = "" if value is None else str(value)
+        self._shown, self._unset = "" if value is None else printable(str(value)), unset
 
     def compose(self) -> ComposeResult:
-        own = "another each time" if self.setting == "seed" else "the model's own"
         with Horizontal():
             yield Label(_TITLES[self.setting], markup=False)
-            yield Input(self._shown, placeholder=own, compact=True, select_on_focus=False, max_length=_MAX_TYPED)
+            yield OneLine(
+                self._shown, placeholder=self._unset, compact=True, select_on_focus=False, max_length=_MAX_TYPED
+            )
         yield Static(SAMPLING[self.setting].about, classes="about", markup=False)
 
     def value(self) -> Any:
@@ -124,6 +119,7 @@ class SettingsScreen(ModalScreen[Changed | None]):
             &.-wrong Label { color: $error; }
         }
         #settings-system-title { color: $foreground; }
+        #settings-file { color: $text-muted; margin: 1 0 0 0; }
         #settings-buttons { height: 1; margin: 1 0 0 0; padding: 0 1; }
         #settings-buttons Button { margin: 0 2 0 0; min-width: 8; width: auto; }
         #settings-also { background: $panel; }
@@ -135,20 +131,27 @@ class SettingsScreen(ModalScreen[Changed | None]):
         Binding("escape", "dismiss", "leave without changes", key_display="esc"),
     ]
 
-    def __init__(self, values: Values, *, system_fixed: bool) -> None:
-        """`system_fixed`: there are messages after the system text already, so that it can only be read."""
+    def __init__(self, values: Values, own: Mapping[str, Any], *, system_fixed: bool, file: Path | None = None) -> None:
+        """
+        Args:
+            own: the settings of the model, which hold where a field is empty; none while it is not loaded.
+            system_fixed: there are messages after the system text already, so that it can only be read.
+            file: where the defaults of new conversations are.
+        """
         super().__init__()
-        self._values, self._fixed = values, system_fixed
+        self._values, self._own, self._fixed, self._file = values, own, system_fixed, file
         self._loaded = ""  # the system text as the form had it at the start
 
     def compose(self) -> ComposeResult:
         yield Label("Settings of this conversation", id="settings-title", markup=False)
         with VerticalScroll(id="settings-form", can_focus=False):
             yield Label("System text", id="settings-system-title", markup=False)
-            yield TextArea(printable(self._values.system or ""), read_only=self._fixed, show_cursor=not self._fixed)
+            yield TextField(self._values.system or "", read_only=self._fixed, show_cursor=not self._fixed)
             yield Static(_FIXED if self._fixed else _SYSTEM, classes="about", markup=False)
             for name in SAMPLING:
-                yield _Field(name, getattr(self._values, name))
+                yield _Field(name, self._values.sampling.get(name), unset(name, self._own))
+            if self._file is not None:
+                yield Static(printable(of_file(self._file)), id="settings-file", markup=False)
         with Horizontal(id="settings-buttons"):
             yield Button("Apply", variant="primary", compact=True, action="screen.apply(False)")
             also = "Also as defaults for new conversations"
@@ -169,13 +172,14 @@ class SettingsScreen(ModalScreen[Changed | None]):
     def action_apply(self, defaults: bool) -> None:
         """Gives the values back, or goes to the first that is wrong."""
         given: dict[str, Any] = {}
-        for field in self.query(_Field):
+        for one in self.query(_Field):
             try:
-                given[field.setting] = field.value()
+                if (value := one.value()) is not None:
+                    given[one.setting] = value
             except SettingsError:  # the sentence stands below the field already
-                field.query_one(Input).focus()
+                one.query_one(Input).focus()
                 return
-        self.dismiss(Changed(Values(self._system(), **given), defaults))
+        self.dismiss(Changed(Values(self._system(), given), defaults))
 
     def _system(self) -> str | None:
         text = self.query_one(TextArea).text

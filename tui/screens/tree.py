@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.content import Content
 from textual.css.styles import RulesMap
 from textual.message import Message
@@ -35,6 +36,7 @@ MAX_LINES = 2000
 _MAX_LEVEL = 6  # further in there would be no room for text
 _LABELS = {MODEL: "Assistant"}
 _LABEL_WIDTH = 9
+_CONTRAST = 7.0  # between a text and what is behind it, below which nothing is made paler
 
 Action = Literal["go", "edit", "regenerate", "copy", "continue"]
 
@@ -56,7 +58,7 @@ class _Drawn(Visual):
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
         # Between the colours of this very line: the selected one has others, and "auto" would not be muted in a part.
         text, ground = style.foreground, style.background
-        muted = Style(foreground=text.blend(ground, 0.2, 1.0)) if text and ground else Style(dim=True)
+        muted = Style(foreground=_muted(text, ground)) if text and ground else Style(dim=True)
         return self.content(width, muted).render_strips(width, 1, style, options)
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
@@ -84,6 +86,23 @@ class _Drawn(Visual):
         text = text if line.on_path else text.stylize(muted)
         middle = text.pad_right(max(0, room - text.cell_length))
         return Content.assemble(start, middle, (end, muted)).truncate(width)
+
+
+def _muted(text: Color, ground: Color) -> Color:
+    """A paler colour for text, as far as it is read as well: on the line that is selected there is no room for that."""
+    paler = text.blend(ground, 0.2, 1.0)
+    return paler if contrast(paler, ground) >= _CONTRAST else text
+
+
+def contrast(one: Color, other: Color) -> float:
+    """How well one colour is read on the other, from 1 to 21, as WCAG 2 has it."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized)
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
 
 
 def _graph(level: int, first: bool) -> str:

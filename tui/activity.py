@@ -1,0 +1,141 @@
+"""What the model is doing, what may come next, and what that means for each command.
+
+Knows no widgets, no model and no conversation: states, the transitions between them, and a verdict for every kind of
+command in every state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+
+class Activity(Enum):
+    """A state of the app; there is one model, which does one thing at a time."""
+
+    LOADING = "the model is loaded, or downloaded first"
+    UNLOADED = "there is no model"
+    IDLE = "the model has nothing to do"
+    SEEKING = "the model goes to where the conversation on the screen stands"
+    SENDING = "the files that a message names are read"
+    FILING = "the model's state is written to a file, or read from one"
+    WRITING = "a reply is written, on the screen"
+    BEHIND = "a reply is written, at a place that is not on the screen"
+
+
+class Need(Enum):
+    """What a command needs of the model."""
+
+    NOTHING = "it can be given at any time"
+    PLACE = "it goes to another place, where the model follows when it is free"
+    SETTLED = "it changes what the conversation on the screen ends in, which is not being written"
+    REPLY = "it has the model write here"
+    ALONE = "it uses the model itself"
+    MESSAGE = "it is a message, to be replied to"
+
+
+class Verdict(Enum):
+    """What becomes of a command that is given now."""
+
+    RUN = "it is done"
+    QUEUE = "it waits until the model is free"
+    REFUSE = "it is not done, and why is said"
+
+
+TRANSITIONS: dict[Activity, frozenset[Activity]] = {
+    Activity.LOADING: frozenset({Activity.IDLE, Activity.UNLOADED}),
+    Activity.UNLOADED: frozenset({Activity.LOADING}),
+    Activity.IDLE: frozenset({Activity.LOADING, Activity.SEEKING, Activity.SENDING, Activity.FILING, Activity.WRITING}),
+    Activity.SEEKING: frozenset({Activity.IDLE}),
+    Activity.SENDING: frozenset({Activity.IDLE, Activity.WRITING}),
+    Activity.FILING: frozenset({Activity.IDLE}),
+    Activity.WRITING: frozenset({Activity.IDLE, Activity.BEHIND}),
+    Activity.BEHIND: frozenset({Activity.IDLE, Activity.WRITING}),
+}
+"""Where each state may go. Whatever the model did, it is idle before it does something else."""
+
+_RUN, _QUEUE, _REFUSE = Verdict.RUN, Verdict.QUEUE, Verdict.REFUSE
+_STATES = tuple(Activity)  # the columns below
+_TABLE: dict[Need, tuple[Verdict, ...]] = {
+    #             LOADING  UNLOADED IDLE  SEEKING  SENDING  FILING   WRITING  BEHIND
+    Need.NOTHING: (_RUN, _RUN, _RUN, _RUN, _RUN, _RUN, _RUN, _RUN),
+    Need.PLACE: (_RUN, _RUN, _RUN, _RUN, _REFUSE, _REFUSE, _RUN, _RUN),
+    Need.SETTLED: (_RUN, _RUN, _RUN, _RUN, _REFUSE, _REFUSE, _REFUSE, _RUN),
+    Need.REPLY: (_QUEUE, _REFUSE, _RUN, _QUEUE, _REFUSE, _QUEUE, _REFUSE, _QUEUE),
+    Need.ALONE: (_REFUSE, _RUN, _RUN, _REFUSE, _REFUSE, _REFUSE, _REFUSE, _REFUSE),
+    Need.MESSAGE: (_QUEUE, _REFUSE, _RUN, _QUEUE, _QUEUE, _QUEUE, _QUEUE, _QUEUE),
+}
+
+
+def verdict(need: Need, now: Activity) -> Verdict:
+    """What becomes of a command with this need in this state."""
+    return _TABLE[need][_STATES.index(now)]
+
+
+def refusal(now: Activity, *, model: str = "", title: str = "", reading: bool = False) -> str:
+    """Why something can't be done now, and what to do about it.
+
+    Args:
+        model: the name of the model that is not there.
+        title: of the conversation in which a reply is written.
+        reading: the message is still being read.
+    """
+    match now:
+        case Activity.LOADING:
+            return "The model is being loaded: Esc stops a download."
+        case Activity.UNLOADED:
+            return f"The model {model} is not loaded: choose a model with /model."
+        case Activity.SEEKING:
+            return "The conversation is being read: Esc stops it."
+        case Activity.SENDING:
+            return "Your message is being sent: try again in a moment."
+        case Activity.FILING:
+            return "A file is being written or read: try again in a moment."
+        case Activity.WRITING:
+            return f"{'Your message is being read' if reading else 'A reply is being written'}: Esc stops it."
+        case Activity.BEHIND:
+            return f"A reply is being written in “{title}”: Esc stops it."
+        case Activity.IDLE:
+            return "This can't be done now."
+
+
+def waits_for(now: Activity, *, title: str = "") -> str:
+    """When something that waits is done."""
+    match now:
+        case Activity.LOADING:
+            return "when the model is there"
+        case Activity.SEEKING:
+            return "when the conversation was read"
+        case Activity.BEHIND:
+            return f"when the reply in “{title}” ends"
+        case Activity.WRITING:
+            return "when the reply ends"
+        case _:
+            return "in a moment"
+
+
+class Machine:
+    """The state the app is in.
+
+    Attributes:
+        now: the state.
+    """
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called after each transition. The first state is that of a start: the model is loaded."""
+        self.now = Activity.LOADING
+        self._changed = changed
+
+    @property
+    def busy(self) -> bool:
+        """Whether the model has something to do."""
+        return self.now not in (Activity.IDLE, Activity.UNLOADED)
+
+    def enter(self, activity: Activity) -> None:
+        """Goes to another state. Raises RuntimeError: there is no such transition."""
+        if activity is self.now:
+            return
+        if activity not in TRANSITIONS[self.now]:
+            raise RuntimeError(f"{self.now.name} is not followed by {activity.name}")
+        self.now = activity
+        self._changed()
