@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import mlx.core as mx
 import pytest
+import textual.app
+import textual.message_pump
+import textual.pilot
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parent.parent / "scripts"))  # the harnesses that also run for longer
 
 from hub_server import closed, home, hub, server
 from sessions import begin_sessions, read_in_small_steps
 from stores import chat, store
+from waiting import WatchedQueue, until_idle
 
 import rgmlx
+from tui import terminals
 
 # Fixtures for all tests.
 __all__ = ["begin_sessions", "chat", "closed", "home", "hub", "read_in_small_steps", "server", "store"]
 
+
+def _nothing(*_: object) -> None:
+    """What a signal does here that was ignored; a program that is begun has it as the system does."""
+
+
+# A key is over when what it set off is over, however busy the machine.
+textual.message_pump.Queue = WatchedQueue
+textual.app.wait_for_idle = textual.pilot.wait_for_idle = until_idle
+_click = textual.pilot.Pilot.click
+
+
+async def click_at_rest(pilot: textual.pilot.Pilot, *arguments: object, **settings: object) -> bool:
+    """A click is for the place of a widget, once it is there."""
+    await pilot._wait_for_screen()
+    await until_idle()
+    return await _click(pilot, *arguments, **settings)
+
+
+textual.pilot.Pilot.click = click_at_rest
+
+# What a shell starts in the background, or nohup does, ignores these, and so would all programs that a test begins.
+for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else _nothing)
+
 # Exact arithmetic is compared here, to a millionth: on a GPU as well as on a CPU that would test exp and TF32 more
 # than us. The GPU's own tests are in test_device.py.
 mx.set_default_device(mx.cpu)
+
+
+@pytest.fixture(autouse=True)
+def no_terminal_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are shown as on Linux, whatever the tests run in."""
+    monkeypatch.setattr(terminals, "PLATFORM", "linux")
+    for name in ("TERM_PROGRAM", "LC_TERMINAL", "KITTY_WINDOW_ID", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    if os.environ.get("TERM") == "xterm-kitty":
+        monkeypatch.setenv("TERM", "xterm-256color")
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ class Hub(ThreadingHTTPServer):
     Attributes:
         refuse: (part of a path, status, error code) of the requests to refuse; the first that fits.
         asked: "METHOD path" of every request.
+        tokens: what each came with to say who it is from.
+        users: who each token belongs to; others are not known.
         hold, cut, sent: see `Ranged`.
     """
 
@@ -39,6 +41,8 @@ class Hub(ThreadingHTTPServer):
         self.files = {p.name: p.read_bytes() for p in directory.iterdir()}
         self.refuse: list[tuple[str, int, str]] = []
         self.asked: list[str] = []
+        self.tokens: list[str | None] = []
+        self.users: dict[str, str] = {}
         self.hold: Callable[[str, int], None] | None = None
         self.cut = 0
         self.sent: dict[str, int] = {}
@@ -66,13 +70,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         self.server.asked.append(f"{self.command} {path}")
+        self.server.tokens.append(token or None)
         for part, status, code in self.server.refuse:
             if part in f"{self.command} {path}":
                 self.reply(status, **({"X_Error_Code": code, "X_Error_Message": "no"} if code else {}))
                 return
         hint = {"X_HF_Warning": "unauthenticated; You are sending unauthenticated requests, set a HF_TOKEN"}
-        if path == f"/api/models/{NAME}/revision/main":
+        if path == "/api/whoami-v2":
+            known = self.server.users.get(token)
+            self.reply(200 if known else 401, json.dumps({"name": known, "type": "user"}).encode() if known else b"")
+        elif path == f"/api/models/{NAME}/revision/main":
             self.reply(200, json.dumps({"id": NAME, "sha": COMMIT, "tags": []}).encode(), **hint)
         elif path == f"/api/models/{NAME}/tree/{COMMIT}":
             rows = [{"type": "file", "path": n, "size": len(b), "oid": oid(b)} for n, b in self.server.files.items()]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from textual.widgets import Static
+from waiting import PATIENCE, wait_until
 
 from rgmlx.store import MODEL, USER, Message, Store
 from tui.app import ChatApp
+from tui.opened import ReplyRun
 from tui.prompt import Prompt
 from tui.reply import Notice
 from tui.session import Session
+
+_KEYS = ("enter", "escape", "tab", "up", "down")
 
 
 class Scripted(Session):
@@ -23,7 +27,7 @@ class Scripted(Session):
     def __init__(self, data: Path, pieces: Iterable[str] = (), delay: float = 0.0, past: Iterable[str] = ()) -> None:
         """`past`: texts of a conversation that is there, the user's and the model's in turn."""
         super().__init__(Store(data), "demo")
-        self.pieces, self.delay, self.loaded = list(pieces), delay, False
+        self.pieces, self.delay, self.loaded, self._begun = list(pieces), delay, False, 0
         for number, text in enumerate(past):
             if number % 2 == 0:
                 self.ask(text)
@@ -50,51 +54,59 @@ class Scripted(Session):
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None and self.head.role == USER
-        yield from self._write(None, self._begin(self.head.id), min_tokens=0)
+        return self._scripted(self._start_run())
 
     def go_on(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None and self.head.role == MODEL
-        message = self._begin(self.head.parent, self.head.text) if self.head.closed else self.head
-        if not message.streaming:
-            message = self.store.messages.reopen(message.id)
-        yield from self._write(None, message, min_tokens=0)
+        return self._scripted(self._start_run())
+
+    def so_far(self, chars: int) -> tuple[str, int] | None:
+        run = self._run
+        if run is None or run.message is None:
+            return None if run is None else ("", 0)
+        with self._lock:  # as `_scripted` does: what was delivered is on the disk
+            text = self.store.messages.get(run.message.id).text
+        return text, len(text) - self._begun
 
     def texts(self) -> list[str]:
         """All texts up to here."""
         return [message.text for message in self.store.messages.path(self.head.id if self.head else None)]
 
-    def _write(self, memory: Any, message: Message, *, min_tokens: float) -> Iterator[str]:
+    def _scripted(self, run: ReplyRun) -> Iterator[str]:
         self._cancel.clear()
-        whole = False
+        whole, asked = False, run.asked
+        assert asked is not None
         try:
+            if asked.role == USER:
+                message = self._start_message(run, asked.id)
+            elif asked.closed:
+                message = self._start_message(run, asked.parent, asked.text)
+            else:
+                message = run.message = self.store.messages.reopen(asked.id)
+            self._begun = len(message.text)
             for piece in self.pieces:
                 if self._cancel.is_set():
                     return
                 time.sleep(self.delay)
-                self.store.messages.append(message.id, piece)
+                with self._lock:
+                    self.store.messages.append(message.id, piece)
                 yield piece
             whole = True
         finally:
-            self.head = self.store.messages.finish(message.id, closed=whole)
+            if run.message is not None:
+                self._follow(run, self.store.messages.finish(run.message.id, closed=whole))
+            self._end_run(run)
 
     def _begin(self, parent: int | None, text: str = "") -> Message:
         assert self.conversation is not None
         self.head = self.store.messages.start_reply(self.conversation.id, parent, text)
         return self.head
 
-    def _reply(self, text: str) -> None:
+    def _reply(self, text: str) -> None:  # type: ignore[override]
         assert self.head is not None
         message = self._begin(self.head.id)
         self.store.messages.append(message.id, text)
         self.head = self.store.messages.finish(message.id, closed=True)
-
-
-async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
-    """Waits for something to become true; fails when it does not."""
-    end = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def idle(app: ChatApp) -> bool:
@@ -107,6 +119,21 @@ async def type_and_send(app: ChatApp, text: str) -> None:
     app.query_one(Prompt).insert(text)
     app.simulate_key("enter")  # pilot.press would wait for a quiet processor, which a reply is not
     await wait_until(lambda: app.query_one(Prompt).text == "")
+    await taken(app)
+
+
+async def taken(app: ChatApp) -> None:
+    """Waits until the app has dealt with all that it was told so far."""
+    done = asyncio.Event()
+    app.call_later(done.set)
+    await asyncio.wait_for(done.wait(), PATIENCE)
+
+
+def burst(app: ChatApp, *keys: str) -> None:
+    """Keys that come in one read: words of several letters are typed, names of keys are pressed."""
+    for key in keys:
+        for one in [key] if key in _KEYS or "+" in key else key:
+            app.simulate_key(one)
 
 
 def screen(app: ChatApp) -> list[str]:
@@ -121,7 +148,7 @@ async def command(app: ChatApp, text: str) -> None:
         await asyncio.sleep(0.02)
     app.query_one(Prompt).load_text(text)
     app.query_one(Prompt).action_submit()
-    await wait_until(lambda: app.query_one(Prompt).text != text)
+    await taken(app)
 
 
 def session(data: Path, **sampling: float) -> Session:

@@ -8,7 +8,7 @@ again would not, and `same_tokens` sees to it that none of ours does.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,10 @@ class Watched(Session):
             self.stop()
             self.stop()
 
-    def _sampling(self, message: Message) -> Sampling:
+    def _sampling(self, message: Message, settings: Mapping[str, Any]) -> Sampling:
         if self.stop_before_writing:
             self.stop()
-        return super()._sampling(message)
+        return super()._sampling(message, settings)
 
     def say(self, text: str, most: int = 24) -> str:
         self.ask(text)

@@ -47,3 +47,8 @@ def check(directory: Path) -> None:
     for index in ("message_index", "title_index"):
         connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
     connection.close()
+    if (states := directory / "states" / "states.db").exists():
+        connection = sqlite3.connect(states)
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        connection.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 import rgmlx
 from rgmlx.checkpoint import read_weights
 from rgmlx.chunk import plan_step
+from rgmlx.kernels import launch
 from rgmlx.model import Model
 
 GOLDENS = sorted(p.parent for p in (Path(__file__).parent / "goldens").glob("*/config.json"))
@@ -39,6 +41,13 @@ SHAPES = {
     "window 1": {"attention_window_size": 1},
     "another eps": {"rms_norm_eps": 1e-3},
 }
+
+
+@pytest.fixture(autouse=True, params=["what computes here", "plain operations"])
+def backend(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of it twice on a CPU where NumPy computes: Macs have plain operations there."""
+    with launch.plain_operations() if request.param == "plain operations" else contextlib.nullcontext():
+        yield
 
 
 def tokens_for(model: Model, length: int, rows: int = 1) -> np.ndarray:
@@ -221,7 +230,8 @@ def test_the_compiled_step_is_the_plain_one(tiny: Model) -> None:
             model.update({"model": {"final_norm": {"weight": model.model.final_norm.weight + 1.0}}})
         plan = partial(plan_step, model.config, model._rotary, state.positions)
         plain, kept = model.model(token, state.layers, plan(fixed_shapes=False), mx.float32)
-        compiled, new = model._compiled_step(token, state.layers, plan(fixed_shapes=True), mx.float32)
+        with launch.plain_operations():  # no other graph is compiled
+            compiled, new = model._compiled_step(token, state.layers, plan(fixed_shapes=True), mx.float32)
         assert oracle.relative_error(np.array(compiled), np.array(plain)) <= EXACT
         for (a, b), (c, d) in zip(kept, new, strict=True):
             assert np.abs(np.array(a) - np.array(c)).max() < 1e-5

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.chat import MODEL, USER, Chat, Turn
@@ -122,9 +123,9 @@ def test_stop_from_another_thread_while_it_writes(chat: Chat) -> None:
 
     worker = threading.Thread(target=write)
     worker.start()
-    assert seen.wait(20)
+    assert seen.wait(PATIENCE)
     chat.stop()
-    worker.join(20)
+    worker.join(PATIENCE)
     assert not worker.is_alive()
     assert chat.turns[-1].text == "".join(pieces)
     assert say(chat, "Who are you?")  # goes on in this thread

@@ -16,7 +16,8 @@ import oracle
 import pytest
 
 import rgmlx
-from rgmlx.checkpoint import INDEX, read_weights
+from rgmlx.checkpoint import read_weights
+from rgmlx.checksums import INDEX
 from rgmlx.errors import CheckpointError, ConfigError, RgmlxError, TokenizerError
 from rgmlx.hub import demo_directory
 from rgmlx.info import describe

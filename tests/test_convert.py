@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import pytest
 from mlx.utils import tree_flatten
 
 import rgmlx
-from rgmlx.checkpoint import INDEX
-from rgmlx.convert import compare, documents, pipeline, recipe, text
+from rgmlx.checksums import INDEX
+from rgmlx.convert import compare, documents, huggingface, pipeline, recipe, text
 from rgmlx.convert import run as conversion
 from rgmlx.convert.huggingface import SafetensorsSource
 from rgmlx.convert.open import open_source
@@ -24,6 +25,7 @@ from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import Recipe
 from rgmlx.errors import RgmlxError
 from rgmlx.hub import demo_directory
+from rgmlx.network import stays_float32
 
 CONFIG = checkpoints.config(
     hidden_size=64, lru_width=64, head_dim=64, intermediate_size=256, num_attention_heads=1, torch_dtype="bfloat16"
@@ -38,6 +40,15 @@ def write(directory: Path, shards: int = 1, dtype: str = "bfloat16", **changed: 
     tensors = WEIGHTS | {k.replace("__", "."): v for k, v in changed.items()}
     kept = {k: mx.array(v).astype(getattr(mx, dtype)) for k, v in tensors.items() if v is not None}
     return checkpoints.write(directory, CONFIG | {"torch_dtype": dtype}, kept, shards)
+
+
+def write_with_text(directory: Path) -> Path:
+    """A random checkpoint with the embedded model's tokenizer and generation settings."""
+    config = CONFIG | {"vocab_size": 8192}
+    checkpoints.write(directory, config, checkpoints.weights(config))
+    for name in ("tokenizer.model", "tokenizer_config.json", "generation_config.json"):
+        shutil.copy(demo_directory() / name, directory)
+    return directory
 
 
 @pytest.fixture(autouse=True)
@@ -218,6 +229,9 @@ def test_flags_that_contradict_each_other_are_refused() -> None:
         (("mixed", False, 8, None, None, False), "--recipe mixed"),
         (("bf16", True, None, None, None, False), "--recipe bf16"),
         ((None, False, 7, None, None, False), "bits"),
+        ((None, False, 0, None, None, False), "bits"),
+        ((None, False, None, 0, None, False), "group_size"),
+        ((None, False, None, None, "", False), "no quantization mode"),
         ((None, False, 8, None, "mxfp4", False), "mxfp4"),
         ((None, False, None, 48, None, False), "group_size"),
         (("5bits", False, None, None, None, False), "no recipe '5bits'"),
@@ -234,8 +248,7 @@ def test_flags_that_contradict_each_other_are_refused() -> None:
 
 
 def test_documents_of_a_model_with_text(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    shutil.copytree(demo_directory(), source)
+    source = write_with_text(tmp_path / "source")
     (source / "generation_config.json").write_text(json.dumps({"temperature": 0.4, "eos_token_id": 1}))
     (source / "tokenizer_config.json").unlink()
     convert(source, tmp_path / "out", "8bit")
@@ -282,14 +295,32 @@ def test_calibrated_conversion(tmp_path: Path) -> None:
     assert "GPTQ" in (tmp_path / "gptq" / "README.md").read_text()
 
 
+def test_calibration_keeps_what_is_not_quantized_as_it_is(tmp_path: Path) -> None:
+    """Norms and Lambda in float32 beside matrices in 16 bits, as a training of this project leaves them."""
+    kept = {n: mx.array(w).astype(mx.float32 if stays_float32(n) else mx.bfloat16) for n, w in WEIGHTS.items()}
+    source = checkpoints.write(tmp_path / "source", CONFIG, kept)
+    opened = open_source(source)
+    plan = conversion.plan(opened, recipe.RECIPES["4bit"])
+    rows = np.random.default_rng(3).integers(0, 64, (4, 32)).tolist()
+    writer = conversion.write(opened, plan, tmp_path / "out", calibration=conversion.Calibration(rows, "a test"))
+    writer.finish(documents.documents(opened, "x", plan, source, "", ""), plan.parameters)
+    writer.publish()
+    writer.close()
+    made = tensors(tmp_path / "out")
+    same = [step.name for step in plan.steps if step.settings is None]
+    assert {str(made[n].dtype) for n in same} == {"mlx.core.float32", "mlx.core.bfloat16"}
+    assert all(mx.array_equal(made[n], opened.read(n)) and made[n].dtype == opened.read(n).dtype for n in same)
+
+
 def test_calibration_through_the_command(tmp_path: Path) -> None:
-    small = Recipe("one", None, (("model.layers.11.mlp_block.down_proj", recipe.settings(4)),))
-    lines = convert(demo_directory(), tmp_path / "out", small, calibrate="builtin", calibrate_tokens=64)
+    source = write_with_text(tmp_path / "with text")
+    one = Recipe("one", None, (("model.layers.3.mlp_block.down_proj", recipe.settings(4)),))
+    lines = convert(source, tmp_path / "out", one, calibrate="builtin", calibrate_tokens=64)
     assert any("KL" in line for line in lines)
     with pytest.raises(RgmlxError, match="nothing is quantized"):
-        convert(demo_directory(), tmp_path / "no", "bf16", calibrate="builtin")
+        convert(source, tmp_path / "no", "bf16", calibrate="builtin")
     with pytest.raises(RgmlxError, match="goes with --calibrate"):
-        convert(demo_directory(), tmp_path / "no", calibrate_tokens=64)
+        convert(source, tmp_path / "no", calibrate_tokens=64)
     with pytest.raises(RgmlxError, match="has no tokenizer"):
         convert(write(tmp_path / "source"), tmp_path / "no", calibrate="builtin")
 
@@ -323,6 +354,47 @@ def test_nan_and_infinity(tmp_path: Path, value: float, dtype: str) -> None:
     if np.isnan(value):
         with pytest.raises(RgmlxError, match=f"{SOME} holds NaN"):
             compare.tensor_errors(open_source(source), open_source(source))
+
+
+GATE = "model.layers.0.temporal_block.rg_lru.input_gate_bias"
+
+
+@pytest.mark.parametrize("name", [SOME, GATE, "model.embed_tokens.weight"])
+@pytest.mark.parametrize(
+    ("recipe_name", "options"),
+    [("bf16", {}), ("4bit", {}), ("8bit", {"verify": False}), ("4bit", {"calibrate": "builtin"})],
+    ids=["dense", "4 bits", "unverified", "calibrated"],
+)
+def test_numbers_too_large_for_float16(tmp_path: Path, name: str, recipe_name: str, options: dict[str, Any]) -> None:
+    """For M1 and M2 float16 is recommended: what does not fit into it is refused, and said in one sentence."""
+    config = CONFIG | {"vocab_size": 8192}
+    weights = checkpoints.weights(config)
+    weights[name].flat[-1] = 70_000.0
+    source = write_with_text(tmp_path / "source")
+    checkpoints.write(source, config, weights)
+    said = refused(source, tmp_path / "out", chosen=recipe_name, dtype="float16", **options)
+    assert said == (
+        f"the tensor {name} holds numbers too large for float16: convert with --dtype bfloat16, nothing was put in place"
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
+    if recipe_name == "bf16" and name == SOME:  # what is computed in float32 in any model fits, once it is there
+        assert convert(source, tmp_path / "out", recipe_name, dtype="bfloat16")
+        with pytest.raises(
+            RgmlxError, match=rf"{re.escape(name)} holds numbers too large for float16: load the model in"
+        ):
+            rgmlx.load(tmp_path / "out", dtype="float16")
+
+
+def test_the_largest_numbers_of_float16_fit(tmp_path: Path) -> None:
+    largest = WEIGHTS[SOME].copy()
+    largest[-1, -2:] = 65_504.0, -65_504.0
+    convert(
+        write(tmp_path / "source", dtype="float32", **{SOME.replace(".", "__"): largest}),
+        tmp_path / "out",
+        "bf16",
+        dtype="float16",
+    )
+    assert tensors(tmp_path / "out")[SOME][-1, -2:].tolist() == [65_504.0, -65_504.0]
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, 0.5, -1])
@@ -442,11 +514,14 @@ def test_parameters_are_all_there(tmp_path: Path) -> None:
 def test_reads_that_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may give less than was asked for; that is no end of the file."""
     source = write(tmp_path / "source")
-    opened, honest = SafetensorsSource(source), Path.open
+    opened, honest = SafetensorsSource(source), huggingface.open_regular
 
     class Stingy:
         def __init__(self, path: Path) -> None:
-            self._file = honest(path, "rb", buffering=0)
+            self._file = honest(path).detach()
+
+        def detach(self) -> Stingy:
+            return self
 
         def __enter__(self) -> Stingy:
             return self
@@ -461,7 +536,7 @@ def test_reads_that_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return self._file.readinto(buffer[:1000])
 
     want = {name: opened.read(name) for name in opened.tensors}
-    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Stingy(path))
+    monkeypatch.setattr(huggingface, "open_regular", Stingy)
     assert all(mx.array_equal(opened.read(name), w) for name, w in want.items())
 
 

@@ -17,7 +17,6 @@ import mlx.core as mx
 import numpy as np
 import oracle
 import pytest
-import tensorstore
 
 from rgmlx.checkpoint import build
 from rgmlx.config import ModelConfig
@@ -27,6 +26,8 @@ from rgmlx.convert.source import Source
 from rgmlx.convert.torch_pickle import TorchFile
 from rgmlx.errors import CheckpointError, RgmlxError
 from rgmlx.network import RecurrentGemma
+
+tensorstore = pytest.importorskip("tensorstore", reason="tensorstore has no wheel for this Python")
 
 GOLDENS = Path(__file__).parent / "goldens"
 TINY, DEEPMIND = GOLDENS / "tiny", GOLDENS / "deepmind"
@@ -457,3 +458,7 @@ def test_without_tensorstore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorstore", None)
     assert "pip install 'rgmlx[deepmind]'" in sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)
     TorchSource(DEEPMIND / "tiny.pt")  # needs it not
+    monkeypatch.setattr(sys, "version_info", (3, 15, 0))
+    said = sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)
+    monkeypatch.undo()
+    assert "no wheel for this Python: convert with Python 3.14 or older" in said  # pip would install nothing

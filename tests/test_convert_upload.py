@@ -15,6 +15,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+from waiting import PATIENCE
 
 CONFIG = checkpoints.config(hidden_size=64, lru_width=64)
 NAME = "griff/tiny-4bit"
@@ -92,7 +93,7 @@ def run(hub: Hub, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     arguments = ["convert", "--model", str(source), "--mlx-path", str(tmp_path / "out"), "--no-verify"]
     return subprocess.run(
         [sys.executable, "-m", "rgmlx", *arguments, "--upload-repo", NAME],
-        capture_output=True, text=True, env=environment, timeout=120, check=False,
+        capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import checkpoints
 import mlx.core as mx
 import pytest
 
-from rgmlx.checkpoint import INDEX
+from rgmlx.checksums import INDEX
 from rgmlx.convert import recipe
 from rgmlx.convert import run as conversion
 from rgmlx.convert.huggingface import SafetensorsSource
@@ -43,6 +43,22 @@ writer.finish(documents(source, "x", plan, source.directory), plan.parameters)
 writer.publish()
 print("done", flush=True)
 """
+
+FORKS = """
+import os, sys
+import rgmlx.convert.documents, rgmlx.convert.open, rgmlx.convert.run  # once, and no array is made before a fork
+code = compile(sys.argv.pop(1), "conversion", "exec")
+while sys.stdin.readline():
+    child = os.fork()
+    if not child:
+        print(os.getpid(), flush=True)
+        exec(code)
+        os._exit(0)
+    sys.stdin.readline()  # until then its number is nobody else's
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+"""Runs a script again and again, in processes of its own that need not import anything: a line begins one, the next waits for it."""
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +87,46 @@ def partial(target: Path) -> Path:
     return target.parent / f".{target.name}.rgmlx-partial"
 
 
+def finished(target: Path) -> int:
+    """How many shards of an unfinished conversion are complete."""
+    try:
+        return sum(name.endswith(".safetensors") for name in os.listdir(partial(target)))
+    except FileNotFoundError:  # not begun, or put in place
+        return 0
+
+
 def test_killed_at_fifty_random_points(source: Path, wanted: dict[str, str], tmp_path: Path) -> None:
     """The target is the old one or the new one, whole, after every kill; what is finished is not made again."""
     target = tmp_path / "out"
     old = checkpoints.write(target, CONFIG, {"model.old": checkpoints.weights(CONFIG)["model.final_norm.weight"]})
     before = sums(old)
     rng = random.Random(0)
+    command = [sys.executable, "-c", FORKS, SCRIPT, str(source), str(target), str(SHARD)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+
+    def write_line() -> None:
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+    def begin() -> int:
+        """Starts a conversion; returns its process."""
+        write_line()
+        child = int(process.stdout.readline())
+        assert process.stdout.readline() == "start\n"
+        return child
+
+    def ended() -> bool:
+        """Waits for its end; whether it came that far by itself."""
+        write_line()
+        said = list(iter(process.stdout.readline, "ended\n"))
+        assert said in ([], ["done\n"])
+        return bool(said)
+
     began = time.monotonic()
-    process = start(source, target)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.wait()
-    whole = time.monotonic() - began  # of an undisturbed run: the kills fall anywhere in it
+    begin()
+    assert ended()
+    piece = (time.monotonic() - began) / len(wanted)  # about what a file takes
     assert sums(target) == wanted
     kills, resumed, replaced = 0, 0, 0
     while kills < 50:
@@ -91,13 +135,13 @@ def test_killed_at_fifty_random_points(source: Path, wanted: dict[str, str], tmp
                 path.unlink()
             checkpoints.write(target, CONFIG, {"model.old": checkpoints.weights(CONFIG)["model.final_norm.weight"]})
             replaced = 0
-        process = start(source, target)
-        assert process.stdout is not None
-        process.stdout.readline()  # imports are done
-        time.sleep(rng.uniform(0, whole / 4))
-        kept = len(list(partial(target).glob("model-*.safetensors"))) if partial(target).exists() else 0
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        child, enough = begin(), rng.randint(0, len(wanted))
+        while finished(target) < enough and not (target / INDEX).exists():
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, piece))
+        os.kill(child, signal.SIGKILL)
+        ended()
+        kept = finished(target)
         kills += 1
         resumed += kept > 0
         if target.exists():
@@ -107,6 +151,8 @@ def test_killed_at_fifty_random_points(source: Path, wanted: dict[str, str], tmp
         else:  # between the two renames of a replacement: the next run puts the old one back
             assert (tmp_path / ".out.rgmlx-old").exists()
     assert resumed > 5
+    process.communicate()
+    assert process.returncode == 0
     last = start(source, target)
     assert last.wait() == 0
     assert sums(target) == wanted

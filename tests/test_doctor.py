@@ -12,9 +12,12 @@ from pathlib import Path
 import metal_emulator
 import mlx.core as mx
 import pytest
+from macs import Mac, linux, mac
 
-from rgmlx import doctor, hub, selfcheck
+from rgmlx import doctor, hub, memory, selfcheck
 from rgmlx.kernels import launch, parity
+
+__all__ = ["linux", "mac"]
 
 TITLES = ["Versions", "Device", "Kernels", "Model", "Network", "Memory", "Terminal"]
 
@@ -35,7 +38,12 @@ def test_a_machine_without_a_gpu() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line for line in lines if line in TITLES] == TITLES
-    assert "there is no GPU" in done.stdout
+    if launch.backend() == "numpy":
+        assert re.search(r"backend +NumPy, on the CPU", done.stdout)
+        assert re.search(r"its products +openblas \S+ \S+, 1 of \d+ threads", done.stdout)
+        assert len(re.findall(r"float32 .* ok$", done.stdout, re.MULTILINE)) >= 7
+    else:
+        assert "there is no GPU" in done.stdout
     assert lines[-1] == "All checks passed."
     assert not done.stderr
     assert str(Path.home()) + "/" not in done.stdout
@@ -84,6 +92,32 @@ def test_serial_numbers_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0123" not in text and "1F" not in text
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_on_a_mac_the_power_is_shown_and_left_alone(said: bool, mac: Mac, monkeypatch: pytest.MonkeyPatch) -> None:
+    if said:
+        file = mac.bin / "said"
+        file.write_text(
+            "Now drawing from 'Battery Power'\n -InternalBattery-0 (id=4653155)\t9%; discharging; 0:15 remaining\n"
+            " lowpowermode         1\n"
+        )
+        mac.program("pmset", f"cat {file}")
+    for name in ("_versions", "_device", "_kernels", "_model", "_network", "_memory"):
+        monkeypatch.setattr(doctor, name, lambda *_: None)
+    sections = {section.title: section for section in doctor.examine()}
+    assert list(sections)[-2:] == ["Power", "Terminal"]
+    lines = [" ".join(line.split()) for line in sections["Power"].lines]
+    told = ["power Battery Power, battery at 9%, discharging", "low-power mode on"]
+    assert lines == (told if said else ["pmset does not say."])
+    assert "4653155" not in str(sections) and not sections["Power"].problems
+
+
+def test_elsewhere_there_is_nothing_of_the_power(linux: Mac, monkeypatch: pytest.MonkeyPatch) -> None:
+    linux.program("pmset")
+    for name in ("_versions", "_device", "_kernels", "_model", "_network", "_memory"):
+        monkeypatch.setattr(doctor, name, lambda *_: None)
+    assert [section.title for section in doctor.examine()] == TITLES and not linux.calls("pmset")
+
+
 VM_STAT = """Mach Virtual Memory Statistics: (page size of 16384 bytes)
 Pages free:                              100000.
 Pages active:                            700000.
@@ -96,8 +130,8 @@ Pages purgeable:                           9000.
 
 
 def test_free_memory_on_a_mac() -> None:
-    assert doctor._free_on_a_mac(VM_STAT) == 16384 * 160_000
-    assert doctor._free_on_a_mac("no such thing") == 0
+    assert memory.free_on_a_mac(VM_STAT) == 16384 * 160_000
+    assert memory.free_on_a_mac("no such thing") == 0
 
 
 @pytest.mark.parametrize(
@@ -114,8 +148,9 @@ def test_free_memory_on_a_mac() -> None:
 def test_the_verdict_on_memory(
     monkeypatch: pytest.MonkeyPatch, total: float, free: float, gpu: float, says: str, is_problem: bool
 ) -> None:
-    monkeypatch.setattr(doctor, "_system_memory", lambda: (total, free))
-    monkeypatch.setattr(doctor, "_gpu_memory", lambda: gpu)
+    monkeypatch.setattr(memory, "physical", lambda: total)
+    monkeypatch.setattr(memory, "free", lambda: free)
+    monkeypatch.setattr(memory, "of_gpu", lambda: gpu)
     section = doctor.Section("Memory")
     doctor._memory(section, "demo")
     assert says in " ".join(section.problems if is_problem else section.lines)
@@ -134,9 +169,35 @@ def test_a_kernel_wrong_in_the_models_own_sizes_is_a_problem(
         sections = {s.title: s for s in doctor.examine()}
     finally:
         launch.switch(True)
+        selfcheck._here.clear()
     assert not sections["Kernels"].problems
     assert "1 x 33 x 320 is wrong on this machine" in sections["Model"].problems[0]
     assert not capsys.readouterr().err
+
+
+def test_kernels_whose_check_ended_a_program_are_not_run_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The report is whole all the same, now and the next time: it would end there as well."""
+    monkeypatch.setattr(launch, "backend", lambda: None if launch._off else "metal")
+    monkeypatch.setattr(selfcheck, "_file", lambda: tmp_path / "kernels.json")
+    monkeypatch.setattr(parity.Case, "error", lambda _: pytest.fail("a kernel was run"))
+    case = parity.Case("conv", mx.float32, doctor.SHAPES[0], list)
+    selfcheck.marker_file().write_text(selfcheck.noted(case))  # as an aborted doctor has left it
+    for _ in range(2):
+        section = doctor.Section("Kernels")
+        doctor._kernels(section)
+        assert launch.backend() is None  # for the sections that follow
+        launch.switch(True)
+        assert len(section.problems) == 1
+        assert f"the check of the kernel {case} ended the program on this machine" in section.problems[0]
+        assert str(tmp_path / "kernels.json") in section.problems[0]
+    (tmp_path / "kernels.json").unlink()
+    noted: list[str] = []
+    monkeypatch.setattr(parity.Case, "error", lambda _: noted.append(selfcheck.marker_file().read_text()) or 0.0)
+    section = doctor.Section("Kernels")
+    doctor._kernels(section)
+    assert not section.problems
+    assert len(noted) == len(set(noted)) > 20  # each is noted before it is run
+    assert not selfcheck.marker_file().exists()
 
 
 def test_a_broken_model_hides_nothing_else(tmp_path: Path) -> None:
@@ -212,3 +273,71 @@ def test_the_table_of_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no such device" in section.problems[0]
     assert "more" not in section.problems[0]
     assert len(forgot) == 1  # a kernel that is still wrong stays remembered
+
+
+# --- Macs ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chip", "version", "says"),
+    [
+        ("Apple M5", "26.1", "on an M5 or newer MLX needs macOS 26.2, and this is 26.1"),
+        ("Apple M5 Max", "26.0.1", "on an M5 or newer MLX needs macOS 26.2, and this is 26.0.1"),
+        ("Apple M12 Pro", "26", "needs macOS 26.2"),
+        ("Apple M5", "26.2", ""),
+        ("Apple M5 Pro", "27", ""),
+        ("Apple M4", "26.1", ""),
+        ("Apple M1", "14.0", ""),
+        ("Apple Paravirtual device", "26.1", ""),
+        ("NVIDIA H200", "", ""),
+        ("Apple M5", "", ""),
+    ],
+)
+def test_a_system_too_old_for_its_chip_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, chip: str, version: str, says: str
+) -> None:
+    monkeypatch.setattr(mx, "device_info", lambda: {"device_name": chip})
+    monkeypatch.setattr(doctor.machine.platform, "mac_ver", lambda: (version, ("", "", ""), "arm64"))
+    section = doctor.Section("Device")
+    doctor._device(section)
+    assert len(section.problems) == bool(says) and says in " ".join(section.problems)
+    assert any("virtual machine's GPU" in line for line in section.lines) == ("Paravirtual" in chip)
+
+
+@pytest.mark.parametrize("has_tools", [True, False])
+def test_without_the_tools_the_gpu_is_not_compared_with_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, has_tools: bool
+) -> None:
+    """There MLX looks for g++, and macOS would open a dialog."""
+    devices: list[object] = []
+    gpu = mx.Device(mx.gpu)
+    monkeypatch.setattr(doctor.machine, "asks_for_compiler", lambda: not has_tools)
+    monkeypatch.setattr(mx, "default_device", lambda: gpu)
+    monkeypatch.setattr(mx, "set_default_device", devices.append)
+    monkeypatch.setattr(doctor.launch, "backend", lambda: None)
+    section = doctor.Section("Network")
+    doctor._network(section)
+    text = "\n".join(section.lines)
+    assert not section.problems
+    assert bool(devices) == has_tools == ("this device beside the CPU" in text)
+    assert ("token by token" in text) == ("xcode-select --install" in text) == (not has_tools)
+
+
+@pytest.mark.parametrize(
+    ("platform", "ends", "asks"),
+    [("linux", 1, False), ("darwin", 0, False), ("darwin", 2, True), ("darwin", None, True)],
+)
+def test_whether_macos_would_ask_for_the_tools(
+    monkeypatch: pytest.MonkeyPatch, platform: str, ends: int | None, asks: bool
+) -> None:
+    def xcode_select(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        assert command == ["/usr/bin/xcode-select", "-p"]
+        if ends is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        return subprocess.CompletedProcess(command, ends)
+
+    monkeypatch.setattr(doctor.machine.sys, "platform", platform)
+    monkeypatch.setattr(doctor.machine.subprocess, "run", xcode_select)
+    found = doctor.machine.asks_for_compiler()
+    monkeypatch.undo()
+    assert found == asks

@@ -10,11 +10,13 @@ from pathlib import Path
 import checkpoints
 import mlx.core as mx
 import numpy as np
+import oracle
 import pytest
+from waiting import PATIENCE
 
 import rgmlx
-from rgmlx import pace
-from rgmlx.chunk import plan_chunk
+from rgmlx import network, pace
+from rgmlx.chunk import Chunk, plan_chunk
 from rgmlx.engine import Generation, generate_batch, prefill
 from rgmlx.errors import ConfigError, RgmlxError
 from rgmlx.sampling import Sampler, Sampling
@@ -43,6 +45,34 @@ def test_the_prefill_chunk_does_not_matter(tiny: rgmlx.Model, chunk: int) -> Non
     prompt = list(range(1, 60))
     run = Generation(tiny, tiny.new_state(), prompt, sampling=GREEDY, max_tokens=10, chunk=chunk)
     assert list(run) == reference_ids(tiny, prompt, 10)
+
+
+@pytest.mark.parametrize(
+    ("metal", "size", "paced"),
+    [
+        (True, 256, True),
+        (True, 128, False),
+        (True, 64, False),
+        (True, 16, True),
+        (False, 256, True),
+        (False, 128, True),
+    ],
+)
+@pytest.mark.parametrize("masked", [False, True], ids=["causal", "masked"])
+def test_attention_goes_some_queries_at_a_time_where_it_keeps_scores(
+    metal: bool, size: int, paced: bool, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Metal, too, at RecurrentGemma's head size: MLX has a kernel without scores for others only."""
+    monkeypatch.setattr(mx.metal, "is_available", lambda: metal)
+    time, seen = 300, list[int]()
+    q = mx.random.normal((1, 4, time, size), key=mx.random.key(1))
+    k, v = (mx.random.normal((1, 1, time, size), key=mx.random.key(n)) for n in (2, 3))
+    steps = mx.arange(time)
+    mask = (steps[:, None] >= steps) & (steps[:, None] - steps <= 40) if masked else "causal"
+    got = network.attend_paced(q, k, v, Chunk(mask=mask, pace=lambda part, _: seen.append(part.shape[2])))
+    assert seen == ([256, 44] if paced else [])
+    want = network.attend_paced(q, k, v, Chunk(mask=mask))
+    assert oracle.relative_error(np.array(got), np.array(want)) < 2e-6
 
 
 def test_reading_at_a_pace_changes_nothing(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +157,7 @@ def test_stop_from_another_thread(tiny: rgmlx.Model) -> None:
     while len(ids) == 0 and state.position < 30:
         time.sleep(0.005)
     run.stop()
-    worker.join(timeout=20)
+    worker.join(PATIENCE)
     assert not worker.is_alive()
     assert run.finish_reason == "cancelled"
     assert state.position == len(PROMPT) + len(ids)
@@ -150,7 +180,7 @@ def test_a_seed_makes_runs_repeatable(tiny: rgmlx.Model) -> None:
 
     assert run(5) == run(5)
     assert run(5) != run(6)
-    assert run(None) != run(None)
+    assert len({tuple(run(None)) for _ in range(5)}) > 1  # two may happen to be the same
 
 
 def test_sampling_leaves_mlx_random_numbers_alone(tiny: rgmlx.Model) -> None:
@@ -250,7 +280,7 @@ def test_rows_of_a_ragged_prefill_are_what_they_are_alone(tiny: rgmlx.Model, chu
     for row, ids in enumerate(ROWS):
         alone = tiny.new_state()
         prefill(tiny, alone, [ids])
-        assert np.abs(got[row] - np.array(tiny.head(alone.hidden))[0]).max() < 1e-5
+        assert oracle.relative_error(got[row], np.array(tiny.head(alone.hidden))[0]) < 2e-6
         for kind, (a, b), (c, d) in zip(tiny.config.layer_types, batch.layers, alone.layers, strict=True):
             assert np.abs(np.array(a)[row] - np.array(c)[0]).max() < 1e-5, kind
             assert np.abs(np.array(b)[row] - np.array(d)[0]).max() < 1e-5, kind
@@ -323,7 +353,11 @@ def test_generation_config_gives_defaults_and_stop_ids(tmp_path: Path) -> None:
     model = rgmlx.load(directory)
     assert model.sampling == Sampling(temperature=1.0, top_k=64)
     assert model.stop_ids == {1, 60}
-    for bad, message in (("{", "damaged"), ('{"temperature": -3}', "temperature"), ('{"top_p": "x"}', "numbers")):
+    for bad, message in (
+        ("{", "damaged"),
+        ('{"temperature": -3}', "temperature"),
+        ('{"top_p": "x"}', "top_p must be a number between 0 and 1, not x"),
+    ):
         path.write_text(bad)
         with pytest.raises(ConfigError, match=message):
             rgmlx.load(directory)

@@ -62,7 +62,8 @@ def test_words_that_are_no_paths_stay(here: Path) -> None:
         "hi @someone",
         "me@example.org",
         "@types/node is a package",
-        "@Test void f()",
+        "@test void f()",
+        "\\@someone",
         "a @ b",
         "@",
         'x = @"objective c";',
@@ -71,6 +72,19 @@ def test_words_that_are_no_paths_stay(here: Path) -> None:
         "  spaces stay \n",
     ):
         assert expand(text) == type(expand(""))(text), text
+
+
+def test_a_directory_without_a_slash_is_not_sent(here: Path) -> None:
+    """A8: a sentence says what it is, and how the word is sent as it is; no case but its own is meant."""
+    (here / "docs").mkdir()
+    (here / "a.txt").write_text("x")
+    for text in ("@docs", "sum up @docs, please", "one\n@docs\ntwo", '@"docs"'):
+        got = expand(text)
+        assert got.text == text
+        assert got.problems == ("docs is a directory: name the files in it. To send the word as it is, write \\@docs.",)
+    assert expand("see \\@docs and \\@a.txt").text == "see @docs and @a.txt"
+    assert expand("see \\@docs and @a.txt").text == "see @docs and a.txt\n\na.txt:\n```txt\nx\n```"
+    assert expand("@DOCS") == type(expand(""))("@DOCS")
 
 
 def test_the_fence_is_longer_than_any_in_the_file(here: Path) -> None:
@@ -225,6 +239,7 @@ def programs(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", ":9")
+    monkeypatch.setenv("TERM", "xterm-kitty")  # which takes what it is sent
     (here / "bin").mkdir()
     monkeypatch.setenv("PATH", str(here / "bin"))
     return here / "bin"

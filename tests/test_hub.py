@@ -17,6 +17,7 @@ from typing import Any
 import checkpoints
 import pytest
 from hub_server import COMMIT, CONFIG, NAME, Hub
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.errors import ModelNotFoundError
@@ -102,7 +103,9 @@ def info(tmp_path: Path, endpoint: str, *, name: str = NAME, limited: bool = Fal
     """`rgmlx info NAME` in a process of its own."""
     env = surroundings(tmp_path, endpoint) | environment
     start = ["-c", LIMITED] if limited else ["-m", "rgmlx"]
-    return subprocess.run([sys.executable, *start, "info", name], env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, *start, "info", name], env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
 
 
 def sentence(out: Any) -> str:
@@ -163,7 +166,7 @@ def test_gated(hub: Hub, tmp_path: Path, where: str, status: int) -> None:
     """Hugging Face lets everybody list a gated repository, and refuses the files."""
     hub.refuse = [(where, status, "GatedRepo")]
     said = sentence(info(tmp_path, hub.url))
-    assert f"{NAME} is gated" in said and f"https://huggingface.co/{NAME}" in said and "hf auth login" in said
+    assert f"{NAME} is gated" in said and f"https://huggingface.co/{NAME}" in said and "rgmlx login" in said
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "RepoNotFound"), (401, "RepoNotFound"), (401, "")])
@@ -235,5 +238,5 @@ def test_progress_is_shown_on_a_terminal(hub: Hub, tmp_path: Path) -> None:
         pass
     finally:
         os.close(master)
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE) == 0
     assert b"Fetching" in shown

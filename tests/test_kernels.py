@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import checkpoints
 import metal_emulator
@@ -15,9 +17,12 @@ from metal_emulator import Launch, MetalError
 from mlx.utils import tree_flatten
 
 import rgmlx
-from rgmlx import projections
+from rgmlx import kernels, projections
 from rgmlx.chunk import Chunk
 from rgmlx.config import ModelConfig
+from rgmlx.convert import pipeline
+from rgmlx.convert.pipeline import Job
+from rgmlx.convert.recipe import RECIPES
 from rgmlx.kernels import launch, parity
 from rgmlx.kernels.parity import Case, Shape
 from rgmlx.network import RecurrentGemma
@@ -33,8 +38,8 @@ SHAPES = {
     "33 steps, one tap": Shape(2, 33, 3, 12, taps=1, size=40, ring=70),
     "300 steps": Shape(2, 300, 3, 20, heads=3, ring=33),
 }
-WIDE = Shape(1, 300, 10, 256, heads=10, size=256, ring=2049)
-"""2B's sizes."""
+WIDE = Shape(1, 72, 10, 256, heads=10, size=256, ring=2049)
+"""2B's sizes, and just enough steps for the scan's eight segments, which a longer text has too."""
 
 
 @pytest.fixture(params=["metal", "cuda"])
@@ -47,7 +52,7 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def all_cases(shape: Shape, dtype: mx.Dtype) -> list[Case]:
-    return list(parity.cases(shape, dtype))
+    return [*parity.cases(shape, dtype), *parity.training_cases(shape, dtype)]
 
 
 def named(kernel: str, shape: Shape = SHAPES["31 steps, two kv heads"], dtype: mx.Dtype = mx.float32) -> Case:
@@ -75,7 +80,7 @@ def test_parity_at_the_sizes_of_2b(gpu: str) -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "dtype"),
-    [(c.kernel, dtype) for dtype in (mx.float32, mx.bfloat16) for c in parity.cases(Shape(), dtype)],
+    [(c.kernel, dtype) for dtype in (mx.float32, mx.bfloat16) for c in all_cases(Shape(), dtype)],
     ids=lambda v: str(v).removeprefix("mlx.core."),
 )
 def test_rules_schedules_and_sanitizers(kernel: str, dtype: mx.Dtype, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +96,7 @@ BARRIERS = [
     *(("rg_lru_scan_vjp", n) for n in range(3)),
     *(("recurrent_step", n) for n in range(2)),
     ("add_norm", 0),
+    ("add_norm_vjp", 0),
     ("attend_step", 0),
 ]
 
@@ -114,14 +120,17 @@ def test_a_dropped_barrier_is_found(kernel: str, number: int, monkeypatch: pytes
         ("conv", "if (d < width", "if (d <= width"),
         ("add_norm", "bool inside = d < WIDTH", "bool inside = d <= WIDTH"),
         ("gelu_product", "if (d < WIDTH)", "if (d <= WIDTH)"),
+        ("gelu_product_vjp", "if (begin + k < rows)", "if (begin + k <= rows)"),
+        ("conv_vjp, packed", "if (d < width)", "if (d <= width)"),
         ("rotary", "if (e < size", "if (e <= size"),
         ("rotary_step", "if (real && e < SIZE)", "if (real && e <= SIZE)"),
     ],
 )
 def test_one_step_too_far_is_found(kernel: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     case = named(kernel, Shape(1, 33, 1, 40, heads=2, size=40, ring=9))
+    one = next(one for one in launches(case, monkeypatch) if old in one.record.source)
     with pytest.raises(MetalError, match=r"overflow|depends"):
-        launches(case, monkeypatch)[0].mutated(old, new).verify()
+        one.mutated(old, new).verify()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +142,16 @@ def test_one_step_too_far_is_found(kernel: str, old: str, new: str, monkeypatch:
         ("recurrent_step", "(first[b] != 0) ? 1.0f", "(first[b] == 0) ? 1.0f"),
         ("rg_lru_scan", "k >= done && k < end", "k < end"),
         ("rg_lru_scan", "k < end", "k <= end"),
+        ("rg_lru_scan, packed", "a = opens ? 0.0f : a;", ""),
+        ("rg_lru_scan, packed", "scale = opens ? 1.0f : scale;", ""),
+        ("rg_lru_scan_vjp, packed", "d_log_a = (PACKED && opens) ? 0.0f : d_log_a;", ""),
+        ("rg_lru_scan_vjp, packed", "a = (PACKED && t >= 0 && positions[row + seen] == 0) ? 0.0f : a;", ""),
+        ("conv, packed", "t - source <= place", "t - source <= place + 1"),
+        ("conv_vjp, packed", "back <= positions[row + later]", "back <= positions[row + t]"),
+        ("conv_vjp, packed", "bias_sum += own;", ""),
+        ("gelu_product_vjp", "0.134145f", "0.044715f"),
+        ("add_norm_vjp", "- shift * values[k]", ""),
+        ("add_norm_vjp", "bool real = row < rows", "bool real = row <= rows"),
         ("conv", "float(conv_bias[d])", "0.0f"),
         ("attend_step", "first + j + i < filled", "first + j + i <= filled"),
         ("rotary", "low ? -other * s : other * s", "low ? other * s : -other * s"),
@@ -157,6 +176,45 @@ def test_wrong_arithmetic_breaks_parity(kernel: str, old: str, new: str, monkeyp
     with metal_emulator.emulated():
         assert case.error() > case.tolerance
     assert any(changed)
+
+
+MOST_GROUPS = 65_535  # of CUDA along y and z; along x there may be 2^31 - 1
+ROWS = 200_000
+
+
+def small(batch: int, time: int) -> Shape:
+    return Shape(batch, time, blocks=1, block=4, taps=2, heads=1, size=4, ring=2)
+
+
+@pytest.mark.parametrize("shape", [small(ROWS, 1), small(1, ROWS), small(200, ROWS // 200)], ids=str)
+def test_many_rows_stay_within_the_grid_of_cuda(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kernel's launch at 200,000 rows, recorded and not run."""
+    monkeypatch.setattr(launch, "backend", lambda: None if launch._off else "cuda")
+    seen: dict[str, list[tuple[int, ...]]] = {}
+
+    def recorded(make: object, name: str, *_: object) -> Callable[..., list[mx.array]]:
+        def call(grid: tuple[int, ...], threadgroup: tuple[int, ...], **a: Any) -> list[mx.array]:
+            seen.setdefault(name, []).append(tuple(-(-g // t) for g, t in zip(grid, threadgroup, strict=True)))
+            return [mx.zeros(s, d) for s, d in zip(a["output_shapes"], a["output_dtypes"], strict=True)]
+
+        return call
+
+    monkeypatch.setattr(launch, "_compiled", recorded)
+    for case in all_cases(shape, mx.bfloat16):
+        case.run()
+    # Rows of a matrix and slots of a ring, of which the cases above have few.
+    codes, scales = mx.zeros((ROWS, 8), mx.uint32), mx.zeros((ROWS, 1), mx.bfloat16)
+    kernels.dequantize(codes, scales, scales)
+    kernels.quantized_step(mx.zeros((1, 64), mx.bfloat16), codes, scales, scales)
+    ring, place = mx.zeros((1, 1, ROWS * 8, 4)), mx.zeros((1, 4))
+    kernels.rotary_step(mx.zeros((1, 1, 12)), None, place, ring, ring)
+    kernels.attend_step(mx.zeros((1, 1, 1, 4)), ring, ring, place)
+    bodies = {path.stem for path in Path(launch.__file__).parent.glob("*.metal")} - {"prelude"}
+    assert set(seen) == bodies
+    for name, grids in seen.items():
+        for x, y, z in grids:
+            assert x < 2**31, name
+            assert max(y, z) <= MOST_GROUPS, name
 
 
 def test_a_number_that_is_not_one_is_an_error() -> None:
@@ -196,9 +254,15 @@ def test_the_network_on_kernels(gpu: str, tiny: rgmlx.Model) -> None:
         assert oracle.relative_error(g, w) < 2e-6
 
 
-def test_a_4_bit_model_on_kernels(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded model in bfloat16, a chunk and token by token: as close to float32 as plain operations are."""
-    model = rgmlx.load("demo", dtype="bfloat16")
+def test_a_4_bit_model_on_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small one in bfloat16, a chunk and token by token: as close to float32 as plain operations are."""
+    config = checkpoints.config(
+        hidden_size=128, lru_width=128, head_dim=64, num_attention_heads=2, intermediate_size=512, num_hidden_layers=3
+    )
+    source = checkpoints.write(tmp_path / "source", config, checkpoints.weights(config, seed=2))
+    job = Job(str(source), tmp_path / "out", RECIPES["4bit"], dtype="bfloat16", verify=False)
+    assert list(pipeline.run(job, lambda *_: None))
+    model, precise = (rgmlx.load(tmp_path / "out", dtype=name) for name in ("bfloat16", "float32"))
     chunk, steps = [2, *range(40, 48)], [5, 9]
 
     def run(model: rgmlx.Model) -> np.ndarray:
@@ -206,7 +270,7 @@ def test_a_4_bit_model_on_kernels(demo: rgmlx.Model, monkeypatch: pytest.MonkeyP
         first = np.array(model.logits([chunk], state))[0]
         return np.concatenate([first, *(np.array(model.logits([[i]], state))[0] for i in steps)])
 
-    exact, plain = run(demo), run(model)
+    exact, plain = run(precise), run(model)
     monkeypatch.setattr(projections, "_DENSE_FROM", 8)
     monkeypatch.setattr(projections, "_DENSE_NUMBERS", 30_000)  # so that matrices are made dense in pieces
     seen: list[str] = []
@@ -220,7 +284,8 @@ def test_a_4_bit_model_on_kernels(demo: rgmlx.Model, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("gpu", ["metal"], indirect=True)
-def test_gradients_through_the_network_on_kernels(gpu: str) -> None:
+@pytest.mark.parametrize("packed", [False, True], ids=["a sequence a row", "several"])
+def test_gradients_through_the_network_on_kernels(gpu: str, packed: bool) -> None:
     config = checkpoints.config()
     net = RecurrentGemma(ModelConfig.from_dict(config))
     net.load_weights(
@@ -228,8 +293,12 @@ def test_gradients_through_the_network_on_kernels(gpu: str) -> None:
     )
     tokens = mx.array(np.random.default_rng(0).integers(0, 64, (2, 40)))
 
+    positions = mx.array([[*range(9), *range(2), *range(28)], [*range(1), *range(38)]], mx.int32)
+
     def loss(net: RecurrentGemma) -> mx.array:
-        return nn.losses.cross_entropy(net(tokens[:, :-1]), tokens[:, 1:], reduction="mean")
+        inputs = tokens[:, :-1]
+        logits = net.head(net.packed(inputs, positions), inference=False) if packed else net(inputs)
+        return nn.losses.cross_entropy(logits, tokens[:, 1:], reduction="mean")
 
     value, got = nn.value_and_grad(net, loss)(net)
     with launch.plain_operations():

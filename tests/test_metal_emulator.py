@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 import metal_emulator
 import mlx.core as mx
 import numpy as np
@@ -169,3 +173,32 @@ def test_two_groups_that_write_one_place_depend_on_the_order() -> None:
 def test_a_mutation_must_hit() -> None:
     with pytest.raises(ValueError, match="not in the kernel"):
         launch(SUM, normal(), T=mx.float32, N=100).mutated("no such text", "")
+
+
+def test_a_system_that_it_does_not_run_on_is_a_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any other than Linux a first kernel is run: what fails there would fail every test."""
+    run = metal_emulator.run
+    assert run._fault() is None
+    monkeypatch.setattr(run.Launch, "run", lambda self, mode: [mx.zeros((32,))])
+    assert run._fault() == "the emulator computes wrongly on this system (plain)"
+
+    def fall(*_: object) -> None:
+        raise MetalError("it does not compile:\nucontext.h")
+
+    monkeypatch.setattr(run.Launch, "run", fall)
+    assert run._fault() == "the emulator does not run on this system (it does not compile: ucontext.h)"
+
+
+def test_homebrews_clang_is_found_though_it_is_not_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file, text in (("brew", f"echo {tmp_path}/llvm"), ("llvm/bin/clang++", "echo 21.1.0")):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / file).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.delenv("MSL_CXX", raising=False)
+    find = metal_emulator.run._compiler.__wrapped__
+    monkeypatch.setattr(metal_emulator.run.shutil, "which", lambda n: n if n == "brew" or os.path.isabs(n) else None)
+    assert find() == [f"{tmp_path}/llvm/bin/clang++"]
+    script = Path(__file__).parent.parent / "scripts" / "get_clang.sh"
+    done = subprocess.run(["/bin/bash", str(script)], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

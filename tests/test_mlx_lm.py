@@ -16,11 +16,13 @@ from pathlib import Path
 import mlx.core as mx
 import mlx_lm
 import numpy as np
+import oracle
 import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.generate import BatchGenerator, generate_step, stream_generate
 from mlx_lm.models.cache import load_prompt_cache, make_prompt_cache, save_prompt_cache
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
+from waiting import PATIENCE
 
 import rgmlx
 import rgmlx.mlx_lm
@@ -60,7 +62,7 @@ def test_samplers_and_processors_of_mlx_lm(tiny: rgmlx.Model) -> None:
 
 def test_a_call_without_a_cache_scores_a_text(tiny: rgmlx.Model) -> None:
     tokens = mx.array([PROMPT, PROMPT[::-1]])
-    assert np.abs(np.array(tiny(tokens)) - np.array(tiny.logits(tokens))).max() < 1e-5
+    assert oracle.relative_error(np.array(tiny(tokens)), np.array(tiny.logits(tokens))) < 2e-6
 
 
 def test_precision_does_not_depend_on_how_weights_were_stored(tiny: rgmlx.Model) -> None:
@@ -127,7 +129,7 @@ def test_registered_it_is_what_mlx_lm_loads(demo: rgmlx.Model) -> None:
     code = (
         "import sys, rgmlx.mlx_lm, mlx.core as mx; rgmlx.mlx_lm.register()\n"
         "import mlx_lm; from mlx_lm import stream_generate\n"
-        "model, tokenizer = mlx_lm.load(sys.argv[1]); model.set_dtype(mx.float32)\n"
+        "model, tokenizer = mlx_lm.load(sys.argv[1])\n"
         "ids = tokenizer.apply_chat_template([{'role': 'user', 'content': 'Who are you?'}], add_generation_prompt=True)\n"
         "print(type(model).__module__)\n"
         "print(''.join(r.text for r in stream_generate(model, tokenizer, ids, max_tokens=60)))\n"
@@ -135,7 +137,7 @@ def test_registered_it_is_what_mlx_lm_loads(demo: rgmlx.Model) -> None:
     out = subprocess.run([sys.executable, "-c", code, str(demo_directory())], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     kind, text = out.stdout.strip().split("\n", 1)
-    assert kind == "rgmlx.network"
+    assert kind == "rgmlx.mlx_lm"
     assert text == demo.generate("Who are you?", temperature=0)
 
 
@@ -144,30 +146,6 @@ def test_stream_generate_takes_a_loaded_model(demo: rgmlx.Model) -> None:
     ids = tokenizer.apply_chat_template([{"role": "user", "content": "Tell me a joke"}], add_generation_prompt=True)
     text = "".join(r.text for r in stream_generate(demo, tokenizer, ids, max_tokens=80))
     assert text == demo.generate("Tell me a joke", temperature=0)
-
-
-def test_cache_prompt_command(tmp_path: Path) -> None:
-    """`rgmlx mlx-lm cache_prompt`, then `generate` from its file."""
-
-    def run(*arguments: str) -> str:
-        out = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "rgmlx",
-                "mlx-lm",
-                *arguments,
-                "--prompt-cache-file",
-                str(tmp_path / "p.safetensors"),
-            ],
-            capture_output=True,
-            text=True,
-        )
-        assert out.returncode == 0, out.stderr
-        return out.stdout
-
-    assert "Saving" in run("cache_prompt", "--model", "demo", "--prompt", "I have a cat named Zibo.")
-    assert run("generate", "--prompt", "Hello", "--max-tokens", "12").strip()
 
 
 @pytest.fixture(scope="module")
@@ -191,11 +169,11 @@ def server() -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
 
 
 def ask(port: int, text: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     body = {"messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": 60}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
     answer = json.loads(connection.getresponse().read())
@@ -203,7 +181,7 @@ def ask(port: int, text: str) -> str:
 
 
 def test_server_answers_several_at_once(server: int, demo: rgmlx.Model) -> None:
-    """Questions whose answers are no near ties: the server computes in the checkpoint's bfloat16."""
+    """Each as it is answered alone, in float32."""
     questions = ["Tell me a joke", "What is 3 + 4?", "Tell me a joke"]
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(lambda q: ask(server, q), questions))

@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hub_server import COMMIT, CONFIG, NAME, Handler, Hub, Ranged, make, oid, point_to, repository, weights
+from waiting import PATIENCE, wait_for
 
 from rgmlx.download import Cancelled, Download
 from rgmlx.errors import ConfigError, ModelNotFoundError, RgmlxError
@@ -164,15 +164,21 @@ def test_stopping_takes_effect_at_once_and_the_rest_is_fetched_later(server: Any
     def hold(name: str, at: int) -> None:
         if name == last and at >= 20 * 1024:  # a server that falls silent
             held.set()
-            go_on.wait(20)
+            go_on.wait(2 * PATIENCE)
 
     server.hold = hold
     counted: list[int] = []
-    threading.Thread(target=lambda: (held.wait(20), time.sleep(0.3), stop.set()), daemon=True).start()
+
+    def stop_when_held() -> None:
+        held.wait(PATIENCE)
+        half = repository(home) / "blobs" / f"{oid(server.files[last])}.incomplete"
+        wait_for(lambda: half.exists() and half.stat().st_size)  # some of it has been written
+        stop.set()
+
+    threading.Thread(target=stop_when_held, daemon=True).start()
     with pytest.raises(Cancelled, match="what was fetched is kept") as caught:
         Download(NAME).run(lambda done, _: counted.append(done), stop.is_set)
     assert NAME in str(caught.value) and held.is_set()
-    began = time.monotonic()
     half = repository(home) / "blobs" / f"{oid(server.files[last])}.incomplete"
     size = half.stat().st_size
     assert 0 < size < len(server.files[last])
@@ -185,7 +191,6 @@ def test_stopping_takes_effect_at_once_and_the_rest_is_fetched_later(server: Any
     plan = Download(NAME).plan()
     assert plan.here == plan.total - len(server.files[last]) + size
     path = Download(NAME).run(ignore)
-    assert time.monotonic() - began < 10
     assert (path / last).read_bytes() == server.files[last]
     assert not half.exists() and listed()[NAME].complete
     assert set(server.sent) == {last}
@@ -196,12 +201,12 @@ def test_stopping_takes_effect_at_once_and_the_rest_is_fetched_later(server: Any
 
 def test_stopping_before_the_server_has_said_anything(server: Any, home: Path) -> None:
     go_on = threading.Event()
-    server.hold = lambda name, at: go_on.wait(20)
-    stop, began = threading.Event(), time.monotonic()
+    server.hold = lambda name, at: go_on.wait(2 * PATIENCE)
+    stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
     with pytest.raises(Cancelled):
         Download(NAME).plan(stop.is_set)
-    assert time.monotonic() - began < 2
+    assert not go_on.is_set(), "the server is still silent: nobody waited for it"
     go_on.set()
 
 
@@ -305,7 +310,7 @@ def test_a_repository_that_lacks_something(server: Any, home: Path, without: str
 @pytest.mark.parametrize(
     ("where", "status", "code", "says"),
     [
-        ("/resolve/", 403, "GatedRepo", "is gated: accept its licence .*hf auth login"),
+        ("/resolve/", 403, "GatedRepo", "is gated: accept its licence .*rgmlx login"),
         ("GET /griff/tiny/resolve/0123456789abcdef0123456789abcdef01234567/model", 401, "GatedRepo", "is gated"),
         ("/resolve/", 404, "RepoNotFound", "no repository"),
         ("/tree/", 400, "", "error 400"),
@@ -364,7 +369,9 @@ LIMITED = (
 def test_a_disk_that_fills_up_on_the_way(server: Any, home: Path) -> None:
     """A file-size limit makes the write fail for real, with EFBIG."""
     env = os.environ | {"HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(home / "cache")}
-    out = subprocess.run([sys.executable, "-c", LIMITED, NAME], env=env, capture_output=True, text=True, timeout=60)
+    out = subprocess.run(
+        [sys.executable, "-c", LIMITED, NAME], env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert f"{NAME} does not fit on the disk (File too large)" in out.stdout and out.stderr == ""
     assert max(p.stat().st_size for p in repository(home).glob("blobs/*")) == 40_000
     server.sent.clear()

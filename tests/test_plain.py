@@ -20,24 +20,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE, wait_for
 
+from rgmlx.errors import ModelNotFoundError
 from rgmlx.store import MODEL, USER, Message, Store
 from rgmlx.store.database import NAME
+from rgmlx.store.states import path_of
 from tui.history import History
 from tui.plain import PlainChat, lines, work
 from tui.plain.commands import TABLE
 from tui.session import Session
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 30
+LOADING = "Loading demo.\n"  # said where it takes long
 
 
 class Scripted(Session):
-    """No model: chosen pieces at a chosen pace, in a real store."""
+    """No model: chosen pieces, in a real store. The third waits for the file `gate`."""
 
-    def __init__(self, data: Path, pieces: Iterable[str] = (" ", " Good ", "day."), delay: float = 0.0) -> None:
+    def __init__(self, data: Path, pieces: Iterable[str] = (" ", " Good ", "day."), gate: Path | None = None) -> None:
         super().__init__(Store(data), "scripted")
-        self.pieces, self.delay = list(pieces), delay
+        self.pieces, self._gate = list(pieces), gate
 
     def load(self, name: str | None = None, progress: object = None) -> None:
         self.name = name or self.name
@@ -66,8 +69,9 @@ class Scripted(Session):
     def _say(self, message: Message) -> Iterator[str]:
         whole = False
         try:
-            for piece in self.pieces:
-                time.sleep(self.delay)
+            for number, piece in enumerate(self.pieces):
+                while number == 2 and self._gate and not (self._gate.exists() or self._cancel.is_set()):
+                    time.sleep(0.01)
                 if self._cancel.is_set():
                     return
                 self.store.messages.append(message.id, piece)
@@ -77,9 +81,13 @@ class Scripted(Session):
             self.head = self.store.messages.finish(message.id, closed=whole)
 
 
+def _pipe(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+
+
 def talk(session: Session, text: str, capsys: pytest.CaptureFixture[str], code: int = 0, **settings: Any) -> str:
     """What the chat writes when it reads this from a pipe."""
-    before, sys.stdin = sys.stdin, io.StringIO(text)
+    before, sys.stdin = sys.stdin, _pipe(text)
     try:
         assert PlainChat(session, **settings).run() == code
     finally:
@@ -100,14 +108,15 @@ def environment(home: Path) -> dict[str, str]:
 def rgchat(data: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tui", "--plain", "--data", str(data), "--seed", "1", *arguments]
     return subprocess.run(
-        command, input=text, capture_output=True, text=True, cwd=ROOT, env=environment(data), timeout=60
+        command, input=text, capture_output=True, text=True, cwd=ROOT, env=environment(data), timeout=PATIENCE
     )
 
 
 class Terminal:
     """A program in a pseudo-terminal of its own, which it controls: Ctrl+C is a signal there."""
 
-    def __init__(self, home: Path, *command: str) -> None:
+    def __init__(self, home: Path, *command: str, **variables: str | None) -> None:
+        """`variables`: of the environment, in place of what they are here; None unsets one."""
         self._fd, other = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, *command],
@@ -115,7 +124,7 @@ class Terminal:
             stdout=other,
             stderr=other,
             cwd=ROOT,
-            env=environment(home),
+            env={name: value for name, value in {**environment(home), **variables}.items() if value is not None},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
@@ -123,7 +132,7 @@ class Terminal:
         self.output = ""
         self._raw, self._seen = b"", 0
 
-    def wait(self, text: str, seconds: float = SECONDS) -> str:
+    def wait(self, text: str, seconds: float = PATIENCE) -> str:
         """Waits for a text after all that was waited for so far; returns what came before it."""
         end = time.monotonic() + seconds
         while text not in self.output[self._seen :]:
@@ -133,19 +142,24 @@ class Terminal:
         before, self._seen = self.output[self._seen : at], at + len(text)
         return before
 
-    def send(self, text: str) -> None:
-        os.write(self._fd, text.encode())
+    def wait_for_more_than(self, characters: int) -> str:
+        """Waits until so much has come after all that was waited for, and returns it."""
+        wait_for(lambda: self._read(0.1) and len(self.output) > self._seen + characters, about=lambda: self.output)
+        return self.output[self._seen :]
+
+    def send(self, text: str | bytes) -> None:
+        os.write(self._fd, text.encode() if isinstance(text, str) else text)
 
     def end(self) -> int:
         """Waits until the program has ended; its exit code."""
-        end, again = time.monotonic() + SECONDS, time.monotonic() + 3
+        end, again = time.monotonic() + PATIENCE, time.monotonic() + 3
         while self._read(0.1) or self.process.poll() is None:
             assert time.monotonic() < end, f"it goes on after {self.output!r}"
             if time.monotonic() > again:  # a key that came between two prompts is lost to the terminal's own line
                 with contextlib.suppress(OSError):
                     os.write(self._fd, b"\x04")
                 again += 3
-        return self.process.wait(SECONDS)
+        return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -170,8 +184,8 @@ def terminals(tmp_path: Path) -> Iterator[Any]:
     """Begins programs in terminals, and ends them."""
     begun: list[Terminal] = []
 
-    def begin(*command: str) -> Terminal:
-        begun.append(Terminal(tmp_path, *command))
+    def begin(*command: str, **variables: str | None) -> Terminal:
+        begun.append(Terminal(tmp_path, *command, **variables))
         return begun[-1]
 
     yield begin
@@ -179,12 +193,13 @@ def terminals(tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
-def scripted(data: Path, pieces: list[str], delay: float) -> tuple[str, str]:
+def scripted(data: Path, pieces: list[str], gate: Path | None = None) -> tuple[str, str]:
     """The command of a chat with a scripted session."""
+    there = f", gate=Path({str(gate)!r})" if gate else ""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path; from test_plain import Scripted; from tui.plain import PlainChat\n"
-        f"sys.exit(PlainChat(Scripted(Path({str(data)!r}), {pieces!r}, {delay})).run())"
+        f"sys.exit(PlainChat(Scripted(Path({str(data)!r}), {pieces!a}{there})).run())"
     )
     return "-c", code
 
@@ -205,13 +220,14 @@ def test_a_pipe_is_answered_line_by_line_without_textual(tmp_path: Path) -> None
         text=True,
         cwd=ROOT,
         env=environment(tmp_path),
-        timeout=60,
+        timeout=PATIENCE,
     )
     messages = said(tmp_path / "data")
     assert (out.returncode, out.stderr.strip()) == (0, "")
     assert [m.role for m in messages] == [USER, MODEL] * 2 and "Zibo" in messages[3].text
     exchange = "".join(f"{'You' if m.role == USER else 'Assistant'}: {m.text}\n" for m in messages[:2])
-    assert out.stdout.startswith(f"Model: demo\nThis is a new conversation.\n{exchange}\nYou: What is my cat called?\n")
+    begins = f"Model: demo\nThis is a new conversation.\n{exchange}\nYou: What is my cat called?\n"
+    assert out.stdout.removeprefix(LOADING).startswith(begins)
     assert out.stdout.endswith(f"Assistant: {messages[3].text}\n\n")
     assert not re.search(r"[^\n -~]", out.stdout)  # no control character, and no decoration
 
@@ -230,14 +246,15 @@ def test_a_dumb_terminal_gets_lines_too_and_goes_on_where_it_was(tmp_path: Path,
     assert first.end() == 0
 
     reply = said(data)[1].text
-    assert rgchat(data, "").stdout == "Model: demo\nThis is a new conversation.\n", "what a pipe is told is its own"
+    new = rgchat(data, "").stdout.removeprefix(LOADING)
+    assert new == "Model: demo\nThis is a new conversation.\n", "what a pipe is told is its own"
     again = rgchat(data, "/open 1\n/info", "--model", "demo")
     assert (
         f"Going on with: I have a cat named Zibo. (2 messages)\nYou: I have a cat named Zibo.\nAssistant: {reply}\n"
         in (again.stdout)
     )
     assert "read again since the model was loaded: 0\n" in again.stdout and "were read again" not in again.stdout
-    connection = sqlite3.connect(data / NAME)
+    connection = sqlite3.connect(path_of(data / NAME))
     connection.execute("DELETE FROM snapshots")
     connection.commit()
     connection.close()
@@ -253,15 +270,15 @@ def test_a_reply_that_is_stopped_or_killed_is_kept(tmp_path: Path, terminals: An
     chat.wait("\n\nYou: ")
     chat.send("/endless\n")
     chat.wait("Assistant: ")
-    time.sleep(0.3)
+    begun = chat.wait_for_more_than(5)
     chat.send("\x03")
-    shown = chat.wait("\nStopped. What was written is kept; /continue goes on with it.\n\nYou: ").replace("^C", "")
+    chat.wait("\nStopped. What was written is kept; /continue goes on with it.\n\nYou: ")
     partial = said(data)[1]
     assert not partial.closed and not partial.streaming
-    assert partial.text.endswith(shown.strip()) and len(shown) > 5
+    assert begun.strip() in partial.text  # of what comes after it, Ctrl+C makes the system drop what nobody has read
     chat.send("/endless\n")
     chat.wait("Assistant: ")
-    time.sleep(1.2)  # more than the half second between two writes to the disk
+    wait_for(lambda: len(said(data)[1].text) > len(partial.text))  # within half a second it is on the disk
     chat.process.send_signal(signal.SIGKILL)
     chat.process.wait()
     assert len(said(data)[1].text) > len(partial.text)
@@ -271,7 +288,7 @@ def test_a_reply_that_is_stopped_or_killed_is_kept(tmp_path: Path, terminals: An
 
 def test_ctrl_c_ends_a_pipe_and_keeps_what_was_written(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, *scripted(tmp_path, ["word "] * 300, 0.1)],
+        [sys.executable, *scripted(tmp_path, ["word "] * 3, tmp_path / "gate")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -281,10 +298,12 @@ def test_ctrl_c_ends_a_pipe_and_keeps_what_was_written(tmp_path: Path) -> None:
     process.stdin.write("one\ntwo\n")
     process.stdin.flush()
     seen = ""
-    while "word word" not in seen:
-        seen += process.stdout.read(1)
+    while "Assistant: word" not in seen:
+        one = process.stdout.read(1)
+        assert one, seen
+        seen += one
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=SECONDS)
+    rest, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "Stopped." in rest and "two" not in rest
     assert said(tmp_path)[1].text.startswith("word word") and len(said(tmp_path)) == 2
 
@@ -296,7 +315,7 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path: Path, monkeypatch: pyte
                 raise BrokenPipeError
             return super().write(text)
 
-    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
+    monkeypatch.setattr("sys.stdin", _pipe("hello\n"))
     monkeypatch.setattr("sys.stdout", Head())
     with pytest.raises(BrokenPipeError):
         PlainChat(Scripted(tmp_path, ["one ", "two ", *["three "] * 5000])).run()
@@ -310,12 +329,14 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path: Path, monkeypatch: pyte
 
 def test_keys_in_a_terminal(tmp_path: Path, terminals: Any) -> None:
     History(tmp_path / "history.jsonl").add("an older message")
-    chat = terminals(*scripted(tmp_path, ["word "] * 20, 0.05))
+    gate = tmp_path / "gate"
+    chat = terminals(*scripted(tmp_path, ["word "] * 20, gate))
     chat.wait("You: ")
     chat.send("\x1b[A\x1b[D\x1b[D?\x7f!\n")  # up: the message before; left twice; two keys and a backspace there
     chat.wait("Assistant: word word ")
     chat.send("\x03")
     chat.wait("Stopped. What was written is kept; /continue goes on with it.\n\nYou: ")
+    gate.touch()
     partial = said(tmp_path)
     assert partial[0].text == "an older messa!ge" and not partial[1].closed
     chat.send("half a line\x03")
@@ -353,9 +374,7 @@ def test_keys_in_a_terminal(tmp_path: Path, terminals: Any) -> None:
 
 
 def test_text_of_a_model_cannot_command_the_terminal(tmp_path: Path, terminals: Any) -> None:
-    chat = terminals(
-        *scripted(tmp_path, ["a\x1b", "]0;pwned\x07b\r", "c\u202e", "\x9b31m\x08", "e" + "\u0301" * 50], 0)
-    )
+    chat = terminals(*scripted(tmp_path, ["a\x1b", "]0;pwned\x07b\r", "c\u202e", "\x9b31m\x08", "e" + "\u0301" * 50]))
     chat.wait("You: ")
     chat.send("hello\n")
     chat.wait("Assistant: ")
@@ -386,10 +405,10 @@ def test_text_of_a_model_cannot_command_the_terminal(tmp_path: Path, terminals: 
         ("/continue", "there is nothing to go on with: send a message first."),
         ("/open 1", "there is no number 1 in the list: /list shows it."),
         ("/open " + "9" * 5000, "there is no number 99999999999999999999 in the list: /list shows it."),
-        ("/open ~nobody-here/x", "This is not the name of a file: give one such as ~/chat.json."),
+        ("/open ~nobody-here/x", "there is no user 'nobody-here' whose home"),
         ("/import nothing.json", "nothing.json: give the name of one that was exported as .json."),
-        ("/import .", "There is no file "),
-        ("/set temperature 9x", "temperature must be a number, 0 or more, not 9x."),
+        ("/import .", "can't be read (it is a directory, not a file): give another one."),
+        ("/set temperature 9x", "temperature must be a finite number, 0 or more, not 9x."),
         ("/set colour 1", "there is no setting 'colour': there are temperature, "),
         ("/find nothing", "There are none."),
         ("/list", "There are none."),
@@ -409,14 +428,55 @@ def test_what_can_not_be_done_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: str, answer: str
 ) -> None:
     session = Scripted(tmp_path)
-    out = talk(session, f"{typed}\n", capsys)
+    out = talk(session, f"{typed}\n", capsys, code=int(answer not in ("There is none.", "There are none.")))
     _, _, after = out.partition(f"You: {typed}\n")
     assert answer.lower() in after.lower() and not after[0].islower() and after.count("\n") == 1
     assert session.conversation is None
 
 
+@pytest.mark.parametrize("failing", ["/open 99", "/open", "/open no.rgstate", "/import no.json", "/undelete", "/new x"])
+def test_a_pipe_ends_where_another_conversation_is_not_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], failing: str
+) -> None:
+    """3: what follows is for that conversation: /delete would delete this one."""
+    session = Scripted(tmp_path)
+    out = talk(session, f"keep this\n{failing}\n\n/delete\nnot for this\n", capsys, code=1)
+    name = failing[1:].split()[0]
+    assert out.endswith(
+        f"You: /delete\nThis and what follows is not run: /{name} failed, and it is not for this conversation.\n"
+    )
+    assert [m.text for m in said(tmp_path)] == ["keep this", "  Good day."]
+
+
+def test_a_pipe_ends_where_another_rgchat_has_the_conversation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """3: as above, for a conversation that is open elsewhere."""
+    busy = Scripted(tmp_path)
+    busy.ask("theirs")
+    out = talk(Scripted(tmp_path), "mine\n/open 2\n/delete\n", capsys, code=1)
+    assert "Another rgchat has this conversation open" in out and "Deleted" not in out
+    assert len(busy.store.conversations.listed()) == 2
+
+
+@pytest.mark.parametrize(
+    "line", ["/wat", "/export /proc/no/x.md", "/save /dev/full/x.rgstate", "/set top_k x", "/find fox"]
+)
+def test_a_command_that_fails_in_a_pipe_is_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """3: and the lines after it are run."""
+    session = Scripted(tmp_path)
+    before = "" if line.startswith("/find") else "a fox\n"
+    if not before:
+        with session.store._database.transaction() as c:
+            c.execute("DROP TABLE title_index")
+    out = talk(session, f"{before}{line}\n/model\n", capsys, code=1)
+    assert out.endswith("You: /model\nModel: scripted\n")
+
+
 def test_a_model_that_can_not_be_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, sys.stdin = sys.stdin, io.StringIO("hello\n")
+    before, sys.stdin = sys.stdin, _pipe("hello\n")
     try:
         assert PlainChat(Session(Store(tmp_path), "/no/such/model")).run() == 1
     finally:
@@ -428,7 +488,10 @@ def test_a_model_that_can_not_be_loaded(tmp_path: Path, capsys: pytest.CaptureFi
 def test_branches_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session = Scripted(tmp_path)
     out = talk(
-        session, "first\nsecond\n/regenerate\n/edit third\n/tree\n/previous\n/back\n/forward\n/forward\n", capsys
+        session,
+        "first\nsecond\n/regenerate\n/edit third\n/tree\n/previous\n/back\n/forward\n/forward\n",
+        capsys,
+        code=1,
     )
     assert "\nYou: first\nAssistant: Good day.\n\nYou: second\n" in out
     at = out.index("You: /tree\n")
@@ -458,11 +521,12 @@ def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     session = Scripted(tmp_path)
     talk(session, "a fox\n/new\na hen\n/rename Hens\n", capsys)
     session.open_latest()
-    out = talk(session, "/list\n/find fox\n/open 1\n/delete\n/open 1\n/undelete\n/archive\n/list\n", capsys)
+    out = talk(session, "/list\n/find fox\n/open 1\n/delete\n/open 1\n", capsys, code=1)
     assert re.search(r"\n1\. Hens, [a-z]+[ \d:]*, open here\n2\. a fox, [a-z]+[ \d:]*\n/open and a number", out)
     assert "You: /find fox\n1. a fox\n2. a fox: a fox\n" in out
     assert "You: /open 1\nGoing on with: a fox (2 messages)\nYou: a fox\nAssistant: Good day.\n" in out
     assert "Deleted. /undelete brings it back.\nThis is a new conversation.\nYou: /open 1\nThis conversation was" in out
+    out = talk(session, "/undelete\n/archive\n/list\n", capsys)
     assert "You: /undelete\nGoing on with: a fox" in out
     assert out.endswith("/open and a number goes on with one.\n") and out[out.index("/archive") :].count(". Hens") == 1
     assert "a fox" not in out[out.index("You: /archive") :]
@@ -470,7 +534,7 @@ def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     busy = Scripted(tmp_path)
     assert busy.open(1)
     assert "Another rgchat has this conversation open: close it there first." in talk(
-        Scripted(tmp_path), "/find fox\n/open 1\n", capsys
+        Scripted(tmp_path), "/find fox\n/open 1\n", capsys, code=1
     )
     busy.close()
 
@@ -481,17 +545,23 @@ def test_files_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     commands = [
         f"read @{tmp_path / 'note.txt'}",
         *[f"/export {tmp_path / name}" for name in ("x.md", "x.txt", "no/x.md")],
+        f"/export {tmp_path}/folder/",
+        f"/save {tmp_path / 'x'}",
     ]
-    out = talk(session, "\n".join([*commands, f"/export {there}", f"/export {there}", f"/import {there}"]), capsys)
+    out = talk(
+        session, "\n".join([*commands, f"/export {there}", f"/export {there}", f"/import {there}"]), capsys, code=1
+    )
     assert "the note" in (tmp_path / "x.md").read_text()
     assert "x.txt should end in .md (to read) or .json (to import)." in out
+    assert f"{tmp_path / 'folder'} is a folder: add the name of a file to it." in out
+    assert f"{tmp_path / 'x'} should end in .rgstate" in out and not (tmp_path / "x").exists()
     assert f"There is no folder {tmp_path / 'no'}: name one that exists." in out
     assert f"Written: {there}\nYou: /export {there}\n{there} is there already: give another name.\n" in out
     assert "Going on with: read " in out
     assert len(session.store.conversations.listed()) == 2
     there.write_text('{"format": "something"}')
     assert "This is not an exported conversation: choose a .json file that rgmlx exported." in talk(
-        session, f"/import {there}", capsys
+        session, f"/import {there}", capsys, code=1
     )
 
 
@@ -499,9 +569,9 @@ def test_states_in_files_settings_and_the_system_text(tmp_path: Path, capsys: py
     """With the embedded model."""
     file, store = tmp_path / "cat.rgstate", Store(tmp_path / "data")
     first = "/system Be brief.\n/set temperature 0\nI have a cat named Zibo.\n/save " + str(file)
-    out = talk(Session(store), f"{first}\n/open {tmp_path / 'none.rgstate'}\n/model\n", capsys)
+    out = talk(Session(store), f"{first}\n/model\n/open {tmp_path / 'none.rgstate'}\n", capsys, code=1)
     assert "System text: Be brief.\n" in out and "\ntemperature: 0.0\n" in out and f"Written: {file}\n" in out
-    assert "none.rgstate can't be read" in out and out.endswith("You: /model\nModel: demo\n")
+    assert "none.rgstate can't be read" in out and "You: /model\nModel: demo\n" in out
     again = Session(Store(tmp_path / "other"))
     out = talk(again, "What is my cat called?\n/info", capsys, file=file)
     assert "Going on with: cat (2 messages)\nYou: I have a cat named Zibo.\n" in out
@@ -510,10 +580,42 @@ def test_states_in_files_settings_and_the_system_text(tmp_path: Path, capsys: py
     assert talk(Session(Store(tmp_path / "third")), "hello", capsys, code=1, file=file) == "Model: demo\n"
 
 
+def test_settings_says_what_holds_and_where_the_defaults_are(tmp_path: Path) -> None:
+    """28: the file hides in the user's configuration, on a Mac deep in the Library."""
+    out = rgchat(tmp_path, "/settings\n/settings all\n", "--temperature", "0.5").stdout
+    assert "\ntemperature: 0.5\n" in out and "\nThere is no system text.\n" in out
+    file = tmp_path / "rgmlx" / "rgchat.toml"
+    assert f"\nDefaults of new conversations and the other settings are in {file}\n" in out
+    assert "/settings takes nothing after it" in out
+
+
+def test_a_limit_of_tokens_cuts_a_reply_and_says_so(tmp_path: Path) -> None:
+    out = rgchat(tmp_path, "Tell me a story\n/set max-tokens\n/continue\n", "--max-tokens", "4").stdout
+    assert "\nThis reply was cut short: /continue goes on with it.\n" in out and "\nmax_tokens: 4\n" in out
+    assert len(said(tmp_path)) == 2 and not said(tmp_path)[1].closed
+    wrong = rgchat(tmp_path, "hello", "--max-tokens", "0")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr == "rgchat: max_tokens must be a whole number between 1 and 2**63 - 1, not 0\n"
+
+
+@pytest.mark.parametrize("name", ["quit", "exit", "bye", "EXIT"])
+def test_each_name_for_leaving_leaves(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = talk(Scripted(tmp_path), f"hello\n/{name} now\n/{name}\nnot read", capsys, code=1)
+    assert f"/{name.lower()} takes nothing after it" in out and "not read" not in out
+
+
+def test_clear_is_another_name_for_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = Scripted(tmp_path)
+    out = talk(session, "hello\n/clear\n/help\n/claer", capsys, code=1)
+    assert "\nYou: /clear\nThis is a new conversation." in out and session.conversation is None
+    assert "\n/new, /clear: a new conversation\n" in out and "\n/quit, /exit, /bye: leave" in out
+    assert "There is no command /claer: did you mean /clear?" in out
+
+
 def test_the_help_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = talk(Scripted(tmp_path), "/help", capsys)
     listed = re.findall(r"^/(\w+)", out[out.index("You: /help") + 10 :], re.MULTILINE)
-    wanted = "help new list open find rename archive delete undelete export import save model set system regenerate "
+    wanted = "help new list open find rename archive delete undelete export import save model set settings system regenerate "
     wanted += "continue endless edit back forward previous next tree history info quit"
     assert sorted(listed) == sorted(wanted.split())
     assert all(f"{TABLE[name].usage}: {TABLE[name].summary}\n" in out for name in listed)
@@ -530,18 +632,21 @@ def test_reading_again_tells_how_far_it_is_now_and_then(
             time.sleep(0.5)
 
         def stand(self) -> int:
+            self.begun = time.monotonic()
             for done in range(100):
                 self.reading = (done, 100)
                 time.sleep(0.01)
             self.reading = None
+            self.took = time.monotonic() - self.begun
             return 1234
 
     monkeypatch.setattr(work, "PATIENCE", 0.2)
     monkeypatch.setattr(work, "PAUSE", 0.3)
-    out = talk(Slow(tmp_path), "", capsys)
+    slow = Slow(tmp_path)
+    out = talk(slow, "", capsys)
     assert out.startswith("Loading scripted.\nModel: scripted\n") and out.count("Loading") == 1
     told = re.findall(r"^Reading the conversation again: (\d+) %$", out, re.MULTILINE)
-    assert 2 <= len(told) <= 4 and [*map(int, told)] == sorted(map(int, told))
+    assert 2 <= len(told) <= 1 + slow.took / 0.3 and [*map(int, told)] == sorted(map(int, told))
     assert re.search(r"\n1,234 tokens were read again in [\d.]+ s; from here on nothing is\.\n$", out)
 
 
@@ -549,7 +654,7 @@ def test_what_is_too_long_is_left_out_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines, "MAX_CHARS", 100)
-    out = talk(Scripted(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys)
+    out = talk(Scripted(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys, code=1)
     assert "A line may have 100 characters: this one was left out.\n" in out
     assert "A message may have 100 characters: send a part of this.\n" in out
     assert [m.text for m in said(tmp_path) if m.role == USER] == ["short", "last"]
@@ -561,5 +666,40 @@ def test_a_failing_engine_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFi
             yield "so far "
             raise ValueError("no more\nlines")
 
-    out = talk(Broken(tmp_path), "hello\n/nothing\n", capsys)
+    out = talk(Broken(tmp_path), "hello\n/nothing\n", capsys, code=1)
     assert "Assistant: so far \nIt broke off (ValueError: no more): try again.\n\nYou: /nothing\nThere is" in out
+
+
+# --- a model that is not there --------------------------------------------------------------
+
+
+def test_a_model_of_the_settings_file_that_is_not_there(tmp_path: Path) -> None:
+    """Fault 12g: nobody has typed its name, so it is said where it stands."""
+    file = tmp_path / "rgmlx" / "rgchat.toml"
+    file.parent.mkdir()
+    file.write_text('model = "/gone/model"\n')
+    out = rgchat(tmp_path, "hello")
+    assert (out.returncode, out.stdout) == (1, "")
+    assert out.stderr.startswith(f"rgchat: {file}: there is no model '/gone/model': name a directory")
+    typed = rgchat(tmp_path, "hello", "--model", "/gone/model")
+    assert typed.returncode == 1 and typed.stderr.startswith("rgchat: there is no model '/gone/model'")
+    assert "Assistant: " in rgchat(tmp_path, "hello", "--model", "demo", "--max-tokens", "2").stdout
+
+
+def test_a_model_of_a_conversation_that_is_not_there(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        session = Session(store, "/gone")
+        with pytest.raises(ModelNotFoundError, match=r"^there is no model '/gone'"):
+            session.load()
+        session.origins = {"/gone": "rgchat.toml"}
+        with pytest.raises(ModelNotFoundError, match=r"^rgchat\.toml: there is no model '/gone'"):
+            session.load()
+        session.ask("hello")
+        for name in (None, "/gone"):
+            with pytest.raises(
+                ModelNotFoundError, match=r"^this conversation's model can't be loaded: there is no model"
+            ):
+                session.load(name)
+        with pytest.raises(ModelNotFoundError, match=r"^there is no model '/other'"):
+            session.load("/other")
+        session.close()

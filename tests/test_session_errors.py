@@ -22,11 +22,13 @@ from sessions import (
     pull,
     reader,
 )
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, StoreError
 from rgmlx.store.messages import Messages
+from tui import writer
 
 # --- the disk -----------------------------------------------------------------------------
 
@@ -43,7 +45,10 @@ class FullDisk(Messages):
         super().append(message, text, ids)
 
 
-def test_the_disk_is_full_for_a_while(begin: Open) -> None:
+def test_the_disk_is_full_for_a_while(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        writer, "FLUSH_SECONDS", 0.05
+    )  # half a second of a fast machine splits into other tokens when read
     session = begin()
     session.store.messages = full = FullDisk(session.store._database)
     session.ask(STORY)
@@ -77,7 +82,9 @@ _FULL = """
 import json, resource, signal, sys
 import mlx.core as mx; mx.set_default_device(mx.cpu)
 from rgmlx.store import Store, StoreError
+from tui import writer
 from tui.session import Session
+writer.FLUSH_SECONDS = 0.05
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 session = Session(Store(sys.argv[1]), sampling={"temperature": 0.0})
 session.load()
@@ -100,7 +107,7 @@ print(json.dumps([text, sentence, answer]))
 
 def test_a_disk_that_fills_up_for_real(begin: Open, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _FULL, str(tmp_path / "full"), STORY]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     delivered, sentence, answer = json.loads(done.stdout or f"[0, 0, {json.dumps(done.stderr)}]")
     assert "disk" in sentence, answer
     session = begin(tmp_path / "full")

@@ -23,7 +23,10 @@ import rgmlx
 from rgmlx.errors import RgmlxError, StateError
 from rgmlx.store import USER, StoreError
 from rgmlx.store.messages import Messages
+from tui import deeds
 from tui.saved import open_file, save_file
+from tui.textfiles import typed_path
+from tui.words import sentence
 
 # --- files --------------------------------------------------------------------------------
 
@@ -93,6 +96,35 @@ def test_files_that_are_refused_change_nothing(begin: Open, tmp_path: Path) -> N
         save_file(session, path / "below.rgstate")
     save_file(session, path)
     assert len(path.read_bytes()) == len(whole)
+
+
+@pytest.mark.parametrize("name", ["a", "nn/", "a.json", "a.rgstate/"])
+def test_a_saved_file_has_its_ending(begin: Open, tmp_path: Path, name: str) -> None:
+    """Fault 14: any other name is refused, by both screens, and nothing is written."""
+    session = begin()
+    session.say("Hello")
+    with pytest.raises(RgmlxError, match=r"should end in \.rgstate|is a folder"):
+        save_file(session, typed_path(f"{tmp_path}/{name}"))
+    assert not (tmp_path / name).exists() and not (tmp_path / name.rstrip("/")).exists()
+
+
+def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> None:
+    """Fault 13: "N should end in .md", of a file n."""
+    session = begin()
+    session.ask("Hello")
+    wrong = [
+        lambda: deeds.exported(session, tmp_path / "n"),
+        lambda: save_file(session, tmp_path / "n"),
+        lambda: open_file(session, tmp_path / "n.json"),
+    ]
+    for do in wrong:
+        with pytest.raises(RgmlxError) as raised:
+            do()
+        assert sentence(str(raised.value)).startswith(f"{tmp_path / 'n'}")
+    session.memory = None
+    with pytest.raises(RgmlxError) as raised:
+        session.needs()
+    assert sentence(str(raised.value)).startswith("The model demo is not loaded")
 
 
 # --- settings -----------------------------------------------------------------------------

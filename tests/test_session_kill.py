@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from sessions import (
     pull,
     read,
 )
+from waiting import PATIENCE, wait_for
 
 from rgmlx.store import messages
 
@@ -59,7 +61,7 @@ def writers() -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-c", _WRITERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     yield process
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
 
 
 def killed(
@@ -106,10 +108,7 @@ def test_kill_9_at_any_moment(begin: Open, writers: subprocess.Popen[str], tmp_p
 
         pieces, at = killed(writers, directory, moment, meanwhile)
         session = begin(directory, temperature=0.8)
-        end = time.monotonic() + 2
-        while not session.open(1):  # seen once in 200: the lock outlived the process for a moment
-            assert time.monotonic() < end, "the conversation of a dead process can't be opened"
-            time.sleep(0.01)
+        wait_for(functools.partial(session.open, 1))  # seen once in 200: the lock outlived the process for a moment
         assert session.settings["seed"] == 7
         path = session.store.messages.path(session.head.id if session.head else None)
         assert path[0].text == STORY and not path[-1].streaming
@@ -124,7 +123,7 @@ def test_kill_9_at_any_moment(begin: Open, writers: subprocess.Popen[str], tmp_p
         whole += pull(undisturbed, max(len(text) - len(whole), 0))
         assert text == whole[: len(text)]
         assert session.head is not None and session.store.messages.get(session.head.id).text == text
-        assert session.store._database.row("SELECT count(*) FROM snapshots WHERE message = 2")[0]
+        assert session.store._database.states.row("SELECT count(*) FROM snapshots WHERE message = 2")[0]
         without_reading += not read(session) and bool(on_disk)
     assert without_reading >= 2
     reference.stop()
@@ -160,12 +159,12 @@ def test_after_a_crash_nothing_is_read_that_a_snapshot_knows(begin: Open) -> Non
 def to_unread(session: Watched, pieces: Iterator[str]) -> str:
     """Has a reply written until its state is on the disk, and then some more of its text."""
     text, at, of = next(pieces), 0, -1
-    row = session.store._database.row
+    row, states = session.store._database.row, session.store._database.states
     while of <= at:
         text += next(pieces)
         assert session.head is not None
         number = session.head.id
-        at = at or row("SELECT coalesce(max(chars), 0) FROM snapshots WHERE message = ?", (number,))[0]
+        at = at or states.row("SELECT coalesce(max(chars), 0) FROM snapshots WHERE message = ?", (number,))[0]
         of = row("SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?", (number,))[0] if at else -1
     return text
 
@@ -202,7 +201,7 @@ def test_a_reply_too_long_for_one_text_survives_a_crash_as_well(begin: Open, mon
     session.stop()
     text += "".join(pieces)
     pieces = session.go_on(endless=True)
-    row = session.store._database.row
+    row = session.store._database.states.row
     begun = row("SELECT chars FROM snapshots WHERE message = 2")[0]
     assert begun == len(text)
     while row("SELECT chars FROM snapshots WHERE message = 2")[0] == begun:

@@ -34,7 +34,7 @@ def test_without_a_snapshot_it_reads_again(begin: Open, how: str, small_steps: N
     if how == "forgotten":
         session.store.snapshots.forget()
     elif how == "damaged":
-        with session.store._database.transaction() as c:
+        with session.store._database.states.transaction() as c:
             c.execute("UPDATE snapshots SET data = zeroblob(length(data))")
     model = other_model() if how == "another model" else None
     other = again(begin, session, model=model, budget=session.store.snapshots.budget)

@@ -18,6 +18,7 @@ from sessions import (
 )
 
 from rgmlx.errors import ChatError
+from tui import memory
 
 
 def test_stopped_while_the_message_is_read(begin: Open, small_steps: None) -> None:
@@ -87,6 +88,75 @@ def test_stopped_at_the_first_piece_and_later(begin: Open) -> None:
     assert read(session) == 0 and same_tokens(session, reference)
     session = again(begin, session)
     assert session.stand() == 0
+
+
+def test_a_stopped_reading_of_a_message_is_kept_on_the_disk(begin: Open, small_steps: None) -> None:
+    """Fault 11: opened again, nothing is read before it is needed, and what was read is not read again."""
+    reference, session = begin(), begin()
+    for s in (reference, session):
+        s.ask(LONG)
+    session.stop_at_progress = 2
+    assert list(session.reply()) == [] and session.memory is not None
+    for text in ("", "Hello"):
+        if text:
+            for s in (reference, session):
+                s.ask(text)
+            session.stop_at_progress = len(session.told) + 1
+            assert list(session.reply()) == [] and session.memory is not None
+        position, left = session.memory.point.state.position, session.memory.point.unread
+        assert position > 0 and left
+        session = again(begin, session)
+        assert session.stand() == 0 and session.told == [] and session.memory is not None
+        assert (session.memory.point.state.position, session.memory.point.unread) == (position, left)
+    assert session.answer() == reference.answer()
+    assert read(session) == 0 and same_tokens(session, reference)
+
+
+def test_a_stopped_reading_again_stays_stopped_until_it_is_needed(begin: Open, small_steps: None) -> None:
+    """Fault 11: a long conversation, stopped in its first message; the next start begins nothing by itself."""
+    session = begin()
+    session.say(LONG)
+    session.say("Hello")
+    session.store.snapshots.forget()
+    other = again(begin, session)
+    other.stop_at_progress = 2
+    with pytest.raises(ChatError, match="goes on with it"):
+        other.stand()
+    stopped_at = read(other)
+    for _ in range(2):
+        assert other.stands and other.stand() == 0 and same_tokens(session, other)
+        assert other.memory is not None and other.memory.point.state.position == stopped_at > 0
+        other = again(begin, other)
+        assert other.stand() == 0 and read(other) == 0
+    assert other.say(NAME) == session.say(NAME) and same_tokens(session, other)
+
+
+def test_how_far_a_reading_is_counts_what_was_left_of_it(
+    begin: Open, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 11: after a stop it stood at "0 of 6 tokens" while hundreds were read; and says what is read."""
+    monkeypatch.setattr(memory, "_UNREAD_CHARS", 0)
+    session = begin()
+    session.ask(LONG)
+    session.ask("Hi")
+    session.ask("Hello")
+    session.stop_at_progress = 1
+    with pytest.raises(ChatError):
+        session.stand()
+    assert session.memory is not None
+    left = len(session.memory.point.unread)
+    told: list[tuple[bool, int]] = []
+    progress = session._progress
+
+    def note(done: int, total: int) -> None:
+        progress(done, total)
+        told.append((session.reading_again, total))
+
+    session._progress = note  # type: ignore[method-assign]
+    session.ask("x")
+    assert session.answer()
+    assert {total for again, total in told if again} == {4 * left + len("Hi") + len("Hello")}
+    assert told[0][0] and not told[-1][0] and not session.reading_again
 
 
 def test_a_stop_while_reading_again_is_gone_on_with(begin: Open, small_steps: None) -> None:

@@ -77,3 +77,19 @@ def test_a_list_of_conversations_needs_no_mlx(tmp_path: Path) -> None:
     )
     done = subprocess.run([*PYTHON, code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_mark_of_a_damaged_message_comes_through_an_export(store: Store, chat: Conversation) -> None:
+    """Of that message alone, however often it goes out and in; and Markdown shows it."""
+    ids = say(store, chat, None, "asked", "answered", "asked more", "answered more")
+    with store._database.transaction() as c:
+        c.execute("UPDATE messages SET text = 'another answer' WHERE id = ?", (ids[1],))
+    one = chat
+    for _ in range(3):
+        assert [m.damaged for m in store.messages.tree(one.id)] == [False, True, False, False]
+        assert store.exchange.markdown(one.id).count("*(damaged: this is not what was written)*") == 1
+        one = store.exchange.from_json(store.exchange.to_json(one.id))
+    say(store, one, one.head, "goes on", "well")
+    assert sum(m.damaged for m in store.messages.tree(one.id)) == 1
+    with pytest.raises(StoreError, match="is damaged: export it again"):
+        store.exchange.from_json(store.exchange.to_json(one.id).replace('"damaged": true', '"damaged": 1'))

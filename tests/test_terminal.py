@@ -7,11 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, idle, type_and_send, wait_until
+from scripted import Scripted, idle, type_and_send
+from waiting import wait_for, wait_until
 
 from tui.app import ChatApp
 from tui.reply import ReplyMessage
@@ -27,56 +27,52 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
     def tmux(*arguments: str) -> str:
         return subprocess.run(["tmux", "-L", socket, *arguments], capture_output=True, text=True, check=True).stdout
 
-    def wait_for(text: str) -> str:
-        end = time.monotonic() + 40
-        while text not in (shown := tmux("capture-pane", "-p", "-t", "t")):
-            assert time.monotonic() < end, shown
-            time.sleep(0.1)
-        return shown
+    def shown() -> str:
+        return tmux("capture-pane", "-p", "-t", "t")
+
+    def wait_for_text(text: str) -> str:
+        wait_for(lambda: text in shown(), about=shown)
+        return shown()
 
     def wait_for_the_end() -> None:
-        end = time.monotonic() + 40
-        while any(text in (shown := tmux("capture-pane", "-p", "-t", "t")) for text in _BUSY):
-            assert time.monotonic() < end, shown
-            time.sleep(0.1)
+        wait_for(lambda: not any(text in shown() for text in _BUSY), about=shown)
 
     def gone() -> bool:
-        return subprocess.run(["tmux", "-L", socket, "has-session"], capture_output=True).returncode != 0
+        return subprocess.run(["tmux", "-L", socket, "has-session", "-t", "t"], capture_output=True).returncode != 0
 
     environment = f"XDG_CONFIG_HOME={tmp_path}/config XDG_DATA_HOME={tmp_path}/data"
     command = f"{environment} {sys.executable} -m tui --temperature 0; sleep 0.5"
+    tmux("new-session", "-d", "-s", "keep", "cat")  # a server without a session ends, some time later
     tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "24", command)
     try:
-        wait_for("What this is")  # the first-run guide
+        wait_for_text("What this is")  # the first-run guide
         tmux("send-keys", "-t", "t", "Escape")
-        wait_for("memory 0.6 MB, always")
+        wait_for_text("memory 0.6 MB, always")
         tmux("send-keys", "-t", "t", "I have a cat named Zibo.", "Enter")
-        wait_for("tok/s")
+        wait_for_text("tok/s")
         wait_for_the_end()
         tmux("send-keys", "-t", "t", "Tell me a story about a fox and a kite", "Enter")
-        wait_for("writing ...")
+        wait_for_text("writing ...")
         tmux("send-keys", "-t", "t", "Escape")
         wait_for_the_end()
         tmux("send-keys", "-t", "t", "C-q")
-        end = time.monotonic() + 20
-        while not gone():
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_for(gone)
         tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "40", command)
-        shown = wait_for("memory 0.6 MB, always")
-        assert "I have a cat named Zibo." in shown
-        assert "This reply was cut short: Ctrl+G goes on with it." in shown
+        wait_for_text("memory 0.6 MB, always")
+        wait_for_text("I have a cat named Zibo.")
+        wait_for_text("This reply was cut short: Ctrl+G goes on with it.")
         wait_for_the_end()
-        time.sleep(1)  # the model comes to where the conversation is
-        tmux("send-keys", "-t", "t", "C-g")
-        wait_for("tok/s")
+
+        def goes_on() -> bool:  # a key is refused while the model comes to where the conversation is
+            tmux("send-keys", "-t", "t", "C-g")
+            return any(text in shown() for text in ("writing ...", "tok/s"))
+
+        wait_for(goes_on, about=shown)
+        wait_for_text("tok/s")
         wait_for_the_end()
         tmux("send-keys", "-t", "t", "What is my cat called?", "Enter")
-        wait_for("What is my cat called?")
-        end = time.monotonic() + 30
-        while "Assistant" not in (shown := tmux("capture-pane", "-p", "-t", "t")).split("my cat called?")[-1]:
-            assert time.monotonic() < end, shown
-            time.sleep(0.1)
+        wait_for_text("What is my cat called?")
+        wait_for(lambda: "Griff" in shown().split("my cat called?")[-1], about=shown)
     finally:
         subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True)
 

@@ -404,3 +404,31 @@ def test_turns_of_the_real_gemma_tokenizer() -> None:
     for text in TEXTS + TRICKS + random_texts(100):
         ids = gemma.encode(text)
         assert gemma.decode(ids) == text and not gemma.special & set(ids)
+
+
+def test_a_long_text_is_encoded_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the ids of the whole where it has words; without losing a character where it has none."""
+    tokenizer = Tokenizer.from_directory(demo_directory())
+    assert tokenizer is not None
+    text = " ".join(
+        f"The {n}. fox, a  friend of 12 bears,\n\n  said: <end_of_turn> caf\u00e9 \U0001f98a!" for n in range(400)
+    )
+    whole = tokenizer.encode(text)
+    real, longest = tokenizer._backend.encode, 0
+
+    def encode(part: str) -> list[int]:
+        nonlocal longest
+        longest = max(longest, len(part))
+        return real(part)
+
+    monkeypatch.setattr(tokenizer._backend, "encode", encode)
+    monkeypatch.setattr("rgmlx.tokenizer._PART", 500)
+    plain = text.replace("<end_of_turn>", "")
+    with monkeypatch.context() as whole_again:
+        whole_again.setattr("rgmlx.tokenizer._PART", len(text) + 1)
+        expected = tokenizer.encode(plain)
+    longest = 0
+    assert tokenizer.encode(plain) == expected and longest <= 500
+    assert tokenizer.encode(text) == whole
+    for odd in ("x" * 5_000, "\u6f22" * 5_000, " " * 5_000, "\n" * 5_000):
+        assert tokenizer.decode(tokenizer.encode(odd)) == odd

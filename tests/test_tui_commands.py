@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripted import Scripted, ask, command, idle, line, notices, said, screen, session, wait_until
+from scripted import Scripted, ask, command, idle, line, notices, said, screen, session
+from textual.widgets import Static
+from textual.widgets._footer import FooterKey
+from waiting import wait_until
 
 from tui.app import ChatApp
-from tui.commands import COMMANDS, parse, plain
+from tui.commands import ALIASES, BY_NAME, COMMANDS, OFFERED, named, parse, plain
+from tui.completions import Completions
 from tui.prompt import Prompt
 from tui.reply import UserMessage
+from tui.screens.guide import GuideScreen
+from tui.screens.models import ModelsScreen
+from tui.screens.settings import SettingsScreen
 
 SIZE = (80, 24)
 
@@ -37,7 +44,8 @@ async def test_slash_and_palette_list_every_command(tmp_path: Path) -> None:
     app = ChatApp(Scripted(tmp_path))
     async with app.run_test(size=(100, 50)) as pilot:
         await wait_until(lambda: idle(app))
-        assert [name for name, _ in app.query_one(Prompt).commands] == [c.name for c in COMMANDS]
+        assert [name for name, _ in app.query_one(Prompt).commands] == [name for name, _ in OFFERED]
+        assert {c.name for c in COMMANDS} <= {name for name, _ in OFFERED}
         await pilot.press("ctrl+p")
         await wait_until(lambda: len(app.screen_stack) == 2)
         from textual.command import CommandList
@@ -88,10 +96,12 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
         assert "x = 1" in (tmp_path / "a.md").read_text()
         await command(app, f"/export {tmp_path / 'a.doc'}")
         await wait_until(lambda: "should end in .md" in notices(app))
+        await command(app, f"/save {tmp_path / 'a'}")  # fault 14
+        await wait_until(lambda: f"{tmp_path / 'a'} should end in .rgstate" in notices(app))
         await command(app, "/set temperature 0.5")
         assert app.session.settings["temperature"] == 0.5
         await command(app, "/set temperature hot")
-        await wait_until(lambda: "Temperature must be a number" in notices(app))
+        await wait_until(lambda: "Temperature must be a finite number" in notices(app))
         await command(app, "/set temperature default")
         assert "temperature" not in app.session.settings
         first = app.session.conversation.id
@@ -111,6 +121,162 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
         await wait_until(lambda: "There is no theme 'nope'" in notices(app))
         await command(app, "/theme light")
         assert app.theme == "light"
+
+
+async def test_settings_names_the_file_of_the_defaults(tmp_path: Path) -> None:
+    """28: the file hides in the user's configuration, on a Mac deep in the Library."""
+    file = tmp_path / "Library" / "rgchat.toml"
+    app = ChatApp(Scripted(tmp_path / "data", ["ok"]), defaults_file=file)
+    async with app.run_test(size=(120, 60)):
+        await wait_until(lambda: idle(app))
+        await command(app, "/settings")
+        await wait_until(lambda: isinstance(app.screen, SettingsScreen))
+        await wait_until(lambda: "the other settings are in" in "".join(screen(app)))
+        shown = str(app.screen.query_one("#settings-file", Static).content)
+        assert shown == f"Defaults of new conversations and the other settings are in {file}"
+
+
+async def test_a_command_in_capitals_leaves_the_prompt(tmp_path: Path) -> None:
+    """Fault 12: it ran, and stayed there to be sent again."""
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        for text in ("/SET temperature 0.6", "/Theme light"):
+            await command(app, text)
+            assert app.query_one(Prompt).text == ""
+        assert app.session.settings["temperature"] == 0.6 and app.theme == "light"
+
+
+async def test_the_same_is_said_once(tmp_path: Path) -> None:
+    """Ugly a: a command given again and again covered half of the screen with what it said."""
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
+    async with app.run_test(size=SIZE, notifications=True):
+        await wait_until(lambda: idle(app))
+        for text in ("The same.", "The same.", "The same.", "Something else."):
+            app.notify(text, timeout=600)
+        await wait_until(lambda: any("Something else" in text for text in screen(app)))
+        assert sum("The same." in text for text in screen(app)) == 1
+
+
+async def test_the_footer_says_what_escape_does(tmp_path: Path) -> None:
+    """Ugly c: "stop" while it leaves an edit. Ugly j: an edit of nothing says that it is one."""
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
+
+    def shown() -> list[str]:
+        return [key.description for key in app.screen.query(FooterKey) if key.key == "escape"]
+
+    async with app.run_test(size=SIZE, notifications=True):
+        await wait_until(lambda: idle(app))
+        await ask(app, "Hello")
+        await wait_until(lambda: not shown())
+        app.simulate_key("enter")  # nothing to send, nothing to say
+        await command(app, "/fix")
+        await wait_until(lambda: shown() == ["leave edit"])
+        assert not app._notifications
+        app.query_one(Prompt).load_text(" ")
+        app.simulate_key("enter")
+        await wait_until(lambda: any("An edit needs a text" in text for text in screen(app)))
+        assert app.editing is not None
+        app.simulate_key("escape")
+        await wait_until(lambda: app.editing is None and not shown())
+        app.session.delay = 0.1
+        app.session.pieces = ["word "] * 600
+        app.query_one(Prompt).load_text("go")
+        app.simulate_key("enter")
+        await wait_until(lambda: shown() == ["stop"])
+        app.query_one(Prompt).load_text("then this")
+        app.simulate_key("enter")
+        await wait_until(lambda: shown() == ["take back"])
+        app.simulate_key("escape")
+        await wait_until(lambda: shown() == ["stop"] and app.query_one(Prompt).text == "then this")
+        app.simulate_key("escape")
+        await wait_until(lambda: idle(app))
+
+
+async def test_an_archived_conversation_is_where_it_is_said_to_be(tmp_path: Path) -> None:
+    """Ugly e: the keys that are named lead to it."""
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=["Zebra", "yes"]))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await wait_until(lambda: idle(app))
+        await command(app, "/archive")
+        await wait_until(lambda: any("Ctrl+O, then Ctrl+G" in text for text in screen(app)))
+        await pilot.press("ctrl+o")
+        await wait_until(lambda: type(app.screen).__name__ == "ConversationsScreen")
+        await pilot.press("ctrl+g")
+        await wait_until(lambda: any("Zebra" in text for text in screen(app)))
+
+
+async def test_the_guide_leads_to_the_model_and_has_help(tmp_path: Path) -> None:
+    """Ugly f: "Get 2B" opens the models with that one marked, which Enter takes then. Ugly l: F1 is help there too."""
+    app = ChatApp(Scripted(tmp_path, ["ok"]), guide=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(lambda: idle(app) and isinstance(app.screen, GuideScreen))
+        await pilot.press("f1")
+        await wait_until(lambda: type(app.screen).__name__ == "HelpScreen")
+        await pilot.press("escape")
+        await wait_until(lambda: isinstance(app.screen, GuideScreen))
+        await pilot.press("g")
+        await wait_until(lambda: isinstance(app.screen, ModelsScreen))
+        models = app.screen
+        await wait_until(lambda: models._chosen is not None and models._chosen.name == "google/recurrentgemma-2b-it")
+
+
+async def test_lines_of_the_help_hang(tmp_path: Path) -> None:
+    """Ugly i: a line that is wrapped goes on under its text, not under the key."""
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
+    async with app.run_test(size=(60, 60)) as pilot:
+        await wait_until(lambda: idle(app))
+        await pilot.press("f1")
+        await wait_until(lambda: any("then ↑ or Esc" in text or "↑ or Esc takes" in text for text in screen(app)))
+        lines = [text[text.index("│") + 2 : text.rindex("│")] for text in screen(app) if "│" in text]
+        at = next(i for i, text in enumerate(lines) if text.startswith("Enter"))
+        assert lines[at].index("send") == 12 and lines[at + 1].startswith(" " * 12 + lines[at + 1].strip()[0])
+
+
+def test_no_alias_is_a_command_of_its_own() -> None:
+    names = [name for name, _ in OFFERED]
+    assert len(names) == len(set(names)) == len(COMMANDS) + len(ALIASES)
+    assert {named(alias) for alias in ALIASES} <= set(BY_NAME) and not set(ALIASES) & set(BY_NAME)
+
+
+async def test_aliases_do_what_their_commands_do(tmp_path: Path) -> None:
+    """/clear begins a new conversation, /exit and /bye leave; the list of all does not have them, a beginning finds them."""
+    app = ChatApp(Scripted(tmp_path, past=["one", "1"]))
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app))
+        offered = app.query_one(Completions)
+        await pilot.press("/")
+        await wait_until(lambda: offered.is_open)
+        assert [str(row.prompt).split()[0] for row in offered.options] == [f"/{name}" for name in BY_NAME]
+        for typed, rows in (("c", ["/continue", "/copy", "/clear"]), ("l", ["/clear"])):
+            await pilot.press(typed)
+            await wait_until(lambda rows=rows: [str(row.prompt).split()[0] for row in offered.options] == rows)
+        assert "as /new: a new conversation" in str(offered.options[0].prompt)
+        await pilot.press("tab", "enter")
+        await wait_until(lambda: app.session.conversation is None and app.query_one(Prompt).text == "")
+        await wait_until(lambda: idle(app))
+        await pilot.press(*"/bye", "enter")
+        await wait_until(lambda: not app.is_running)
+
+
+async def test_settings_show_what_holds_and_a_limit_of_tokens_cuts_a_reply(tmp_path: Path) -> None:
+    """F2 and /set show the model's own numbers; /set NAME shows one and does not reset it."""
+    app = ChatApp(session(tmp_path, temperature=0.25))
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: idle(app))
+        await command(app, "/set max_tokens 3")
+        await command(app, "/set temperature")
+        assert any(n.message == "temperature: 0.25" for n in app._notifications)
+        assert app.session.settings["temperature"] == 0.25
+        await command(app, "/set")
+        await wait_until(lambda: "temperature: 0.25\ntop_p: 0.9, the model's own\n" in notices(app))
+        await ask(app, "Tell me a story about a fox.")
+        assert not said(app)[-1].closed and app.session.settings["max_tokens"] == 3
+        await pilot.press("f2")
+        await wait_until(lambda: type(app.screen).__name__ == "SettingsScreen" and app.screen.query("Input"))
+        placeholders = [field.placeholder for field in app.screen.query("Input")]
+        assert placeholders[:2] == ["0.5, the model's own", "0.9, the model's own"]
+        assert [field.value for field in app.screen.query("Input")][-1] == "3"
 
 
 async def test_a_saved_state_goes_on_without_reading(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -12,18 +13,19 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from scripted import wait_until
 from textual import events
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
+from waiting import wait_until
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Store
-from tui import textfiles
+from tui import fields, textfiles
 from tui.screens import conversation_pages, conversations, dialogs
-from tui.screens.conversations import ConversationsScreen, Opened
-from tui.screens.dialogs import TYPING_SECONDS, AskText, Confirm
+from tui.screens.conversations import ConversationsScreen, Opened, Rows
+from tui.screens.dialogs import TYPING_SECONDS, AskText, Confirm, while_there
 from tui.textfiles import read_text, typed_path, write_text
 from tui.words import when
 
@@ -206,7 +208,7 @@ async def test_a_page_that_was_emptied_gives_way_to_the_one_before(
         await wait_until(lambda: "Chat 0" in titles(screen))
         await pilot.press("delete")
         await wait_until(lambda: titles(screen) == ["Chat 2", "Chat 1"])
-        await pilot.press("ctrl+z")
+        await pilot.press("ctrl+underscore")
         await wait_until(lambda: settled(screen) and "Chat 0" in titles(screen))
         assert screen.query_one(OptionList).highlighted == 1  # wherever it is, it is shown
 
@@ -306,7 +308,7 @@ async def test_signs_and_a_pasted_page_are_no_query_syntax(store: Store) -> None
             screen.query_one(Input).insert_text_at_cursor(text)
             await wait_until(lambda: settled(screen))
             assert not screen.query_one("#notice", Static).has_class("-problem")
-        assert len(screen.query_one(Input).value) == dialogs.MAX_CHARS
+        assert len(screen.query_one(Input).value) == fields.MAX_CHARS
         assert "\x1b" not in screen.query_one(Input).value
         await pilot.press("escape")
         await wait_until(lambda: app.results == [None])
@@ -364,6 +366,29 @@ async def test_archiving_and_back(store: Store) -> None:
         await wait_until(lambda: not store.conversations.get(chat).archived)
 
 
+async def test_the_program_may_end_while_the_list_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was to be shown on is taken away first, one part after the other: that is no fault then, and one before."""
+    screen, ending = ConversationsScreen(store, None), asyncio.Event()
+
+    async def show() -> None:
+        screen.query_one("#gone")
+
+    close = Rows._close_messages
+
+    async def close_late(self: Rows, wait: bool = True) -> None:
+        await while_there(screen, show())
+        ending.set()
+        await close(self, wait)
+
+    app = Host(screen)
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: not screen._reading)
+        with pytest.raises(NoMatches):
+            await while_there(screen, show())
+        monkeypatch.setattr(Rows, "_close_messages", close_late)
+    assert ending.is_set()
+
+
 @pytest.mark.parametrize("key", ["delete", "ctrl+d"])
 async def test_deleting_and_bringing_back(store: Store, key: str) -> None:
     for title in ("Third", "Second", "First"):
@@ -374,16 +399,16 @@ async def test_deleting_and_bringing_back(store: Store, key: str) -> None:
         await begin(screen)
         await pilot.press("down", key)
         await wait_until(lambda: settled(screen) and titles(screen) == ["First", "Third"])
-        assert "Deleted ‘Second’. Ctrl+Z brings it back." in notice(screen)
+        assert "Deleted ‘Second’. Ctrl+_ brings it back." in notice(screen)
         assert screen.query_one(OptionList).highlighted == 1
         await pilot.press(key)
         await wait_until(lambda: settled(screen) and titles(screen) == ["First"])
-        await pilot.press("ctrl+z")
+        await pilot.press("ctrl+underscore")
         await wait_until(lambda: settled(screen) and titles(screen) == ["First", "Third"])
-        await pilot.press("ctrl+z")
+        await pilot.press("ctrl+underscore")
         await wait_until(lambda: settled(screen) and titles(screen) == ["First", "Second", "Third"])
         assert screen.query_one(OptionList).highlighted == 1
-        await pilot.press("ctrl+z")
+        await pilot.press("ctrl+underscore")
         await wait_until(lambda: "No deleted conversation" in notice(screen))
         assert len(app.changed) == 4
 
@@ -393,7 +418,7 @@ async def test_what_was_deleted_in_an_earlier_visit_comes_back(store: Store) -> 
     screen = ConversationsScreen(store, None)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await begin(screen)
-        await pilot.press("ctrl+z")
+        await pilot.press("ctrl+underscore")
         await wait_until(lambda: settled(screen) and titles(screen) == ["Gone"])
 
 
@@ -434,7 +459,7 @@ async def test_the_current_one_is_held_by_this_process(store: Store) -> None:
         async with Host(screen).run_test(size=SIZE) as pilot:
             await begin(screen)
             await pilot.press("delete")
-            await wait_until(lambda: store.conversations.get(chat).deleted is not None)
+            await wait_until(lambda: store.conversations.get(chat).deleted is not None and settled(screen))
 
 
 # --- files ------------------------------------------------------------------------------------
@@ -502,7 +527,7 @@ async def test_bad_names_are_asked_for_again(store: Store, home: Path) -> None:
         await pilot.press("ctrl+s")
         for bad, sentence in (
             ("", "not the name of a file"),
-            ("~nobody-of-this-name/x.md", "not the name of a file"),
+            ("~nobody-of-this-name/x.md", "There is no user 'nobody-of-this-name'"),
             ("~/soup.txt", "end the name in .md or .json"),
             ("~/folder.md", "is a folder"),
             ("~/nowhere/soup.md", "There is no folder"),
@@ -529,10 +554,10 @@ async def test_bad_files_are_not_imported(store: Store, home: Path, monkeypatch:
         await pilot.press("f6")
         for bad, sentence in (
             ("~/none.json", "There is no file"),
-            ("~", "There is no file"),
-            ("~/pipe.json", "There is no file"),
+            ("~", "it is a directory"),
+            ("~/pipe.json", "it is a pipe or a device"),
             ("~/large.json", "is larger than"),
-            ("~/bytes.json", "is not text"),
+            ("~/bytes.json", "is not UTF-8 text"),
             ("~/other.json", "not an exported conversation"),
         ):
             await answer(app, bad, problem=True)
@@ -641,14 +666,15 @@ async def test_confirm(keys: list[str], result: bool) -> None:
         assert app.results == [result]
 
 
-async def test_what_is_typed_into_a_question_by_mistake_is_no_yes() -> None:
+async def test_what_is_typed_into_a_question_by_mistake_is_no_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogs, "TYPING_SECONDS", math.inf)  # however slowly the keys come
     app = Host(Confirm("Replace it?"))
     async with app.run_test(size=SIZE) as pilot:
         await asked(app, Confirm)
         await pilot.press("y", *"My only name")
         await pilot.pause()
         assert not app.results
-        await asyncio.sleep(TYPING_SECONDS)
+        monkeypatch.setattr(dialogs, "TYPING_SECONDS", 0)
         await pilot.press("y")
         await wait_until(lambda: app.results == [True])
 

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from desk import Desk, screen_of
-from scripted import wait_until
 from textual.geometry import Offset
 from textual.widgets import Input, OptionList, Static
+from waiting import PATIENCE, wait_until
 
 from tui.clipboard import MAX_LINE, MAX_SHOWN
 from tui.history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY, History, Walk
@@ -135,7 +135,7 @@ def test_two_programs_lose_nothing_of_each_other(tmp_path: Path) -> None:
         "for i in range(300): history.add(f'{sys.argv[2]} {i} ' + 'x' * 50_000)\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, path, name]) for name in ("a", "b")]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0]
     lines = path.read_bytes().splitlines()
     texts = [json.loads(line)["text"] for line in lines]  # none is damaged
     for name in ("a", "b"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
+from waiting import PATIENCE, wait_until
 
 from rgmlx.models import list_models
 from tui.screens.guide import GuideScreen
@@ -37,13 +39,6 @@ class Asks(App[None]):
 
     def keep(self, answer: str | None) -> None:
         self.answer = answer
-
-
-async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def seen(app: App[None]) -> str:
@@ -72,7 +67,8 @@ async def type_name(app: Asks, pilot: Pilot[None], name: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int]) -> None:
+async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # commands by their names
     path = make(home / "models" / "mine", CONFIG | {"quantization": {"bits": 4, "group_size": 64}})
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=size) as pilot:
@@ -80,7 +76,7 @@ async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int]) -> No
         screen = seen(app)
         for text in ("* demo 10.6 MB 4-bit 256", "mine 0.2 MB 4-bit 8", "recurrentgemma-9b-it 17.16 GB bf16 2,048"):
             assert text in screen
-        for text in ("Gemma terms", "hf auth login", "rgmlx convert --model", "choose", "esc", "type a name"):
+        for text in ("Gemma terms", "rgmlx login", "rgmlx convert --model", "choose", "esc", "type a name"):
             assert text in screen
         assert "reads the conversation again" in screen and "in use now" in screen
         await pilot.press("down")
@@ -179,7 +175,7 @@ def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], N
 
     def hold(name: str, sent: int) -> None:
         if name == last and sent >= at:
-            event.wait(30)
+            event.wait(2 * PATIENCE)
 
     return hold
 
@@ -198,7 +194,7 @@ async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, s
         await pilot.press("enter")  # choosing waits
         await wait_until(lambda: "c stops that, then choose" in seen(app))
         await pilot.press("c")
-        await wait_until(lambda: "was stopped: what was fetched is kept" in seen(app), seconds=3)
+        await wait_until(lambda: "was stopped: what was fetched is kept" in seen(app))
         await wait_until(lambda: "here in part only" in seen(app))
         assert "Press d on its line" in seen(app)
         half = sum(p.stat().st_size for p in repository(home).glob("blobs/*"))
@@ -225,7 +221,7 @@ async def test_leaving_stops_a_download(home: Path, server: Any) -> None:
         await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
         await pilot.press("escape")
         await wait_until(lambda: app.answer is None)
-        await wait_until(lambda: not app.workers, seconds=3)
+        await wait_until(lambda: not app.workers)
         go_on.set()
         await asyncio.sleep(0.2)
         assert [m.complete for m in list_models() if m.name == NAME] == [False]
@@ -238,7 +234,7 @@ async def test_a_gated_model_says_what_to_do(home: Path, server: Any) -> None:
         await ready(app)
         await type_name(app, pilot, NAME)
         await wait_until(lambda: f"{NAME} is gated: accept its licence" in seen(app))
-        assert "hf auth login" in seen(app)
+        assert "rgmlx login" in seen(app)
         assert app.answer == NOTHING
         server.refuse = []  # the user did so
         await type_name(app, pilot, NAME)
@@ -295,7 +291,7 @@ async def test_the_guide_can_be_read_to_its_end(key: str, times: int) -> None:
             "Nothing you write leaves this computer",
             "https://huggingface.co/google/recurrentgemma-2b-it",
             "https://huggingface.co/settings/tokens",
-            "hf auth login",
+            "rgmlx login",
             "1.54 GB",
             "4.91 GB",
         ):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from desk import screen_of
 from textual.app import App
 from textual.color import Color
 from textual.widgets import Button, Input, Static, TextArea
+from waiting import wait_until
 
 from rgmlx.store import Store
 from tui.screens.settings import Changed, SettingsScreen, Values
@@ -24,9 +24,9 @@ from tui.themes import NAMES, register
 class Host(App[None]):
     """An app with the form, and what came of it."""
 
-    def __init__(self, values: Values, fixed: bool = False) -> None:
+    def __init__(self, values: Values, fixed: bool = False, own: dict[str, float] | None = None) -> None:
         super().__init__()
-        self.form, self.results = SettingsScreen(values, system_fixed=fixed), []
+        self.form, self.results = SettingsScreen(values, own or {}, system_fixed=fixed), []
 
     def on_mount(self) -> None:
         self.push_screen(self.form, self.results.append)
@@ -36,19 +36,17 @@ def sentence(app: Host, name: str) -> str:
     return str(app.form.query_one(f"#field-{name} .about", Static).content)
 
 
-async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
-
-
 # --- the form -----------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def form(values: Values, fixed: bool = False, size: tuple[int, int] = (60, 20)) -> Iterator[tuple]:
-    app = Host(values, fixed)
+async def form(
+    values: Values,
+    fixed: bool = False,
+    size: tuple[int, int] = (60, 20),
+    own: dict[str, float] | None = None,
+) -> Iterator[tuple]:
+    app = Host(values, fixed, own)
     async with app.run_test(size=size) as pilot:
         await wait_until(lambda: app.screen is app.form and app.focused is not None)
         yield app, pilot
@@ -58,16 +56,24 @@ def field(app: Host, name: str) -> Input:
     return app.form.query_one(f"#field-{name} Input", Input)
 
 
-VALUES = Values("Be brief.", temperature=0.5, seed=3)
+VALUES = Values("Be brief.", {"temperature": 0.5, "seed": 3})
 
 
 async def test_applying_without_a_change_gives_the_same(tmp_path: Path) -> None:
     system = "\x1b[31mred\r\n\u202e[b]"  # what can't be shown as it is comes back as it was
     async with form(replace(VALUES, system=system)) as (app, pilot):
-        assert "\x1b" not in app.form.query_one(TextArea).text
+        await wait_until(lambda: any("red" in line for line in screen_of(app)))
+        assert not {"\x1b", "\u202e"} & set("".join(screen_of(app)))
         await pilot.press("ctrl+s")
         await wait_until(lambda: app.results)
         assert app.results == [Changed(replace(VALUES, system=system), False)]
+
+
+async def test_a_change_loses_nothing_that_can_not_be_shown() -> None:
+    async with form(replace(VALUES, system="\x1b[31mred\r\n\u202e[b]")) as (app, pilot):
+        await pilot.press("!", "ctrl+s")
+        await wait_until(lambda: app.results)
+        assert app.results == [Changed(replace(VALUES, system="!\x1b[31mred\n\u202e[b]"), False)]
 
 
 async def test_typed_values_are_given_back() -> None:
@@ -79,7 +85,7 @@ async def test_typed_values_are_given_back() -> None:
         field(app, "top_p").value = " 1 "
         await pilot.press("ctrl+o")
         await wait_until(lambda: app.results)
-        assert app.results == [Changed(Values("Be [b]kind[/b].", 0.25, 1.0), True)]
+        assert app.results == [Changed(Values("Be [b]kind[/b].", {"temperature": 0.25, "top_p": 1.0}), True)]
 
 
 async def test_escape_changes_nothing() -> None:
@@ -105,14 +111,14 @@ async def test_a_wrong_number_is_said_as_it_is_typed_and_not_applied() -> None:
         await wait_until(lambda: sentence(app, "top_p") == about)
         await pilot.press("ctrl+s")
         await wait_until(lambda: app.results)
-        assert app.results == [Changed(replace(VALUES, top_p=1.0), False)]
+        assert app.results == [Changed(replace(VALUES, sampling={**VALUES.sampling, "top_p": 1.0}), False)]
 
 
 @pytest.mark.parametrize("typed", ["abc", "0,7", "-1", "nan", "inf", "1e999", "1_0", "[red]", "½", "0x1", "1 2"])
 async def test_what_is_no_number(typed: str) -> None:
     async with form(VALUES) as (app, pilot):
         field(app, "temperature").value = typed
-        await wait_until(lambda: "must be a number, 0 or more" in sentence(app, "temperature"))
+        await wait_until(lambda: "must be a finite number, 0 or more" in sentence(app, "temperature"))
         assert ("written with a point" in sentence(app, "temperature")) == ("," in typed)
         await pilot.press("ctrl+s")
         assert app.results == []
@@ -169,10 +175,31 @@ async def test_a_small_screen_shows_keys_and_reaches_each_field() -> None:
             await wait_until(lambda name=name: app.screen.find_widget(field(app, name)).visible_region.height == 1)
 
 
+async def test_an_empty_field_shows_the_number_that_holds() -> None:
+    own = {"temperature": 0.5, "top_p": 0.95, "min_p": 0.0, "repetition_penalty": 1.1}
+    async with form(VALUES, own=own) as (app, pilot):
+        shown = {name: (field(app, name).value, field(app, name).placeholder) for name in SAMPLING}
+        assert shown == {
+            "temperature": ("0.5", "0.5, the model's own"),  # set to that, and not left to the model
+            "top_p": ("", "0.95, the model's own"),
+            "min_p": ("", "0, the model's own"),
+            "repetition_penalty": ("", "1.1, the model's own"),
+            "seed": ("3", "another each time"),
+            "max_tokens": ("", "no limit"),
+        }
+        field(app, "max_tokens").value = "0"
+        said = "Max tokens must be a whole number between 1 and 2**63 - 1, not 0."
+        await wait_until(lambda: sentence(app, "max_tokens") == said)
+        field(app, "max_tokens").value = "40"
+        await pilot.press("ctrl+s")
+        await wait_until(lambda: app.results)
+        assert app.results[0].values.sampling == {"temperature": 0.5, "seed": 3, "max_tokens": 40}
+
+
 def test_values_and_sampling() -> None:
     sampling = {"temperature": 0.0, "seed": 2}
     assert Values.of(None, sampling | {"top_k": 3}).sampling == sampling
-    assert Values.of("x", {}) == Values("x")
+    assert Values.of("x", {"seed": None}) == Values("x")
 
 
 # --- the themes ---------------------------------------------------------------------------

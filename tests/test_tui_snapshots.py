@@ -7,6 +7,8 @@ model is scripted, and time stands still.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,11 +19,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from scripted import Scripted, idle, type_and_send, wait_until
+from scripted import Scripted, idle, type_and_send
 from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static, TextArea
+from waiting import PATIENCE, wait_until
 
 from rgmlx.errors import RgmlxError
 from rgmlx.models import Installed
@@ -106,6 +109,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     made = Clock()
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # commands by their names
     time.tzset()
     monkeypatch.setattr(time, "time", made.time)
     monkeypatch.setattr(time, "localtime", made.localtime)
@@ -133,6 +137,7 @@ def picture(request: pytest.FixtureRequest, snap_compare: Callable[..., bool]) -
         async def before(pilot: Pilot[None]) -> None:
             await wait_until(lambda: idle(app))
             if then is not None:
+                await settle(pilot)  # or what a screen that comes above finds would depend on the moment
                 await then(pilot)
             await settle(pilot)
 
@@ -143,15 +148,17 @@ def picture(request: pytest.FixtureRequest, snap_compare: Callable[..., bool]) -
 
 async def settle(pilot: Pilot[None]) -> None:
     """Waits until nothing on the screen changes any more."""
-    before, now = "", pilot.app.export_screenshot()
-    end = time.monotonic() + 30
-    while before != now:
+    now, same = "", 0
+    end = time.monotonic() + PATIENCE
+    while same < 4:  # what is drawn later, such as a footer, has had its turn
         assert time.monotonic() < end, "something on the screen does not come to rest"
         for screen in pilot.app.screen_stack:
             for widget in (*screen.query(TextArea), *screen.query(Input)):
                 widget.cursor_blink = False
         await pilot.pause()
+        await asyncio.sleep(0.03)
         before, now = now, pilot.app.export_screenshot()
+        same = same + 1 if before == now else 0
 
 
 async def opened(pilot: Pilot[None], key: str, screen: type[Screen[Any]]) -> None:
@@ -487,8 +494,8 @@ def test_the_guide(picture: Picture, tmp_path: Path) -> None:
 @seen
 def test_settings_with_a_wrong_value(picture: Picture, tmp_path: Path) -> None:
     session = Talk(tmp_path)
-    session.system = "You are an otter. Answer in one sentence."
-    session.settings = {"top_p": 0.9, "seed": 7}
+    session.set_system("You are an otter. Answer in one sentence.")
+    session.set_settings({"top_p": 0.9, "seed": 7})
     session.ask("Hello!")
     session._reply("Hello to you!")
 

@@ -10,17 +10,18 @@ import weakref
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, idle, screen, type_and_send, wait_until
+from scripted import Scripted, idle, screen, type_and_send
 from textual.content import Content
 from textual.widgets import Label, Static
 from textual.widgets._markdown import MarkdownBullet
+from waiting import until_idle, wait_until
 
 from rgmlx.text import MAX_MARKS
 from tui.app import ChatApp
 from tui.markdown import SafeMarkdown
 from tui.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
 from tui.prompt import Prompt
-from tui.reply import HorizonLine, Notice, ReplyMessage, UserMessage
+from tui.reply import HorizonLine, Message, Notice, ReplyMessage, UserMessage
 from tui.scroll import MAX_MESSAGES, MAX_PARTS, MAX_WEIGHT
 
 SIZE = (80, 24)
@@ -174,14 +175,14 @@ async def test_an_endless_reply_stays_bounded_and_earlier_parts_are_left_alone(t
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
         await app.transcript.begin_reply()
-        touched: dict[int, str] = {}
+        touched: dict[Message, str] = {}  # by the row itself: numbers of objects come again
         for i in range(200):
             app.transcript.write(f"Paragraph {i} " + "of words " * 30 + "\n\n- item\n- item\n\n")
             await app.transcript._take()
             bounded(app)
             rows = app.transcript._rows
             for row in rows[:-1]:
-                assert touched.setdefault(id(row), row.source) == row.source or row is rows[-2]
+                assert touched.setdefault(row, row.source) == row.source or row is rows[-2]
             if i % 20 == 0:
                 await asyncio.sleep(0.05)
                 assert f"Paragraph {i}" in rows[-2].source + rows[-1].source
@@ -224,7 +225,7 @@ async def test_scrolling_up_brings_back_what_was_said_and_down_again_lets_it_go(
             if top == 0:
                 break
             transcript.scroll_page_up()
-            await asyncio.sleep(0.02)
+            await until_idle()
         assert seen[-1] == 0
         assert seen == sorted(seen, reverse=True), "never a jump back down"
         assert max(a - b for a, b in itertools.pairwise(seen)) <= 10, "and none over what was not seen"
@@ -233,7 +234,7 @@ async def test_scrolling_up_brings_back_what_was_said_and_down_again_lets_it_go(
                 break
             bounded(app)
             transcript.scroll_page_down()
-            await asyncio.sleep(0.02)
+            await until_idle()
         assert any("message 109 " in line for line in screen(app))
         assert transcript._rows[0].entry.index > -30, "the first ones are gone again"
         transcript.scroll_page_down()
@@ -267,12 +268,48 @@ async def test_reading_back_is_not_disturbed_and_end_jumps_down(tmp_path: Path) 
         await wait_until(lambda: "new text below" not in str(app.query_one("#status", Static).content))
 
 
+async def test_a_page_up_is_never_lost_while_a_reply_comes(tmp_path: Path) -> None:
+    """Also while the last parts come in place of others, and between a layout and the drawing of it."""
+    app = ChatApp(Scripted(tmp_path, [f"line {i} of the reply\n\n" for i in range(500)], 0.005, past(40)))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        await type_and_send(app, "go")
+        await wait_until(lambda: app.transcript._rows and app.transcript._rows[-1].number > 0)
+        for number in range(60):
+            app.simulate_key("pageup")
+            await wait_until(lambda: not app.transcript.following)
+            await app.transcript.jump()
+            for _ in range(number):
+                await asyncio.sleep(0)
+        app.session.stop()
+        await wait_until(lambda: idle(app))
+
+
+async def test_who_leaves_the_end_while_it_comes_anew_is_not_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = ChatApp(Scripted(tmp_path, past=past(40)))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app) and app.transcript.max_scroll_y > app.transcript.size.height)
+        transcript = app.transcript
+        rearranged = transcript._rearranged
+
+        async def leave() -> None:
+            await rearranged()
+            transcript.scroll_page_up()
+
+        monkeypatch.setattr(transcript, "_rearranged", leave)
+        async with transcript._lock:
+            await transcript._show_end()
+        assert not transcript.following
+
+
 async def test_a_key_that_finds_nothing_to_scroll_does_not_stop_the_view(tmp_path: Path) -> None:
     app = ChatApp(Scripted(tmp_path, [f"line {i}\n\n" for i in range(60)], delay=0.002))
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
         app.simulate_key("pageup")
-        await asyncio.sleep(0.1)
+        await until_idle()
         await type_and_send(app, "go")
         await wait_until(lambda: idle(app))
         await wait_until(lambda: "line 59" in "".join(screen(app)))
@@ -301,7 +338,7 @@ async def test_the_horizon_is_drawn_above_what_is_remembered_to_the_letter(tmp_p
             if app.query(HorizonLine):
                 break
             transcript.scroll_page_up()
-            await asyncio.sleep(0.05)
+            await until_idle()
         assert around()[0] == path[58].text
         assert around()[1].startswith("paragraph 0 ")
         await transcript.jump()

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from textual.app import App
 from textual.widgets import OptionList, Static
+from waiting import wait_until
 
 from rgmlx.store import MODEL, USER, Outline, Store
 from tui.branches import arrange
 from tui.screens.tree import MAX_LINES, Chosen, TreeScreen
-
-
-async def wait_until(fact: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -295,12 +287,12 @@ async def test_five_thousand_messages(store: Store, chat: int, size: tuple[int, 
     ids = line_of(store, chat, 5000)
     async with shown(store, chat, ids[-1], size) as (app, pilot):
         assert app.selected == "message 4999"
-        assert any("* Assistant message 4999" in line for line in app.lines)  # in view
+        await wait_until(lambda: any("* Assistant message 4999" in line for line in app.lines))  # in view
         assert "5,000 messages, 500 of them here: m reads" in app.note
         await pilot.press("home", "m")  # back to the beginning, in steps
         await wait_until(lambda: "999 of them" in app.note)
         assert app.selected == "message 4500"
-        assert any("message 4500" in line for line in app.lines)
+        await wait_until(lambda: any("message 4500" in line for line in app.lines))
         for _ in range(10):
             await pilot.press("home", "m")
             await wait_until(lambda: app.note != "reading ...")

@@ -34,6 +34,8 @@ extern "C" const float* msl_exchange(float value, int line, uint* lanes);
 #endif
 #ifdef MSL_ASAN
 #define MSL_SHARED  // red zones around each variable instead of a fill
+#elif defined(__APPLE__)
+#define MSL_SHARED __attribute__((section("__DATA,msl_tg"), used))
 #else
 #define MSL_SHARED __attribute__((section("msl_tg"), used))
 #endif

@@ -10,6 +10,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,12 +52,21 @@ _ENVIRONMENT = {
 @functools.cache
 def _compiler() -> list[str] | str:
     """The clang to call, or why there is none."""
-    for name in filter(None, (os.environ.get("MSL_CXX"), "clang++-21", "clang++-20", "clang++-19", "clang++")):
+    names = (os.environ.get("MSL_CXX"), "clang++-21", "clang++-20", "clang++-19", *_of_homebrew(), "clang++")
+    for name in filter(None, names):
         if shutil.which(name.split()[0]):
             version = subprocess.run([*name.split(), "-dumpversion"], capture_output=True, text=True, check=False)
             if int("0" + version.stdout.split(".")[0]) >= 19:
                 return name.split()
-    return "clang 19 or newer is not installed (Debian: apt-get install clang-19 libclang-rt-19-dev)"
+    return "clang 19 or newer is not installed (Debian: apt-get install clang-19 libclang-rt-19-dev; Mac: brew install llvm)"
+
+
+def _of_homebrew() -> list[str]:
+    """Homebrew's clang, which is not on the path: Apple's own is there, and has no bfloat16 to go with it."""
+    if not shutil.which("brew"):
+        return []
+    prefix = subprocess.run(["brew", "--prefix", "llvm"], capture_output=True, text=True, check=False).stdout.strip()
+    return [f"{prefix}/bin/clang++"] if prefix else []
 
 
 @functools.cache
@@ -68,6 +78,26 @@ def available() -> str | None:
         for flag in ("-fsanitize=address,undefined", "-fsanitize=thread"):
             if _clang([flag, "-x", "c++", "-", "-o", f"{d}/a"], "int main() {}").returncode:
                 return f"clang cannot link {flag} (Debian: apt-get install libclang-rt-19-dev)"
+    return None if sys.platform == "linux" else _fault()
+
+
+def _fault() -> str | None:
+    """What is wrong with a first kernel: its fibers and sections were made for Linux, and have run nowhere else."""
+    body = "threadgroup float t[32]; uint i = thread_position_in_grid.x; t[i] = x[i]; y[i] = metal::simd_sum(t[i]);"
+
+    def call(x: mx.array) -> mx.array:
+        kernel = mx.fast.metal_kernel("k", ["x"], ["y"], body)
+        settings = {"output_shapes": [x.shape], "output_dtypes": [x.dtype]}
+        return kernel(inputs=[x], grid=(32, 1, 1), threadgroup=(32, 1, 1), **settings)[0]
+
+    x = mx.ones((32,))
+    try:
+        (found,) = record(call, x)
+        for mode in _MODES:
+            if Launch(found, [x]).run(mode)[0].tolist() != [32.0] * 32:
+                return f"the emulator computes wrongly on this system ({mode})"
+    except Exception as e:  # whatever stops it stops every test
+        return f"the emulator does not run on this system ({' '.join(str(e).split())[:300]})"
     return None
 
 

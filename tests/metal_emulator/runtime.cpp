@@ -1,5 +1,9 @@
 // Runs one kernel over a Metal grid. Every GPU thread is a fiber that stops at barriers and simd operations until
 // the others have come; which fiber goes next is the schedule. Never instrumented itself: it tells TSan of its fibers.
+#ifdef __APPLE__  // has <ucontext.h> for those who ask for it
+#define _XOPEN_SOURCE 700
+#define _DARWIN_C_SOURCE
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +14,11 @@
 #include "metal.h"
 
 extern "C" void msl_entry(void** buffers, const msl_thread* t);
+#ifdef __APPLE__
+extern "C" char __start_msl_tg[] __asm("section$start$__DATA$msl_tg"), __stop_msl_tg[] __asm("section$end$__DATA$msl_tg");
+#else
 extern "C" char __start_msl_tg[] __attribute__((weak)), __stop_msl_tg[] __attribute__((weak));
+#endif
 #ifdef MSL_TSAN
 extern "C" void *__tsan_get_current_fiber(), *__tsan_create_fiber(unsigned), __tsan_destroy_fiber(void*);
 extern "C" void __tsan_switch_to_fiber(void*, unsigned), __tsan_acquire(void*), __tsan_release(void*);

@@ -1,0 +1,115 @@
+"""Commands that are named on screens and in errors can be typed as they stand there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rgmlx import hub, shell
+from rgmlx.errors import ModelNotFoundError
+from rgmlx.shell import typed
+from tui.screens import guide, models
+
+
+def program(file: Path, says: str = "ours") -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\necho {says} $@\n")
+    file.chmod(0o755)
+    return file
+
+
+Install = Callable[[str], Path]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Makes an installation whose programs are in a folder, and a PATH without them."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(shell.sysconfig, "get_path", lambda *_: str(tmp_path / "elsewhere"))
+
+    def make(folder: str) -> Path:
+        bin = tmp_path / folder / "bin"
+        for name in ("python", "rgmlx", "hf"):
+            program(bin / name)
+        monkeypatch.setattr(sys, "executable", str(bin / "python"))
+        return bin
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "plain"),
+    [
+        ("clone/.venv", "/usr/bin:/bin", False),  # `make chat`, and nothing else
+        ("clone/.venv", "", False),
+        ("clone/.venv", "{bin}:/usr/bin", True),  # an environment that was activated
+        ("clone/.venv", "{other}:{bin}", False),  # another program of that name comes first
+        ("clone/.venv", "{bin}:{other}", True),
+        ("clone/.venv", "{links}:/usr/bin", True),  # pipx and uv link to it
+        ("clone/.venv", "/no/such/folder::{bin}", True),
+        ("a clone (2)/it's.venv", "/usr/bin", False),
+        ("caf\u00e9 \U0001f98a", "/usr/bin", False),
+    ],
+)
+def test_a_shell_runs_what_is_named(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, path: str, plain: bool
+) -> None:
+    bin = install(folder)
+    program(tmp_path / "other" / "hf", "theirs")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "hf").symlink_to(bin / "hf")
+    monkeypatch.setenv("PATH", path.format(bin=bin, other=tmp_path / "other", links=tmp_path / "links"))
+    said = typed("hf auth login")
+    assert said == ("hf auth login" if plain else f"{shlex.quote(str(bin / 'hf'))} auth login")
+    assert typed("hf") == said.removesuffix(" auth login")
+    done = subprocess.run(said, shell=True, cwd="/", capture_output=True, text=True, executable="/bin/sh")
+    assert done.stdout == "ours auth login\n"
+
+
+def test_a_program_that_is_not_here_keeps_its_name(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    bin = install("clone")
+    assert typed("nothing here") == "nothing here"
+    (bin / "hf").chmod(0o644)
+    assert typed("hf auth login") == "hf auth login"
+    for without in ("", None):
+        monkeypatch.setattr(sys, "executable", without)
+        assert typed("rgmlx info") == "rgmlx info"
+
+
+def test_programs_of_a_user_are_found_where_python_puts_them(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pip install --user`: the interpreter is the system's."""
+    install("clone")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    there = program(tmp_path / "elsewhere" / "rgmlx")
+    assert typed("rgmlx info") == f"{there} info"
+
+
+def test_screens_and_errors_name_what_can_be_typed(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    bin = install("clone")
+    rgmlx = str(bin / "rgmlx")
+    assert f"`{rgmlx} login`" in guide.page() and f"`{rgmlx} convert --model google" in guide.page()
+    for text in (models.terms(), models.short_terms()):
+        assert f"{rgmlx} login".replace(" ", "\u00a0") in text and f"  {rgmlx} convert --model google" in text
+    with pytest.raises(ModelNotFoundError) as caught:
+        hub.resolve("2b")
+    assert f"`{rgmlx} info 2b`" in str(caught.value)
+    monkeypatch.setenv("PATH", str(bin))
+    assert "`rgmlx login`" in guide.page() and str(bin) not in guide.page() + models.terms() + models.short_terms()
+
+
+def test_outside_a_terminal_the_chat_names_the_other_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tui", "--data", str(tmp_path)]
+    for path, name in (
+        ("/usr/bin:/bin", f"{Path(sys.executable).parent}/rgmlx"),
+        (Path(sys.executable).parent, "rgmlx"),
+    ):
+        done = subprocess.run(command, input="", capture_output=True, text=True, env={**os.environ, "PATH": str(path)})
+        assert (done.returncode, done.stdout) == (1, "") and f'use  {name} ask "..."' in done.stderr

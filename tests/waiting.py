@@ -1,0 +1,88 @@
+"""For tests: waits for what must happen. The machine may be slow or busy, so that only a fault reaches the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from textual._context import active_app
+from textual._queue import Queue
+from textual.screen import Screen
+
+PATIENCE = 300.0
+"""Seconds after which something is taken for something that will never happen."""
+
+
+async def wait_until(fact: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Waits for something to become true, while the app goes on; fails when it does not."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+def wait_for(
+    fact: Callable[[], object], seconds: float = PATIENCE, *, about: Callable[[], object] = lambda: ""
+) -> None:
+    """The same outside of an event loop; `about` is what the failure says."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, f"it did not happen in time: {about()!r}"
+        time.sleep(0.02)
+
+
+class WatchedQueue(Queue[Any]):
+    """A widget's messages, of which one knows whether the last is dealt with."""
+
+    in_hand = False
+
+    async def get(self) -> Any:
+        message = await super().get()
+        self.in_hand = True
+        return message
+
+    def task_done(self) -> None:
+        self.in_hand = False
+
+    @property
+    def at_rest(self) -> bool:
+        return not (self.values or self.in_hand)
+
+
+async def until_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
+    """Waits until every widget has dealt with all of its messages: what Textual's pilot does after each key.
+
+    Textual itself looks at the processor time of the last 20 ms, which says nothing where other programs take turns with
+    this one. A widget that waits in a message of its own (for an answer, say) is left alone after a while, and so is a
+    screen that never comes to rest.
+
+    Args:
+        min_sleep: as Textual gives it; of no use here.
+        max_sleep: seconds of this thread's own time after which a screen is left alone that is still at work: on a busy
+            machine a second of the clock may be none of ours.
+    """
+    app = active_app.get()
+    end, before, same, quiet = time.thread_time() + max(max_sleep, 1.0), set[Any](), 0, 0
+    never = time.monotonic() + PATIENCE / 4
+    while quiet < _ROUNDS and same < _STUCK and time.thread_time() < end and time.monotonic() < never:
+        pumps = [app, *(pump for screen in app.screen_stack for pump in screen.walk_children(with_self=True))]
+        busy = {pump for pump in pumps if not pump._message_queue.at_rest}
+        quiet = 0 if busy else quiet + 1
+        same = same + 1 if busy and busy == before else 0
+        before = busy
+        if not busy and app.screen_stack and _to_draw(app.screen):
+            quiet = 0
+            app.screen._on_timer_update()  # else a sixtieth of a second later
+        await asyncio.sleep(0 if same < _ROUNDS else 0.02)
+
+
+def _to_draw(screen: Screen[Any]) -> bool:
+    """Whether anything has changed that is not on the screen yet."""
+    required = screen._layout_required or screen._scroll_required or screen._repaint_required
+    return bool(required or screen._recompose_required or screen._dirty_widgets or screen._callbacks)
+
+
+_ROUNDS = 8  # of the event loop without a message, before it is said that there is none: one may be on its way
+_STUCK = 20
