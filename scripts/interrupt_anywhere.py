@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dis
+import gc
 import random
 import sys
 import time
@@ -90,11 +91,14 @@ class Interrupt:
         self.raised = False
 
     def __enter__(self) -> Interrupt:
+        gc.collect()  # a generator of an earlier scenario that ends now would be struck in the place of ours
+        gc.disable()
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
+        gc.enable()
 
     def _is_passed(self, frame: FrameType) -> bool:
         """Whether no signal is looked for at this instruction. Lines begin with others, but for some `try:`."""

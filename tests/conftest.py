@@ -19,7 +19,7 @@ sys.path.insert(1, str(Path(__file__).parent.parent / "scripts"))  # the harness
 from hub_server import closed, home, hub, server
 from sessions import begin_sessions, read_in_small_steps
 from stores import chat, store
-from waiting import WatchedQueue, until_idle
+from waiting import WatchedQueue, get_watched_message, until_idle
 
 import rgmlx
 from tui import terminals
@@ -32,8 +32,16 @@ def _nothing(*_: object) -> None:
     """What a signal does here that was ignored; a program that is begun has it as the system does."""
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A name that can be read, where a value is long."""
+    if isinstance(val, (str, bytes, int)) and len(text := str(val)) > 120:
+        return f"{argname} of {len(text):,}"
+    return None
+
+
 # A key is over when what it set off is over, however busy the machine.
 textual.message_pump.Queue = WatchedQueue
+textual.message_pump.MessagePump._get_message = get_watched_message
 textual.app.wait_for_idle = textual.pilot.wait_for_idle = until_idle
 _click = textual.pilot.Pilot.click
 

@@ -66,8 +66,9 @@ class Pty:
         """Waits until a text comes, after all that was waited for so far."""
         end = time.monotonic() + PATIENCE
         while (at := self.text.find(text, self._seen)) < 0:
-            assert time.monotonic() < end and self._alive(), f"no {text!r} in {self.text[-3000:]!r}"
-            self.read(0.1)
+            alive = self._alive()  # before the read: what a program writes last is there when it has ended
+            came = self.read(0.1)
+            assert came or (alive and time.monotonic() < end), f"no {text!r} in {self.text[-3000:]!r}"
         self._seen = at + len(text)
 
     def send(self, text: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from textual._context import active_app
 from textual._queue import Queue
+from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 PATIENCE = 300.0
@@ -38,17 +40,24 @@ class WatchedQueue(Queue[Any]):
 
     in_hand = False
 
-    async def get(self) -> Any:
-        message = await super().get()
-        self.in_hand = True
-        return message
-
     def task_done(self) -> None:
         self.in_hand = False
 
-    @property
-    def at_rest(self) -> bool:
-        return not (self.values or self.in_hand)
+
+_get_message = MessagePump._get_message
+
+
+async def get_watched_message(pump: MessagePump) -> Message:
+    """In place of Textual's: it takes a message from the queue, or one that it has taken before and looked at only."""
+    message = await _get_message(pump)
+    pump._message_queue.in_hand = True  # type: ignore[attr-defined]
+    return message
+
+
+def at_rest(pump: MessagePump) -> bool:
+    """Whether all messages are dealt with."""
+    queue = pump._message_queue
+    return not (queue.values or queue.in_hand or pump._pending_message)  # type: ignore[attr-defined]
 
 
 async def until_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
@@ -68,7 +77,7 @@ async def until_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
     never = time.monotonic() + PATIENCE / 4
     while quiet < _ROUNDS and same < _STUCK and time.thread_time() < end and time.monotonic() < never:
         pumps = [app, *(pump for screen in app.screen_stack for pump in screen.walk_children(with_self=True))]
-        busy = {pump for pump in pumps if not pump._message_queue.at_rest}
+        busy = {pump for pump in pumps if not at_rest(pump)}
         quiet = 0 if busy else quiet + 1
         same = same + 1 if busy and busy == before else 0
         before = busy

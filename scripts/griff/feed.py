@@ -20,6 +20,7 @@ from .rows import Batch, Conversations, Shards, batch_of, seed_of
 
 _AHEAD = 3  # batches that wait, a process
 _STUCK = 240.0
+_GRACE = 10.0  # seconds for an end by SIGTERM
 _PATIENCE = 2.0  # seconds after which who waits looks whether the other side still lives
 
 
@@ -77,6 +78,7 @@ def _fill(
     except _Over:
         pass
     except BaseException:
+        limit(0)
         put(traceback.format_exc())
 
 
@@ -97,7 +99,8 @@ def _work(full: Any, data: Data, number: int, step: int, parent: int) -> None:
                     full.cancel_join_thread()
                     raise _Over from None
 
-    _fill(put, data, number, step, lambda seconds: signal.setitimer(signal.ITIMER_VIRTUAL, seconds))
+    # Again and again: Python drops an exception that comes while it calls back a weak reference, say.
+    _fill(put, data, number, step, lambda seconds: signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds))
 
 
 def _stuck(*_: object) -> None:
@@ -161,4 +164,7 @@ class Feed:
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.join()
+            process.join(_GRACE)
+            if process.is_alive():
+                process.kill()
+                process.join()
