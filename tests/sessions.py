@@ -156,6 +156,16 @@ def goes_on_alike(begin: Open, session: Watched, question: str = NAME) -> None:
     assert session.say(question) == fresh.say(question)
 
 
+def goes_on_as_written(begin: Open, session: Watched, written: str, question: str = NAME) -> None:
+    """The next answer is that of a session whose endless story was stopped after the same text, whatever its tokens."""
+    twin = begin()
+    twin.ask(STORY)
+    assert some(twin, twin.reply(endless=True), len(written)) == written
+    session.stand()
+    assert same_tokens(session, twin)
+    assert session.say(question) == twin.say(question)
+
+
 def read(session: Session) -> int:
     assert session.memory is not None
     return session.memory.read

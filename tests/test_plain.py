@@ -15,7 +15,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -537,6 +537,27 @@ def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         Scripted(tmp_path), "/find fox\n/open 1\n", capsys, code=1
     )
     busy.close()
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to(path.with_name("unplugged") / "x.md")
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("there", [_dangling, _loop, os.mkfifo, Path.touch], ids=["dangling", "loop", "pipe", "file"])
+def test_what_has_the_name_of_a_file_to_write_is_there_already(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], there: Callable[[Path], None]
+) -> None:
+    """A link that leads nowhere as well: it is somebody's."""
+    path = tmp_path / "out.md"
+    there(path)
+    before = path.lstat()
+    out = talk(Scripted(tmp_path / "data"), f"hello\n/export {path}\n", capsys, code=1)
+    assert f"{path} is there already: give another name.\n" in out
+    assert os.path.samestat(path.lstat(), before) and {*os.listdir(tmp_path)} == {"out.md", "data"}
 
 
 def test_files_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

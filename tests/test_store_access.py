@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from piped import AS_USER, Piped, rgchat
 from ptys import Pty
 from stores import check, say
 
+from rgmlx.settings import OFFERED
 from rgmlx.store import Store
+from tui.drafts import Drafts
 
 CUT = "/continue goes on with it"
 CUTS = ("--max-tokens", "1", "--temperature", "0")
@@ -152,6 +155,45 @@ def test_a_store_that_can_not_be_written_is_read(tmp_path: Path, modes: tuple[in
     assert modes[0] == 0o700 or [path.name for path in data.iterdir()] == ["chats.db"]
 
 
+OPTIONS = [f"--{name.replace('_', '-')} {setting.sample}" for name, setting in OFFERED.items()]
+OPTIONS += ["", "--model demo", "--theme light"]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_store_that_can_not_be_written_opens_with_every_option(tmp_path: Path, options: str) -> None:
+    """5: where its last conversation stands, and one goes about in it; nothing of that is written."""
+    data = tmp_path / "data"
+    with Store(data) as store:
+        chat = store.conversations.create("demo", "A fox", settings={"temperature": 0.25})
+        say(store, chat, None, "where is the fox", "in the wood", "and the bear", "in the den")
+    shutil.rmtree(data / "open", ignore_errors=True)
+    before = (data / "chats.db").read_bytes()
+    data.chmod(0o500)
+    (data / "chats.db").chmod(0o400)
+    chat_there = Pty(tmp_path, *AS_USER, sys.executable, "-m", "tui", "--plain", "--data", str(data), *options.split())
+    try:
+        chat_there.wait("can't be written: its conversations can be read and exported")
+        chat_there.wait("Going on with: A fox")
+        for line, answer in {
+            "/back": "in the wood",
+            "/forward": "in the den",
+            "/set top_p 0.5": "top_p: 0.5",
+            "/set": f"temperature: {options.split()[1] if 'temperature' in options else 0.25}",
+            "/model demo": "Model: demo",
+            "more": "This was not sent",
+            "/find wood": "1. A fox: in the wood",
+            "/open 1": "Going on with: A fox",
+        }.items():
+            chat_there.send(f"{line}\n")
+            chat_there.wait(answer)
+        chat_there.send("/quit\n")
+        assert chat_there.end() == 0
+    finally:
+        data.chmod(0o700)
+        chat_there.close()
+    assert (data / "chats.db").read_bytes() == before
+
+
 def test_a_log_that_can_not_be_read_in_is_not_left_out(tmp_path: Path) -> None:
     """4: what is in the log only counts: without it the file is not opened, and nothing of it is hidden."""
     data, copy = tmp_path / "data", tmp_path / "copy"
@@ -209,3 +251,95 @@ def test_a_directory_that_is_named_like_a_uri(tmp_path: Path) -> None:
     """6: it is a directory all the same."""
     done = rgchat(tmp_path, "/list\n", "--data", "file:x", cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "file:x" / "chats.db").stat().st_size
+
+
+# --- the store goes, and nothing is sent any more -----------------------------------------
+
+
+def _empty(data: Path) -> None:
+    os.truncate(data / "chats.db", 0)
+    for path in data.glob("chats.db-*"):
+        path.unlink()
+
+
+GOING: dict[str, Callable[[Path], None]] = {"directory": shutil.rmtree, "contents": _empty}
+
+
+@pytest.mark.parametrize("going", GOING)
+@pytest.mark.parametrize("then", ["quit", "another"])
+def test_a_conversation_whose_store_goes_is_written_again_when_it_is_left(
+    tmp_path: Path, going: str, then: str
+) -> None:
+    """Also where nothing was sent since then; and what was typed is found in the prompt the next time."""
+    data = tmp_path / "data"
+    with Store(data):
+        pass  # no guide
+    chat = Pty(tmp_path, *AS_USER, sys.executable, "-m", "tui", "--data", str(data), *CUTS)
+    try:
+        chat.wait("memory 0")
+        chat.send("alpha\r")
+        chat.wait("cut short")
+        GOING[going](data)
+        if then == "another":
+            chat.send("/new\r")
+            chat.wait("New conversation")
+        chat.send("half a thought")
+        chat.wait("half a thought")
+        chat.send("\x11")
+        assert chat.end() == 0
+    finally:
+        chat.close()
+    assert "This conversation was written there again" in " ".join(chat.text.split())
+    with Store(data) as store:
+        (one,) = store.conversations.listed()
+        assert next(m.text for m in store.messages.path(one.head)) == "alpha"
+        draft = Drafts(data / "drafts").read(one if then == "quit" else None)
+        assert draft is not None and draft.text == "half a thought"
+    check(data)
+
+
+@pytest.mark.parametrize("going", GOING)
+def test_lines_leave_a_conversation_whose_store_goes(tmp_path: Path, going: str) -> None:
+    data = tmp_path / "data"
+    chat = Piped(tmp_path, "--data", str(data), *CUTS)
+    try:
+        chat.send("alpha", CUT)
+        GOING[going](data)
+        assert chat.end() == 0
+    finally:
+        chat.process.kill()
+    assert "This conversation was written there again" in chat.output.strip().splitlines()[-1]
+    with Store(data) as store:
+        assert store.messages.get(1).text == "alpha"
+
+
+def test_a_store_without_a_byte_is_said_to_be_empty(tmp_path: Path) -> None:
+    """One is never left so, not by a crash in the first moment either: something has emptied it."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "chats.db").touch()
+    done = rgchat(tmp_path, "/list\n", "--data", str(data))
+    assert (
+        "The file of conversations was empty or missing. Nothing in it could be read, and a new one was begun."
+        in done.stdout
+    )
+    assert "was empty" not in rgchat(tmp_path, "/list\n", "--data", str(data)).stdout
+
+
+@pytest.mark.parametrize("how", ["emptied", "removed"])
+def test_what_is_in_the_log_alone_is_read_from_there(tmp_path: Path, how: str) -> None:
+    """SQLite would begin the file anew, and remove the log."""
+    data = tmp_path / "data"
+    with Store(tmp_path / "first") as store:
+        say(store, store.conversations.create("demo", "A fox"), None, "where is it", "in the wood")
+        store._database.rows("PRAGMA user_version = 1")  # the first page is in the log as well
+        shutil.copytree(tmp_path / "first", data)
+    if how == "emptied":
+        os.truncate(data / "chats.db", 0)
+    else:
+        (data / "chats.db").unlink()
+    with Store(data) as store:
+        (notice,) = store.notices
+        assert "was empty or missing. 1 conversation and 2 messages were kept" in notice
+        assert [m.text for m in store.messages.tree(1)] == ["where is it", "in the wood"]
+    check(data)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stores import check, say, texts
@@ -68,6 +71,41 @@ def test_what_is_not_an_export_is_refused_whole(store: Store, chat: Conversation
         store.exchange.from_json(json.dumps({**good, "version": 2}))
     assert len(store.conversations.listed(archived=None)) == 1
     assert len(store.messages.tree(chat.id)) == 2
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no model": ({"model": ""}, "the name of the model is empty"),
+    "a blank model": ({"model": " \n"}, "the name of the model is empty"),
+    "NaN": ({"settings": {"temperature": math.nan}}, "temperature must be a finite number, 0 or more, not nan"),
+    "infinity": ({"settings": {"temperature": math.inf}}, "temperature must be"),
+    "a word": ({"settings": {"temperature": "hot"}}, "temperature must be a finite number, 0 or more, not hot"),
+    "yes": ({"settings": {"top_p": True}}, "top_p must be"),
+    "out of range": ({"settings": {"top_p": 1.5}}, "top_p must be a number between 0 and 1, not 1.5"),
+    "a list": ({"settings": {"seed": [1]}}, "seed must be"),
+    "none at all": ({"settings": {"max_tokens": 0}}, "max_tokens must be"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_model_or_setting_is_refused_with_its_name(store: Store, chat: Conversation, what: str) -> None:
+    good = json.loads(store.exchange.to_json(chat.id))
+    change, sentence = WRONG[what]
+    with pytest.raises(StoreError, match=re.escape(sentence)):
+        store.exchange.from_json(json.dumps({**good, **change}))
+    assert len(store.conversations.listed(archived=None)) == 1
+
+
+def test_settings_that_are_right_or_not_ours_come_in(store: Store) -> None:
+    """None leaves one to the model; another version may have others."""
+    settings = {"temperature": 0, "top_p": None, "seed": 7, "draw": 3, "of_another_version": {"a": [1, "x"]}}
+    chat = store.conversations.create("demo", settings=settings)
+    assert store.exchange.from_json(store.exchange.to_json(chat.id)).settings == settings
+
+
+def test_a_wrong_setting_of_an_older_import_is_left_out_of_an_export(store: Store) -> None:
+    """It would not come in again."""
+    chat = store.conversations.create("demo", settings={"temperature": "hot", "seed": 3})
+    assert store.exchange.from_json(store.exchange.to_json(chat.id)).settings == {"seed": 3}
 
 
 def test_a_list_of_conversations_needs_no_mlx(tmp_path: Path) -> None:

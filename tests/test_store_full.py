@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from piped import Piped
+from ptys import Pty
 from scripted import Scripted
+from sessions import STORY, Open, goes_on_as_written, some
 from stores import check, say, texts
+from waiting import wait_for
 
-from rgmlx.store import DiskFullError, Store, StoreError
+from rgmlx.store import Conversation, DiskFullError, Store, StoreError
 from tui.plain import PlainChat
 
 
@@ -29,18 +36,19 @@ class Disk:
         self._root, self.data = root, root / "data"
 
     def fill(self, *, reserve: bool = True) -> None:
-        """Leaves not a byte; `reserve`: but what is kept free."""
+        """Leaves not a byte; `reserve`: but what is kept free, if anything is."""
         if not reserve:
-            (self.data / ".chats.reserve").unlink()
+            (self.data / ".chats.reserve").unlink(missing_ok=True)
+        self._take_all()
+        assert os.statvfs(self._root).f_bavail == 0
+
+    def _take_all(self) -> None:
         descriptor = os.open(self._root / "filling", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for size in (65536, 4096, 1):
-            try:
+            with contextlib.suppress(OSError):
                 while True:
                     os.write(descriptor, b"x" * size)
-            except OSError:
-                continue
         os.close(descriptor)
-        assert os.statvfs(self._root).f_bavail == 0
 
     def clear(self) -> None:
         (self._root / "filling").unlink()
@@ -197,6 +205,247 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.notices == [] and len(store.conversations.deleted()) == 1
     check(tmp_path)
+
+
+# --- a disk that is too small from the beginning ------------------------------------------
+
+SMALL = [f"size={kb}k" for kb in (4, 16, 40, 80, 100, 120, 160, 200)] + [f"size=12m,nr_inodes={n}" for n in range(2, 7)]
+ROOM = "mount -o remount,size=12m,nr_inodes=100"
+
+
+@pytest.mark.parametrize("size", SMALL)
+def test_a_disk_that_is_too_small_for_an_empty_store_is_full(disk: Disk, size: str) -> None:
+    """12a: that is what is said, whatever SQLite says of it; and with room all is well."""
+    subprocess.run(["mount", "-o", f"remount,{size}", str(disk.data.parent)], check=True)
+    for _ in range(2):
+        try:
+            with Store(disk.data) as store:
+                assert all("The disk is full" in notice for notice in store.notices)
+                store.messages.add_user(store.conversations.create("demo").id, None, "hello")
+        except DiskFullError as e:
+            assert str(e).startswith("the disk is full: make room for")
+            there = {path.name for path in disk.data.iterdir()} if disk.data.exists() else set()
+            assert ".chats.db.part" not in there
+    subprocess.run([*ROOM.split(), str(disk.data.parent)], check=True)
+    with Store(disk.data) as store:
+        assert store.notices == []
+        store.messages.add_user(store.conversations.create("demo").id, None, "hello")
+    check(disk.data)
+
+
+_SMALL = """
+import resource, signal, sys
+from rgmlx.store import Store, StoreError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    Store(sys.argv[1])
+except StoreError as e:
+    print(e)
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 4096, 20_000, 60_000, 80_000])
+def test_a_store_is_made_whole_or_not_at_all(tmp_path: Path, limit: int) -> None:
+    """12a, where nobody may mount a disk."""
+    done = subprocess.run([sys.executable, "-c", _SMALL, str(tmp_path), str(limit)], capture_output=True, text=True)
+    assert "full" in done.stdout and done.stdout.count("\n") == 1 and not done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [".chats.db.opening"]
+    with Store(tmp_path) as store:
+        assert store.notices == []
+    check(tmp_path)
+
+
+def test_a_file_without_tables_on_a_full_disk_is_no_store_to_read(disk: Disk) -> None:
+    """12a: an earlier version has left one, where there was room for the first page."""
+    disk.data.mkdir()
+    connection = sqlite3.connect(disk.data / "chats.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    disk.fill()
+    for _ in range(2):
+        with pytest.raises(DiskFullError, match="the disk is full"):
+            Store(disk.data)
+    disk.clear()
+    with Store(disk.data) as store:
+        store.conversations.create("demo")
+
+
+# --- what is on the screen, and not on the disk -------------------------------------------
+
+
+def _rescued(home: Path, tmp_path: Path) -> list[str]:
+    """The conversation in the file that was written elsewhere, with one that was cut off on the disk beside it."""
+    (file,) = home.glob("rgchat-rescued-*.db")
+    with Store(tmp_path / "other") as store:
+        report = store.recover(file)
+        assert (report.damaged, report.lost) == (0, 0)
+        found = texts(store, store.conversations.listed()[0].head)
+    check(tmp_path / "other")
+    return found
+
+
+def _keep_no_states(home: Path) -> None:
+    """What would give way to text for minutes."""
+    for config in (home / "rgmlx", home / ".config" / "rgmlx"):
+        config.mkdir(parents=True)
+        (config / "rgchat.toml").write_text("snapshot_bytes = 0\n")
+
+
+def test_all_that_was_delivered_before_the_disk_was_full_is_kept_elsewhere(disk: Disk, tmp_path: Path) -> None:
+    """4: word for word, with its path as the last line and code 1."""
+    _keep_no_states(tmp_path)
+    chat = Piped(tmp_path, "--data", str(disk.data))
+    try:
+        chat.send("Tell me a story about a fox.", "\n\n")
+        before = chat.output
+        chat.send("/endless", "Assistant: ", 2)
+        wait_for(lambda: len(chat.output) > len(before) + 1500)
+        disk.fill(reserve=False)
+        wait_for(lambda: "in memory only" in chat.output)
+        assert chat.end() == 1
+    finally:
+        chat.process.kill()
+    assert f"{tmp_path}/rgchat-rescued-" in chat.output.strip().splitlines()[-1]
+    found = _rescued(tmp_path, tmp_path)
+    shown = chat.output[len(before) :].partition("Assistant: ")[2].partition("The disk is full: make room")[0]
+    assert found[-1].strip().endswith(shown.strip()) and len(shown) > 1000
+    disk.clear()
+    with Store(disk.data) as store:
+        head = store.conversations.listed()[0].head
+        assert len(texts(store, head)[-1]) < len(found[-1])  # what there was room for
+        store.recover(next(tmp_path.glob("rgchat-rescued-*")))
+        assert {m.text for m in store.messages.tree(1)} >= {found[-1]}
+    check(disk.data)
+
+
+def test_the_screen_keeps_elsewhere_what_there_was_no_room_for(disk: Disk, tmp_path: Path) -> None:
+    """4: Ctrl+Q does the same."""
+    with Store(disk.data):
+        pass  # no guide
+    _keep_no_states(tmp_path)
+    chat = Pty(tmp_path, sys.executable, "-m", "tui", "--data", str(disk.data), "--max-tokens", "1")
+    try:
+        chat.wait("memory 0")
+        chat.send("Tell me a story about a fox.\r")
+        chat.wait("cut short")
+        chat.send("/endless\r")
+        with Store(disk.data) as store:
+
+            def grown() -> bool:
+                chat.read(0.05)  # a screen that nobody reads holds it up
+                return len(store.messages.tree(1)[-1].text) > 1000
+
+            wait_for(grown, about=lambda: chat.text[-3000:])
+        disk.fill(reserve=False)
+        chat.wait("in memory only")
+        chat.send("\x11")
+        assert chat.end() == 1
+    finally:
+        chat.close()
+    assert f"{tmp_path}/rgchat-rescued-" in chat.text and "Traceback" not in chat.text
+    found = _rescued(tmp_path, tmp_path)
+    with Store(disk.data) as store:
+        kept = texts(store, store.conversations.listed()[0].head)
+    assert found[-1].startswith(kept[-1]) and len(found[-1]) > len(kept[-1])
+
+
+class NoRoom:
+    """Every write of a store fails from some moment on."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full, write = False, store._database.write
+
+        def refuse(*arguments: Any, **settings: Any) -> Any:
+            if self.full:
+                raise DiskFullError("the disk is full: make room")
+            return write(*arguments, **settings)
+
+        monkeypatch.setattr(store._database, "write", refuse)
+
+
+@pytest.mark.parametrize("then", ["elsewhere", "there again", "goes on"])
+def test_what_was_delivered_counts_though_it_can_not_be_written(
+    begin: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """4: it is read and exported with the rest, and written first once there is room."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    session = begin()
+    session.ask(STORY)
+    room, delivered = NoRoom(session.store, monkeypatch), ""
+    with pytest.raises(StoreError, match="disk is full"):
+        for piece in session.reply(endless=True):
+            delivered += piece
+            if session.store.messages.get(2).text and len(delivered) > 100:
+                room.full = True
+    assert session.head is not None and session.head.text == delivered == session.texts()[-1]
+    assert "in memory only" in session.notices.pop()
+    exchange, chat = session.store.exchange, session.head.conversation
+    assert (
+        delivered in exchange.markdown(chat) and json.loads(exchange.to_json(chat))["messages"][1]["text"] == delivered
+    )
+    with pytest.raises(StoreError, match="disk is full"):
+        session.ask("more")
+    assert len(session.texts()) == 2
+    if then == "elsewhere":
+        assert str(tmp_path) in session.store.rescue()
+        assert _rescued(tmp_path, tmp_path) == [STORY, delivered]
+        return
+    room.full = False
+    if then == "there again":
+        assert session.store.rescue() == ""
+    else:
+        goes_on_as_written(begin, session, delivered)
+        assert session.store.rescue() == ""
+    with Store(session.store.directory) as other:
+        found = other.messages.tree(chat)
+        assert found[1].text == delivered and not found[1].streaming and not found[1].damaged
+        assert len(found) == (2 if then == "there again" else 4)
+
+
+def test_a_reply_that_is_gone_on_with_when_there_is_room_again(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = begin()
+    session.ask(STORY)
+    room, delivered = NoRoom(session.store, monkeypatch), ""
+    with pytest.raises(StoreError):
+        for piece in session.reply(endless=True):
+            delivered += piece
+            room.full = len(delivered) > 100
+    room.full = False
+    more = some(session, session.go_on())
+    assert session.texts()[-1] == delivered + more
+    goes_on_as_written(begin, session, delivered + more)
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_reply_that_another_program_has_ended_meanwhile(store: Store, chat: Conversation, followed: bool) -> None:
+    """Its end is added, unless something follows it by now."""
+    reply = store.messages.start_reply(chat.id, say(store, chat, None, "q")[0])
+    store.messages.append(reply.id, "It begins")
+    store.messages.owe(reply, " and it ends.", [1])
+    with Store(store.directory) as other:
+        other.messages.settle(chat.id)
+        if followed:
+            other.messages.add_user(chat.id, reply.id, "more")
+    assert store.rescue() == ""
+    found = store.messages.get(reply.id)
+    assert found.text == ("It begins" if followed else "It begins and it ends.") and not found.streaming
+    assert not found.damaged
+
+
+def test_what_is_owed_to_a_reply_that_is_no_more_is_forgotten(store: Store, chat: Conversation) -> None:
+    asked = say(store, chat, None, "q")[0]
+    for what in ("discarded", "purged"):
+        one = chat if what == "discarded" else store.conversations.create("demo")
+        reply = store.messages.start_reply(one.id, asked if one == chat else None)
+        store.messages.owe(reply, "the end", [1])
+        assert store.messages.get(reply.id).text == "the end"
+        if what == "discarded":
+            store.messages.discard(reply.id)
+        else:
+            store.conversations.delete(one.id)
+            store.conversations.purge(older_than=-1)
+        store.messages.add_user(chat.id, asked, "more")
+        assert store.rescue() == ""
 
 
 # --- the exit code of a pipe --------------------------------------------------------------

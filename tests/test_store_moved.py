@@ -1,8 +1,10 @@
-"""B11: the directory or the file is removed, moved away or replaced under a running chat: it says so and loses nothing."""
+"""B11: the directory or the file is removed, moved away, emptied or replaced under a running chat: it says so and loses
+nothing."""
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -71,6 +73,15 @@ def _replace_by_garbage(data: Path) -> None:
     (data / "garbage").rename(data / "chats.db")
 
 
+def _empty_file(data: Path) -> None:
+    os.truncate(data / "chats.db", 0)
+
+
+def _empty_file_and_remove_log(data: Path) -> None:
+    _empty_file(data)
+    _remove_log(data)
+
+
 DEEDS: list[Deed] = [
     _remove_directory,
     _move_directory,
@@ -81,9 +92,13 @@ DEEDS: list[Deed] = [
     _replace_file,
     _replace_directory,
     _replace_by_garbage,
+    _empty_file,
+    _empty_file_and_remove_log,
 ]
 TAKEN = (_replace_file, _replace_directory)
 """There is another store in its place then, and its numbers are taken."""
+RECOVERED = {_replace_by_garbage: "was damaged", _empty_file: "was empty", _empty_file_and_remove_log: "was empty"}
+"""What is said before the conversation is written into the file."""
 deeds = pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__.strip("_"))
 
 
@@ -115,7 +130,10 @@ def _says_so(said: list[str], deed: Deed) -> bool:
     if deed is _remove_log:
         return "-wal was removed" in sentence
     words = "goes on in" if deed in TAKEN else "was written there again"
-    return "was removed or replaced" in sentence and words in sentence and ("--recover" in sentence) == (deed in TAKEN)
+    how = (
+        "was emptied by another program" if deed in (_empty_file, _empty_file_and_remove_log) else "removed or replaced"
+    )
+    return how in sentence and words in sentence and ("--recover" in sentence) == (deed in TAKEN)
 
 
 @deeds
@@ -131,8 +149,8 @@ def test_the_file_is_gone_between_two_writes(tmp_path: Path, deed: Deed) -> None
     assert texts(store, ids[-1]) == ["one", "two"]  # it is read where it was
     ids += say(store, chat, ids[-1], "three", "four")
     said = list(store.notices)
-    if deed is _replace_by_garbage:
-        assert "was damaged" in said.pop(0)
+    if deed in RECOVERED:
+        assert RECOVERED[deed] in said.pop(0)
     assert _says_so(said, deed)
     assert texts(store, ids[-1]) == ["one", "two", "three", "four"]
     ids += say(store, chat, ids[-1], "five")
@@ -166,10 +184,10 @@ def test_the_file_is_gone_with_nothing_open(tmp_path: Path, deed: Deed) -> None:
         deed(data)
         new = store.conversations.create("demo", "after")
         say(store, new, None, "one", "two")
-        assert any("was removed" in n for n in store.notices) and len(store.notices) <= 2
+        assert any("was removed" in n or "was emptied" in n for n in store.notices) and len(store.notices) <= 2
     with Store(data) as store:
         titles = {c.title for c in store.conversations.listed()}
-        assert "after" in titles and ("before" in titles) == (deed is _remove_log)
+        assert "after" in titles and ("before" in titles) == (deed in (_remove_log, _empty_file))
         assert ("Somebody else's" in titles) == (deed in TAKEN)
     check(data)
 
@@ -196,7 +214,7 @@ def test_states_of_what_is_open_go_along(tmp_path: Path, deed: Deed) -> None:
     if deed not in TAKEN:
         with Store(data) as second:
             assert right(second, kept) == list(kept)
-            assert right(second, closed) == (list(closed) if deed is _remove_log else [])
+            assert right(second, closed) == (list(closed) if deed in (_remove_log, _empty_file) else [])
     else:
         with Store(data) as second:
             assert right(second, theirs) == (list(theirs) if deed is _replace_directory else [])
@@ -224,8 +242,34 @@ def test_the_file_is_gone_and_no_other_can_be_made(tmp_path: Path) -> None:
     check(data)
 
 
+@pytest.mark.parametrize("went_on", [False, True], ids=["as it was", "went on"])
+def test_another_program_has_read_the_conversation_from_the_log(tmp_path: Path, went_on: bool) -> None:
+    """It gives way to what is open here, unless it has something that is not here."""
+    store = Store(tmp_path)
+    chat = store.conversations.create("demo", "Mine")
+    claim = store.claim(chat.id)
+    assert claim is not None
+    ids = say(store, chat, None, "one", "two")
+    _remove_file(tmp_path)  # and not the log
+    with Store(tmp_path) as second:
+        assert "2 messages were kept" in second.notices[0] and second.claim(chat.id) is None
+        if went_on:
+            say(second, chat, ids[-1], "elsewhere")
+    ids += say(store, chat, ids[-1], "three")
+    assert ("goes on in" if went_on else "was written there again") in store.notices[-1]
+    claim.release()
+    store.close()
+    with Store(tmp_path) as second:
+        (one,) = second.conversations.listed()
+        assert texts(second, one.head) == ["one", "two", "elsewhere" if went_on else "three"]
+    assert len(list(tmp_path.glob("chats.rescued-*.db"))) == went_on
+    check(tmp_path)
+
+
 @pytest.mark.parametrize(
-    "deed", [_remove_directory, _move_directory, _remove_log, _replace_file], ids=lambda deed: deed.__name__.strip("_")
+    "deed",
+    [_remove_directory, _move_directory, _remove_log, _replace_file, _empty_file, _empty_file_and_remove_log],
+    ids=lambda deed: deed.__name__.strip("_"),
 )
 def test_the_file_is_gone_during_a_reply(begin: Open, tmp_path: Path, deed: Deed) -> None:
     """Of a session with a real model: the reply is whole, on the disk, and is gone on with."""
@@ -241,7 +285,7 @@ def test_the_file_is_gone_during_a_reply(begin: Open, tmp_path: Path, deed: Deed
     session.stop()
     text += "".join(pieces)
     assert session.texts()[3] == text
-    said = [n for n in session.notices if "was damaged" not in n]
+    said = [n for n in session.notices if RECOVERED.get(deed, "\0") not in n]
     assert _says_so(said, deed)
     goes_on_alike(begin, session, NAME)
     whole = session.texts()
@@ -250,7 +294,9 @@ def test_the_file_is_gone_during_a_reply(begin: Open, tmp_path: Path, deed: Deed
     assert _texts_in(_found(data, deed), tmp_path) == whole
 
 
-@pytest.mark.parametrize("deed", [_remove_directory, _replace_directory, _move_file], ids=lambda d: d.__name__)
+@pytest.mark.parametrize(
+    "deed", [_remove_directory, _replace_directory, _move_file, _empty_file_and_remove_log], ids=lambda d: d.__name__
+)
 @pytest.mark.parametrize("during", [False, True], ids=["idle", "writing"])
 async def test_the_screen_says_that_the_file_is_gone_and_goes_on(tmp_path: Path, deed: Deed, during: bool) -> None:
     data = tmp_path / "data"
@@ -269,9 +315,10 @@ async def test_the_screen_says_that_the_file_is_gone_and_goes_on(tmp_path: Path,
             deed(data)
             await ask(app, "two")
         await pilot.pause()
-        assert "was removed or replaced by something else" in notices(app)
+        how = "emptied by another program" if deed in RECOVERED else "removed or replaced by something else"
+        assert f"was {how}" in notices(app)
         third = await ask(app, "three")
-        assert notices(app).count("was removed or replaced") == 1
+        assert notices(app).count(how) == 1
         whole = session.texts()
         assert first == third and whole == ["one", first, "two", first, "three", first]
     session.store.close()
@@ -299,7 +346,7 @@ def test_lines_say_that_the_file_is_gone_and_go_on(tmp_path: Path, deed: Deed, c
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Input(b"one\ntwo\nthree\n"), "utf-8"))
     assert PlainChat(session).run() == 0
     out = capsys.readouterr().out
-    assert out.count("was removed") == 1
+    assert out.count("was removed") + out.count("was emptied") == 1
     whole = session.texts()
     assert whole == ["one", "Good day.", "two", "Good day.", "three", "Good day."]
     session.store.close()

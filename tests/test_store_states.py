@@ -93,6 +93,7 @@ def test_conversations_behind_a_link_have_their_states_beside_the_file_itself(tm
     data, other = tmp_path / "data", tmp_path / "other"
     data.mkdir()
     other.mkdir()
+    (other / "mine.db").touch()
     (data / "chats.db").symlink_to(other / "mine.db")
     with Store(data) as store:
         kept = fill(store, "q", "a")
@@ -462,9 +463,9 @@ def test_states_give_way_where_their_log_has_no_room(store: Store, monkeypatch: 
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(room, "make", full)
-    assert store._database._make_room()
+    store._database._make_room()
     assert states.path.stat().st_size < 100_000 and store.snapshots.usage().count == 0
-    assert not store._database._make_room()
+    store._database._make_room()  # there is none to be made
     assert right(store, kept | fill(store, "r", "b", parent=2, chat=1, steps=50)) == [3, 4]
 
 

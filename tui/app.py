@@ -482,7 +482,8 @@ class ChatApp(Composing):
         if any(w.group == "model" for w in self.workers):
             status.update("saving ...")
             await asyncio.to_thread(self.end_work)
-        status.update("The conversation is kept.")
+        if self.session.store.kept:  # else where it is kept is said when the screen is gone
+            status.update("The conversation is kept.")
         self.leave_inline(self.query_one("#title"), status)
         # After two: the transcript is where it stays once it knows its new height.
         self.call_after_refresh(self.call_after_refresh, self.exit, return_code=self._exit_code)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -192,7 +192,7 @@ def _run(options: argparse.Namespace) -> int:
         if is_plain:
             from .plain import PlainChat
 
-            return with_all_kept(PlainChat(session, file=file).run, store.rescue)
+            return with_all_kept(PlainChat(session, file=file).run, store.rescue, late=store.notices)
         from .app import ChatApp
         from .drafts import Drafts
         from .history import History
@@ -209,7 +209,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         if options.theme:
             app.first_theme = options.theme
-        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue)
+        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=store.notices)
 
 
 def _check_encoding() -> None:
@@ -235,20 +235,20 @@ def _checked(file: Path) -> Path:
     return file
 
 
-def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str]) -> int:
+def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str], late: Iterable[str] = ()) -> int:
     """Runs the chat; what is in memory only at its end is written elsewhere, and the code is 1 then if it was 0.
 
     Args:
         rescues: what does that, and tells in a sentence where; "" where nothing was in memory only.
+        late: what is to be said at the end, as it came too late for the screen.
     """
     lost: list[str] = []
     try:
         code = run()
     finally:
-        for rescue in rescues:
-            if said := rescue():
-                lost.append(said)
-                streams.tell(f"rgchat: {printable(said)}")
+        lost = [said for rescue in rescues if (said := rescue())]
+        for sentence in (*late, *lost):
+            streams.tell(f"rgchat: {printable(sentence)}")
     return code or int(bool(lost))
 
 

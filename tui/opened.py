@@ -203,7 +203,7 @@ class ConversationSession:
             opened = held or OpenConversation(found.system, {}, claim=taken)
             opened.row, opened.head, opened.system = found, head, found.system
             opened.settings = {**self.new_settings(), **found.settings}
-            opened.peeking = number != found.head
+            opened.peeking = number != found.head or self.store.read_only
             if opened is not self._opened:
                 self._leave()
                 self._opened = opened
@@ -289,12 +289,15 @@ class ConversationSession:
             opened.peeking = False
 
     def set_settings(self, changes: Mapping[str, Any]) -> None:
-        """Changes settings of this conversation; None leaves one to the model. Raises RgmlxError, StoreError."""
+        """Changes settings of this conversation; None leaves one to the model. Raises RgmlxError, StoreError.
+
+        Where the store can't be written they hold for as long as it is open.
+        """
         kept = {**self.settings, **changes}
         self.check(kept)
         # Where there is a default, None is kept: opened again, the conversation says something.
         kept = {key: value for key, value in kept.items() if value is not None or key in self.defaults}
-        if self.conversation is not None:
+        if self.conversation is not None and not self.store.read_only:
             self.store.conversations.set_settings(self.conversation.id, kept)
         self._opened.settings = kept
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rgmlx.device import named
 from rgmlx.errors import ChatError, ConfigError, ModelNotFoundError, RgmlxError
 from rgmlx.paths import is_utf8
-from rgmlx.store import MODEL, USER, Message, Store
+from rgmlx.store import MODEL, USER, Message, Store, StoreError
 
 from . import sampled
 from .gauges import resident_bytes
@@ -119,7 +119,7 @@ class Session(ConversationSession):
         self._wired.close()
         self._wired.enter_context(wired(memory.model))
         self.memory, self.name = memory, name
-        if opened.row is not None and opened.row.model != name:
+        if opened.row is not None and opened.row.model != name and not self.store.read_only:
             self.store.conversations.set_model(opened.row.id, name)
         self.measure()
 
@@ -251,6 +251,8 @@ class Session(ConversationSession):
 
     def _come(self, memory: Memory, head: Message | None, system: str | None) -> int:
         stopped = self._cancel.is_set
+        with contextlib.suppress(StoreError):  # the end of a reply takes its state along
+            self.store.messages.pay()
         self.reading_again = True
         try:
             if head is not None and head.role == USER:

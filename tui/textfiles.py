@@ -65,13 +65,13 @@ def typed_path(text: str) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file. Raises RgmlxError: a file can't be there."""
+    """Whether there is something by that name, be it a link that leads nowhere. Raises RgmlxError: a file can't be there."""
     try:
         if path.is_dir():
             raise RgmlxError(f"{path} is a folder: add the name of a file to it.")
         if not path.parent.is_dir():
             raise RgmlxError(f"There is no folder {path.parent}: name one that exists.")
-        return path.exists()
+        return os.path.lexists(path)
     except (OSError, ValueError) as e:
         raise RgmlxError(f"{path} can't be written ({reason(e)}): give another name.") from None
 

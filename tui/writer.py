@@ -24,6 +24,7 @@ from .memory import Memory
 
 FLUSH_SECONDS = 0.5
 """How often a running reply goes to the disk."""
+OWED = "The end of this reply is in memory only. It is written once that can be done, and elsewhere when rgchat ends."
 SAVE_SHARE = 50
 """Saving the state of a running reply takes at most one part in so many of the time."""
 
@@ -175,7 +176,14 @@ class Writer:
         try:
             self._flush()
             whole = reason == "stop"
-        finally:  # with a full disk as well: what is there is ended
+        except Exception:  # a full disk, mostly; it is on the screen all the same
+            with self._lock:
+                self._store.messages.owe(self.message, "".join(self._text), self._ids)
+                self._text.clear()
+            self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
+            self.notices.append(OWED)
+            raise
+        else:
             self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
             empty = not self.message.text and not whole
             if empty:

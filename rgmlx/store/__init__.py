@@ -104,8 +104,8 @@ class Store:
             return unlocked(self.directory, conversation)
         try:
             taken = claim(self.directory, conversation)
-        except StoreError:
-            if not self._database.in_memory:
+        except StoreError as e:
+            if not (self._database.in_memory or isinstance(e, DiskFullError)):
                 raise
             taken = unlocked(self.directory, conversation)
         if taken is not None:
@@ -117,6 +117,7 @@ class Store:
                 raise
             self._claims = [held for held in self._claims if held.held]
             self._claims.append(taken)
+            taken.before_release = self._database.follow_quietly  # while it still counts as open
         return taken
 
     def recover(self, file: str | Path) -> Report:
@@ -136,13 +137,18 @@ class Store:
         for held in self._claims:
             held.renew()
 
+    @property
+    def kept(self) -> bool:
+        """Whether nothing is in memory only, as far as is known."""
+        return not (self._database.in_memory or self.messages.owes)
+
     def rescue(self) -> str:
-        """For the end of a program: what is in memory only, as the file is gone, is written elsewhere.
+        """For the end of a program: what is in memory only, as the file is gone or the disk full, is written elsewhere.
 
         Returns:
             A sentence that tells where; "" where all is in the file.
         """
-        return self._database.rescue()
+        return self._database.rescue(self.messages.pay_into, self.messages.owing())
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""

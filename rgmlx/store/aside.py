@@ -51,22 +51,33 @@ def swap(path: Path, fresh: Path, kept: Path) -> None:
 def finish(path: Path) -> None:
     """Goes on with an exchange that was begun, if there is one. Raises OSError."""
     for ready in path.parent.glob(f".{glob.escape(path.stem)}.damaged-*.ready"):
+        if not ready.is_file():
+            continue
         kept = path.with_name(ready.name[1:].removesuffix(".ready"))
         for end in _ENDS:
             with contextlib.suppress(FileNotFoundError):
                 os.rename(f"{path}{end}", f"{kept}{end}")
         os.replace(ready, path)
-        _sync(path.parent)
+        sync(path.parent)
         for old in _kept(path)[:-KEPT]:
             for end in _ENDS:
                 Path(f"{old}{end}").unlink(missing_ok=True)
 
 
+def sync(directory: Path) -> None:
+    """Sees to it that the names in a directory are on the disk, where that can be done."""
+    with contextlib.suppress(OSError):  # not every file system can
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _kept(path: Path) -> list[Path]:
     """The damaged files, the oldest first."""
-    return sorted(
-        path.parent.glob(f"{glob.escape(path.stem)}.damaged-*{glob.escape(path.suffix)}"), key=lambda found: found.name
-    )
+    found = path.parent.glob(f"{glob.escape(path.stem)}.damaged-*{glob.escape(path.suffix)}")
+    return sorted((one for one in found if one.is_file()), key=lambda one: one.name)
 
 
 def _ready(path: Path, kept: Path) -> Path:
@@ -81,12 +92,3 @@ def _free(path: Path, what: str) -> Path:
         if not os.path.lexists(found):  # false where the directory may not be entered
             break
     return found
-
-
-def _sync(directory: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system can
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,18 +8,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from .errors import StoreError
-from .private import make_private_directory, opener
+from . import room
+from .entries import make_directory, open_lock
+from .errors import DiskFullError, StoreError
 
 
 class Claim:
-    """A conversation held by this process, until `release` or the process's end."""
+    """A conversation held by this process, until `release` or the process's end.
+
+    Attributes:
+        before_release: called while it is still held, for what is to be seen to by its holder.
+    """
 
     def __init__(self, conversation: int, path: Path, lock: IO[bytes]) -> None:
         self.conversation = conversation
+        self.before_release: Callable[[], None] = lambda: None
         self._path, self._lock = path, lock
 
     @property
@@ -35,7 +42,8 @@ class Claim:
 
     def release(self) -> None:
         """Lets another process have it. Doing so twice is fine."""
-        if not self._lock.closed:
+        if self.held:
+            self.before_release()
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)  # before the lock goes, so that nobody's file is removed
             self._lock.close()
@@ -63,13 +71,13 @@ def claim(directory: Path, conversation: int) -> Claim | None:
         None when another holder has it.
 
     Raises:
-        StoreError: the lock file can't be made.
+        StoreError: the lock file can't be made. DiskFullError: as there is no room for it.
     """
     path = _path(directory, conversation)
     try:
-        make_private_directory(path.parent)
+        make_directory(path.parent, private=True)
         while True:
-            lock = os.fdopen(opener(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
+            lock = open_lock(path)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
@@ -84,6 +92,7 @@ def claim(directory: Path, conversation: int) -> Claim | None:
                 raise
             lock.close()  # its holder removed this file while we waited to look: the next one counts
     except OSError as e:
-        raise StoreError(
-            f"conversations can't be opened in {directory} ({e.strerror or e}): name another directory"
-        ) from None
+        if room.is_missing(e):
+            raise DiskFullError(f"the disk is full: make room for {path}") from None
+        what = e.filename or directory
+        raise StoreError(f"{what} can't be opened ({e.strerror or e}): allow that, or name another directory") from None

@@ -58,7 +58,9 @@ class Conversations:
         row = self._database.row(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (conversation,))
         if row is None:
             raise _none(conversation)
-        return _conversation(row)
+        found = _conversation(row)
+        self._database.recent.conversation(found)
+        return found
 
     def listed(self, *, archived: bool | None = False, limit: int = -1, after: int = 0) -> list[Conversation]:
         """Conversations that are not deleted, the newest first.

@@ -13,23 +13,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..macos import privacy
-from . import aside, links, log, migrations, moved, readonly, rescue, room
+from . import aside, entries, fresh, links, log, migrations, moved, readonly, rescue, room
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, damaged
 from .faults import kind as _kind
 from .notices import Notices
-from .private import create_private, make_private, opener
+from .owed import Owed
+from .private import create_private, make_private
+from .recent import Recent
 from .states import States
 from .text import decoded
 
@@ -51,6 +51,8 @@ class Database:
         after_move: called once they are in another file.
         read_only: whether the file can be read and not be written.
         in_memory: whether the file is gone, and there is no place for another.
+        recent: what was read and written last, in memory.
+        owed: ends of replies that could not be written yet.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -64,15 +66,20 @@ class Database:
             StoreError: the directory can't be written, or the file is of a newer rgmlx.
         """
         self.path = Path(directory) / NAME
-        if os.path.islink(self.path):  # the log, the lock and what is set aside belong beside the file itself
+        self._linked = os.path.islink(self.path)
+        if self._linked:  # the log, the lock and what is set aside belong beside the file itself
+            entries.check_link(self.path)
             self.path = Path(os.path.realpath(self.path))
         if str(self.path).startswith("file:"):  # SQLite would take it for a URI
             self.path = self.path.absolute()
         self.notices = Notices()
         self.held: Callable[[], Iterable[int]] = tuple
         self.after_move: Callable[[], None] = lambda: None
+        self.recent = Recent()
+        self.owed = Owed()
         self._lock = threading.RLock()
         self.states = States(self, self._lock, _alone)
+        self._closed = False
         self._full = False  # opened where there was no room for a log
         self._lost = False  # closed, since it could not be opened again
         self.in_memory = False
@@ -80,29 +87,53 @@ class Database:
         self.read_only = False
         try:
             self._connection = self._begin()
+            self.recent.states = migrations.pairing(self._connection)
         except (sqlite3.Error, OSError) as e:
             found = readonly.connect(self.path) if readonly.is_reason(e) else None
             if found is not None:
-                self._read_only(found)
+                self._read_only(found, e)
                 return
             if isinstance(e, sqlite3.Error):
                 raise self._sentence(e) from None
+            if room.is_missing(e):
+                raise self._no_room() from None
             e = privacy.explained(e)
             if isinstance(e, PermissionError) and os.path.exists(self.path) and not os.access(self.path, os.R_OK):
                 raise StoreError(f"{self.path} can't be read: allow reading it, or name another directory") from None
+            why, culprit = e.strerror or e, self._culprit(e)
+            if culprit != self.path:
+                raise StoreError(f"{culprit} can't be opened ({why}): allow that, or name another directory") from None
             raise StoreError(
-                f"conversations can't be kept in {self.path.parent} ({e.strerror or e}): name another directory"
+                f"conversations can't be kept in {self.path.parent} ({why}): name another directory"
             ) from None
 
-    def _read_only(self, connection: sqlite3.Connection) -> None:
+    def _read_only(self, connection: sqlite3.Connection, error: Exception) -> None:
         self._connection, self.read_only = connection, True
         connection.text_factory = decoded
         connection.execute("PRAGMA cache_size = -500")
         self._identity = moved.identity(self.path)
+        culprit = self._culprit(error)
+        which = "its conversations" if culprit == self.path else f"the conversations in {self.path}"
         self.notices.append(
-            f"{self.path} can't be written: its conversations can be read and exported. --data names another directory to "
-            "write to."
+            f"{culprit} can't be written: {which} can be read and exported. --data names another directory to write to."
         )
+
+    def _culprit(self, error: Exception) -> Path:
+        """Which of the files it is that an error is about."""
+        name = getattr(error, "filename", None)
+        if name is None or not os.path.exists(name):  # the directory of one that is missing may not be written
+            return entries.barred(self.path)
+        return Path(os.fsdecode(name))
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by whoever reads several things that belong together."""
+        return self._lock
+
+    @property
+    def inside(self) -> bool:
+        """Whether this is within a transaction."""
+        return not self._lost and self._connection.in_transaction
 
     @property
     def _suspect(self) -> Path:
@@ -111,21 +142,27 @@ class Database:
 
     def _begin(self) -> sqlite3.Connection:
         """Opens the file, one process at a time. Raises sqlite3.Error, OSError, StoreError."""
-        self.path.parent.mkdir(0o700, parents=True, exist_ok=True)  # a new one: chats are private
+        if not self._linked:  # a folder in place of a disk that is not connected would split the conversations
+            entries.make_directory(self.path.parent)
+        lock = self.path.with_name(f".{NAME}.opening")
+        entries.check_store(self.path, lock)
         make_private(self.path)  # earlier versions left that to the umask
         name = glob.escape(self.path.name if self.path.name != NAME else self.path.stem)
         for old in (*self.path.parent.glob(f"{name}*"), *self.path.parent.glob(f".{name}*")):
             make_private(old)
-        with _alone(self.path.with_name(f".{NAME}.opening")):
+        with _alone(lock):
             aside.finish(self.path)
-            create_private(self.path)
-            if not self.path.is_file():
-                raise StoreError(f"{self.path} is not a file: move it away, or name another directory")
-            if not os.access(self.path, os.R_OK | os.W_OK):  # SQLite would open it, and fail with the first write
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if not self.path.exists() and not log.has_pages(self.path):
+                fresh.make(self.path)
+            create_private(self.path)  # where all that is left is its log
+            culprit = entries.barred(self.path)
+            if not os.access(culprit, os.R_OK | os.W_OK):  # SQLite would open it, and fail with the first write
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(culprit))
             try:
                 if self._suspect.exists():
                     raise Damaged("damage was met while the file was in use")
+                if moved.is_emptied(self.path):  # SQLite would begin it anew, and remove its log
+                    raise Damaged("there is nothing in it")
                 return self._open()
             except sqlite3.DatabaseError as e:
                 if not damaged(e):
@@ -139,7 +176,7 @@ class Database:
         try:
             connection = self._connect()
         except (sqlite3.Error, OSError) as e:
-            if not room.is_missing(e) or not self.path.stat().st_size:
+            if not room.is_missing(e):
                 raise
             connection = self._open_without_room(e)
         if not self._full:
@@ -167,6 +204,9 @@ class Database:
             connection = room.connect_in_place(self.path)
         except sqlite3.Error:
             raise error from None
+        if connection.execute("PRAGMA user_version").fetchone()[0] != migrations.VERSION:  # there are no tables to read
+            connection.close()
+            raise error
         connection.text_factory = decoded
         self._full = True
         self.notices.append(
@@ -181,8 +221,6 @@ class Database:
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             connection.text_factory = decoded  # one bad byte must not hide all the others
-            if not self.path.stat().st_size:  # has no effect in a file that is there, but would write to it
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             # macOS: what goes from the log into the file is on the disk before the log is written anew, and not merely in
@@ -227,21 +265,23 @@ class Database:
         """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced."""
         from .recovery import recover
 
-        fresh = aside.part(self.path)
+        emptied, part = moved.is_emptied(self.path), aside.part(self.path)
         try:
-            report = recover(self.path, fresh)
+            report = recover(self.path, part)
             kept = aside.damaged(self.path)
-            sentence = f"The file of conversations was damaged. {report.sentence()} The damaged file is kept as {kept}."
+            how, what = ("empty or missing", "What there was") if emptied else ("damaged", "The damaged file")
+            sentence = f"The file of conversations was {how}. {report.sentence()} {what} is kept as {kept}."
             self.notices.keep(kept, sentence)
-            aside.swap(self.path, fresh, kept)
+            aside.swap(self.path, part, kept)
         finally:
-            fresh.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         self._suspect.unlink(missing_ok=True)
         self.notices.append(sentence)
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""
         self.states.close()
+        self._closed = True
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
@@ -260,21 +300,19 @@ class Database:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query. Raises StoreError."""
-        with self._lock:
-            try:
-                self._come_back()
-                return self._connection.execute(sql, values).fetchall()
-            except sqlite3.Error as e:
-                raise self._sentence(e) from e
-            except UnicodeDecodeError as e:  # of SQLite's own sentence, which quotes the file
-                raise self._met_damage() from e
+        return self._read(lambda c: c.execute(sql, values).fetchall())
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """The first row of a query, or None. Raises StoreError."""
+        return self._read(lambda c: c.execute(sql, values).fetchone())
+
+    def _read(self, query: Callable[[sqlite3.Connection], _Result]) -> _Result:
         with self._lock:
             try:
                 self._come_back()
-                return self._connection.execute(sql, values).fetchone()
+                if moved.is_emptied(self.path):  # SQLite may take what it has in memory for the file, or zeros
+                    self.follow_quietly()
+                return query(self._connection)
             except sqlite3.Error as e:
                 raise self._sentence(e) from e
             except UnicodeDecodeError as e:  # of SQLite's own sentence, which quotes the file
@@ -325,19 +363,20 @@ class Database:
                 raise
 
     def write(self, action: Callable[[sqlite3.Connection], _Result], *, lasts: bool = False) -> _Result:
-        """Does something in a transaction; where the disk is full, snapshots give way and it is done once more.
+        """Does something in a transaction; where the disk is full, log and snapshots give way and it is done once more.
 
         Raises:
             StoreError: as `transaction`.
         """
         with self._lock:
-            inside = not self._lost and self._connection.in_transaction
+            inside = self.inside
             try:
                 with self.transaction(lasts=lasts) as connection:
                     return action(connection)
             except DiskFullError:
-                if inside or self._full or not self._make_room():
+                if inside or self._full:
                     raise
+                self._make_room()
             with self.transaction(lasts=lasts) as connection:
                 return action(connection)
 
@@ -356,13 +395,13 @@ class Database:
 
     # --- a full disk ----------------------------------------------------------------------
 
-    def _make_room(self) -> bool:
-        """Drops the snapshots, which can be had again; whether there were any."""
+    def _make_room(self) -> None:
+        """Takes the log into the file, and drops the snapshots, which can be had again."""
         room.release(self.path)
         try:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return self.states.make_room()
+            self.states.make_room()
         finally:
             room.reserve(self.path)
 
@@ -371,7 +410,7 @@ class Database:
         self._connection.close()
         self._open_again()
         if self._full:
-            raise DiskFullError(f"the disk is full: make room for {self.path}; nothing was changed")
+            raise self._no_room()
 
     def _open_again(self) -> None:
         """Opens the file as usual or, where there is no room for that, without a log. Raises sqlite3.Error."""
@@ -391,15 +430,23 @@ class Database:
 
     # --- a file that is gone --------------------------------------------------------------
 
-    def _follow(self) -> None:
+    def follow_quietly(self) -> None:
         """Where the file is not the one that was opened any more: takes what this process has open to another."""
+        with self._lock, contextlib.suppress(StoreError):  # it can't be opened again: whoever writes next is told so
+            if not (self._closed or self.read_only or self.inside):
+                self._follow()
+
+    def _follow(self) -> None:
+        """The same. Raises StoreError: it can't be opened again."""
         if self._identity == moved.identity(self.path):
             self.in_memory = False  # it may be entered again
             self._unkept.clear()
             return
         old, path, full, was = self._connection, self.path, self._full, self._identity
-        with contextlib.suppress(sqlite3.Error):
-            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
+        emptied = moved.is_emptied(path)
+        if not emptied:
+            with contextlib.suppress(sqlite3.Error):
+                old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
         if was[0] == moved.identity(path)[0]:  # only the log is gone, and what it had is in the file by now
             old.close()
             try:
@@ -411,50 +458,71 @@ class Database:
         held = sorted(self._unkept.union(self.held()))
         for self.path in (path, aside.beside(path)):
             try:
-                moved.clear(path, was)
+                if not emptied:  # else its log is what there is to be read
+                    moved.clear(path, was)
                 self._full = False
-                self._connection = self._begin()
-                if moved.copy(old, self._connection, held):
-                    break
-                self._connection.close()
+                self._connection = new = self._begin()
             except (sqlite3.Error, OSError, StoreError):
                 continue
+            how = self._take_along(old, new, held, beside=emptied and self.path == path)
+            if how is not None:
+                break
+            new.close()
         else:
             self.path, self._connection, self._full = path, old, full
             self._unkept.update(held)
             if not self.in_memory:
                 self.in_memory = True
-                why = moved.barred(path)
-                what = f"can't be reached any more ({why})" if why else "was removed or replaced"
-                self.notices.append(
-                    f"{path} {what}, and no file can be written there: this conversation is in memory only. /export "
-                    "writes it elsewhere."
-                )
+                self.notices.append(moved.lost(path))
             return
         self.in_memory = False
         self._unkept.clear()
+        self.recent.states = migrations.pairing(new)
         old.close()
-        what = "This conversation was written there again" if held else "A new file was begun"
-        if self.path != path:
-            what = (
-                f"This conversation goes on in {self.path}: rgchat --recover with that name adds it to the others later"
-            )
-        self.notices.append(f"{path} was removed or replaced by something else. {what}.")
+        self.notices.append(moved.found(path, self.path, emptied, how if held else None))
         self.after_move()
 
-    def rescue(self) -> str:
+    def _take_along(
+        self, old: sqlite3.Connection, new: sqlite3.Connection, held: Sequence[int], *, beside: bool
+    ) -> str | None:
+        """Brings conversations from one file into another.
+
+        Args:
+            beside: those that are there are the same ones, read from the log.
+
+        Returns:
+            How far, to be said; None where it can't be done, or other conversations have these numbers.
+        """
+        try:
+            if moved.copy(old, new, held, same=beside):
+                return ""
+            if not beside:
+                return None
+        except sqlite3.Error:  # the old one can't be read any more
+            pass
+        with contextlib.suppress(sqlite3.Error):
+            if self.recent.write(new, held, same=beside):
+                return ", as far as it was in memory"
+        return None
+
+    def rescue(self, finish: Callable[[sqlite3.Connection], None], conversations: Iterable[int] = ()) -> str:
         """Writes what is in memory only into a file elsewhere, before the end; what to say about that, or "".
 
         Where there is a place for the file by now it goes there.
+
+        Args:
+            finish: adds what is in no file to these conversations.
         """
         with self._lock:
-            if not self.in_memory:
+            unkept = set(conversations)
+            if self.in_memory:
+                self._unkept.update(self.held())
+            self.follow_quietly()
+            if self.in_memory:
+                unkept |= self._unkept
+            if not unkept:
                 return ""
-            self._unkept.update(self.held())
-            self._follow()
-            if not self.in_memory:
-                return ""
-            found = rescue.write(self._connection, sorted(self._unkept))
+            found = rescue.write(self._connection, sorted(unkept), self.recent, finish)
         if found is None:
             return f"{self.path} can't be written, nor can a file elsewhere: what was in memory only is lost"
         return (
@@ -467,12 +535,16 @@ class Database:
             create_private(self._suspect)
         return StoreError(f"{self.path} is damaged: start again, and what can be read goes into a new file")
 
+    def _no_room(self) -> DiskFullError:
+        return DiskFullError(f"the disk is full: make room for {self.path}; nothing was changed")
+
     def _sentence(self, error: sqlite3.Error) -> StoreError:
         kind = _kind(error)
-        if kind == sqlite3.SQLITE_FULL:
-            return DiskFullError(f"the disk is full: make room for {self.path}; nothing was changed")
+        if kind == sqlite3.SQLITE_FULL or (room.is_missing(error) and room.is_full(self.path)):
+            return self._no_room()
         if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return StoreError(f"{self.path} can't be written: allow writing there, or name another directory")
+            culprit = entries.barred(self.path)
+            return StoreError(f"{culprit} can't be written: allow writing there, or name another directory")
         if kind == sqlite3.SQLITE_IOERR:
             return DiskFullError(
                 f"{self.path} can't be read or written ({error}): see whether the disk is full or failing"
@@ -484,17 +556,6 @@ class Database:
         return StoreError(f"{self.path} can't be used ({error}): start again, or name another directory")
 
 
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time opens: making tables, upgrades and setting aside are not for two."""
-    with open(path, "ab", opener=opener) as lock:
-        end = time.monotonic() + 2 * PATIENCE
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-        yield
+    return entries.alone(path, 2 * PATIENCE)

@@ -5,11 +5,14 @@ Knows conversations and messages; snapshots stay behind, since they belong to on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from typing import Any
 
+from ..errors import RgmlxError
 from ..reading import parse_json
+from ..settings import SETTINGS, checked
 from . import times
 from .conversations import Conversation, Conversations
 from .database import Database
@@ -56,7 +59,7 @@ class Exchange:
                 "title": one.title,
                 "model": one.model,
                 "system": one.system,
-                "settings": one.settings,
+                "settings": _good(one.settings),
                 "created": _known(one.created),
                 "updated": _known(one.updated),
                 "archived": one.archived,
@@ -81,7 +84,7 @@ class Exchange:
         """Adds a conversation written by `to_json`, as a new one. All of it or nothing.
 
         Raises:
-            StoreError: this is not such a text, or the disk is full.
+            StoreError: this is not such a text, it names no model or wrong settings, or the disk is full.
         """
         try:
             data = parse_json(text)
@@ -97,10 +100,10 @@ class Exchange:
         try:
             with self._database.transaction() as c:
                 new = self._conversations.create(
-                    _is(data["model"], str),
+                    _model(_is(data["model"], str)),
                     _is(data["title"], str),
                     None if data["system"] is None else _is(data["system"], str),
-                    _is(data["settings"], dict),
+                    _settings(_is(data["settings"], dict)),
                 ).id
                 ids: list[int] = []
                 for number, m in enumerate(_is(data["messages"], list), 1):
@@ -142,6 +145,31 @@ def _is(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise ValueError
     return value
+
+
+def _model(name: str) -> str:
+    if not name.strip():
+        raise StoreError('the name of the model is empty: write one after "model", such as demo')
+    return name
+
+
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    for name, value in settings.items():
+        if value is not None and name in SETTINGS:
+            try:
+                checked(name, value)
+            except RgmlxError as e:
+                raise StoreError(f"a setting is wrong: {e}") from None
+    return settings
+
+
+def _good(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they are exported: one that is out of range, from an older version's import, would not come in again."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        with contextlib.suppress(StoreError):
+            found |= _settings({name: value})
+    return found
 
 
 def _index(value: Any, count: int) -> int:

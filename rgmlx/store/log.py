@@ -37,6 +37,19 @@ def frames(log: int, size: int) -> Iterator[tuple[int, int, int]]:
         at += size + _FRAME
 
 
+def has_pages(path: Path) -> bool:
+    """Whether a file's log has a transaction, so that something can be read where the file itself is gone."""
+    try:
+        log = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        size = page_size(log)
+        return size is not None and any(committed for _, _, committed in frames(log, size))
+    finally:
+        os.close(log)
+
+
 def is_damaged(path: Path) -> bool:
     """Whether transactions of a file's log would be left out.
 

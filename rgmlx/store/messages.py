@@ -7,11 +7,12 @@ that a conversation may be as long as it likes.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .carry import Reply, carry, to_bytes
 from .database import Database
@@ -36,6 +37,7 @@ _UP = (
     "WITH RECURSIVE up (id, parent) AS (SELECT id, parent FROM messages WHERE id = ? UNION ALL "
     "SELECT p.id, p.parent FROM up JOIN messages p ON p.id = up.parent AND p.id < up.id LIMIT ?) "  # never in circles
 )
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Messages:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._owed = database.owed
 
     # --- reading --------------------------------------------------------------------------
 
@@ -148,23 +151,12 @@ class Messages:
                 damaged |= before is not None and not any(
                     digest == content_hash(known, role, [text], closed) for known in self._hashes(before, parent)
                 )
-            found.append(
-                Message(
-                    number,
-                    conversation,
-                    parent,
-                    depth,
-                    role,
-                    text,
-                    bool(closed),
-                    bool(streaming),
-                    digest,
-                    as_number(created),
-                    at,
-                    of,
-                    damaged,
-                )
+            made = Message(
+                *(number, conversation, parent, depth, role, text, bool(closed), bool(streaming)),
+                *(digest, as_number(created), at, of, damaged),
             )
+            self._database.recent.message(made, whole=whole)
+            found.append(made)
         return found
 
     def _hashes(self, stored: bytes, message: int | None) -> Iterator[bytes]:
@@ -182,16 +174,17 @@ class Messages:
 
     def _loose(self, message: int, chars: int | None) -> tuple[str, bool, bool, bytes, bool]:
         """Text, closed, streaming, hash of a message in pieces, as they are at one moment; whether that is all text."""
-        rows = self._database.rows(
+        sql = (
             "SELECT m.text, m.closed, m.streaming, m.hash, p.text FROM messages m LEFT JOIN pieces p "
             "ON p.message = m.id AND (?2 IS NULL OR p.id > coalesce((SELECT id FROM (SELECT id, "
             "sum(chars) OVER (ORDER BY id DESC) AS after FROM pieces WHERE message = ?1) "
-            "WHERE after >= ?2 ORDER BY id DESC LIMIT 1) - 1, 0)) WHERE m.id = ?1 ORDER BY p.id",
-            (message, chars),
+            "WHERE after >= ?2 ORDER BY id DESC LIMIT 1) - 1, 0)) WHERE m.id = ?1 ORDER BY p.id"
         )
+        with self._database.lock:  # what is owed is in a piece as soon as it is paid
+            rows, owed = self._database.rows(sql, (message, chars)), self._owed.text(message)
         if not rows:
             raise _none(message)
-        end = "".join(as_text(piece) for *_, piece in rows if piece is not None)
+        end = "".join(as_text(piece) for *_, piece in rows if piece is not None) + owed
         whole = chars is None or len(end) < chars
         start = as_text(rows[0][0]) if whole else ""
         return start + end, bool(rows[0][1]), bool(rows[0][2]), rows[0][3], whole
@@ -239,7 +232,36 @@ class Messages:
             if not added.rowcount:
                 raise StoreError(f"message {message} is not being written: start a new reply")
 
-        self._database.write(add)
+        self._write(add)
+        self._database.recent.grown(message, text)
+
+    def owe(self, message: Message, text: str, ids: Sequence[int]) -> None:
+        """Takes the end of an open reply that could not be appended. It counts as its text from here on, and is written
+        before anything else is; where that never succeeds `Store.rescue` writes it elsewhere."""
+        if text := clean(text):
+            self._owed.add(message.conversation, message.id, text, to_bytes(ids))
+
+    @property
+    def owes(self) -> bool:
+        """Whether the end of a reply has yet to be written."""
+        return bool(self._owed)
+
+    def pay(self) -> None:
+        """Writes what is owed, and ends those replies. Raises StoreError: the disk is still full."""
+        with self._database.lock:
+            if self._owed and not self._database.inside:
+                self._database.write(self.pay_into)
+                self._owed.forget()
+
+    def pay_into(self, c: sqlite3.Connection) -> None:
+        """Writes what is owed into a store, be it this one. Raises sqlite3.Error."""
+        self._owed.pay(c, self._fold)
+
+    def owing(self) -> set[int]:
+        """The conversations of replies whose end can't be written."""
+        with contextlib.suppress(StoreError):
+            self.pay()
+        return self._owed.conversations() if self._owed else set()
 
     def finish(self, message: int, *, closed: bool) -> Message:
         """Ends a reply: `closed` if the model ended it, not if it was cut short. Twice is fine.
@@ -250,7 +272,7 @@ class Messages:
         Raises:
             StoreError: there is no such message, or the disk is full.
         """
-        self._database.write(lambda c: self._fold(c, message, closed))
+        self._write(lambda c: self._fold(c, message, closed))
         return self.window(message, 1, chars=FOLD_CHARS)[0]
 
     def reopen(self, message: int, identity: Mapping[str, str] | None = None) -> Message:
@@ -278,7 +300,7 @@ class Messages:
 
         others = "UPDATE snapshots SET message = NULL WHERE message = ? AND identity IS NOT ?"
         self._database.states.tell(others, (message, None if identity is None else key(identity)))
-        self._database.write(begin)
+        self._write(begin)
         return self.get(message)
 
     def discard(self, message: int) -> None:
@@ -296,6 +318,8 @@ class Messages:
             )
             c.execute("DELETE FROM messages WHERE id = ?", (message,))
         self._database.states.tell("UPDATE snapshots SET message = NULL WHERE message = ?", (message,))
+        self._owed.forget(message)
+        self._database.recent.forget(message)
 
     def settle(self, conversation: int) -> list[int]:
         """Ends replies that a process left open when it died. Only for who holds the conversation.
@@ -305,7 +329,7 @@ class Messages:
         """
         rows = self._database.rows("SELECT id FROM messages WHERE conversation = ? AND streaming", (conversation,))
         for (message,) in rows:
-            self._database.write(lambda c, message=message: self._fold(c, message, closed=False))  # type: ignore[misc]
+            self._write(lambda c, message=message: self._fold(c, message, closed=False))  # type: ignore[misc]
         return [message for (message,) in rows]
 
     def add_finished(
@@ -374,7 +398,11 @@ class Messages:
                 c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (new, now, conversation))
             return new
 
-        return self._database.write(add, lasts=role == USER and created is None)  # before its reply begins
+        return self._write(add, lasts=role == USER and created is None)  # before its reply begins
+
+    def _write(self, action: Callable[[sqlite3.Connection], _Result], *, lasts: bool = False) -> _Result:
+        self.pay()
+        return self._database.write(action, lasts=lasts)
 
     def _fold(self, c: sqlite3.Connection, message: int, closed: bool) -> None:
         row = c.execute(

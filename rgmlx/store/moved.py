@@ -1,6 +1,7 @@
-"""A file of conversations that was removed or replaced under the program: what is open goes into another one.
+"""A file of conversations that was removed, emptied or replaced under the program: what is open goes into another one.
 
-Knows inodes and tables. A connection goes on reading a file that has lost its name, so that nothing is lost yet.
+Knows inodes and tables. A connection goes on reading a file that has lost its name, so that nothing is lost yet; of one that
+has lost its contents `recent` has what is known.
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ _TABLES = ("conversations", "messages", "pieces")
 
 
 def identity(path: Path) -> Identity:
-    """Device and inode of the file and of its log; None for one that is missing."""
-    return _node(path), _node(_with(path, "-wal"))
+    """Device and inode of the file and of its log; None for one that is missing, and for a file without a byte in it."""
+    return _node(path, least=1), _node(_with(path, "-wal"))
+
+
+def is_emptied(path: Path) -> bool:
+    """Whether the file is there without a byte in it, as no store ever is."""
+    try:
+        return not os.stat(path).st_size
+    except OSError:
+        return False
 
 
 def barred(path: Path) -> str:
@@ -33,12 +42,12 @@ def barred(path: Path) -> str:
     return ""
 
 
-def _node(path: Path) -> tuple[int, int] | None:
+def _node(path: Path, least: int = 0) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if found.st_size >= least else None
 
 
 def _with(path: Path, end: str) -> Path:
@@ -54,8 +63,34 @@ def clear(path: Path, was: Identity) -> None:
                 _with(path, end).unlink()
 
 
-def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequence[int]) -> bool:
+def lost(path: Path) -> str:
+    """What to say where the file is gone, and there is no place for another."""
+    why = barred(path)
+    what = f"can't be reached any more ({why})" if why else "was removed, emptied or replaced"
+    return f"{path} {what}, and no file can be written there: this conversation is in memory only. /export writes it elsewhere."
+
+
+def found(path: Path, now: Path, emptied: bool, how: str | None) -> str:
+    """What to say where another file was begun.
+
+    Args:
+        now: its name.
+        emptied: the old one lost what was in it, and not its name.
+        how: how far the open conversation could be written there; None where none was open.
+    """
+    what = "A new file was begun" if how is None else f"This conversation was written there again{how}"
+    if now != path:
+        what = f"This conversation goes on in {now}: rgchat --recover with that name adds it to the others later"
+    return f"{path} was {'emptied by another program' if emptied else 'removed or replaced by something else'}. {what}."
+
+
+def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequence[int], *, same: bool = False) -> bool:
     """Writes conversations into another store under the numbers that they have. In an empty one their states fit.
+
+    One that was found there again, as another program has read it from the log, gives way to itself.
+
+    Args:
+        same: all that is in the other store was in this one, so that the states fit that, too.
 
     Returns:
         False where one of the numbers is taken there; nothing was written.
@@ -67,9 +102,10 @@ def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequen
     try:
         new.execute("PRAGMA defer_foreign_keys = ON")
         states = migrations.pairing(old)
-        if states is not None and not new.execute("SELECT 1 FROM conversations LIMIT 1").fetchone():
+        if states is not None and (same or not new.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
             migrations.pair(new, states)
         for number in conversations:
+            _make_way(old, new, number)
             for table in _TABLES:
                 _copy_rows(old, new, table, number)
         for name, last in old.execute("SELECT name, seq FROM sqlite_sequence").fetchall():  # never given again
@@ -83,6 +119,19 @@ def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequen
             new.execute("ROLLBACK")
         raise
     return True
+
+
+def _make_way(old: sqlite3.Connection, new: sqlite3.Connection, conversation: int) -> None:
+    """Takes a conversation out of the new store that is this one, and has nothing that this one has not."""
+    which = "SELECT created FROM conversations WHERE id = ?"
+    rows = "SELECT id, created FROM messages WHERE conversation = ?"
+    there = new.execute(which, (conversation,)).fetchone()
+    if there is None or there != old.execute(which, (conversation,)).fetchone():
+        return
+    if set(new.execute(rows, (conversation,))) <= set(old.execute(rows, (conversation,))):
+        new.execute("UPDATE conversations SET head = NULL WHERE id = ?", (conversation,))
+        new.execute("DELETE FROM messages WHERE conversation = ?", (conversation,))
+        new.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
 
 
 def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str, conversation: int) -> None:

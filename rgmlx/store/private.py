@@ -12,8 +12,8 @@ _OTHERS = 0o077
 
 
 def opener(path: str, flags: int) -> int:
-    """For `open(..., opener=opener)`: a file that is made is the owner's alone."""
-    return os.open(path, flags | os.O_CLOEXEC, MODE)
+    """For `open(..., opener=opener)`: a file that is made is the owner's alone. No link is followed, no pipe waited for."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE)
 
 
 def make_private(path: Path) -> None:

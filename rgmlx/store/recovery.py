@@ -22,9 +22,9 @@ from ..macos import privacy
 from . import migrations
 from .database import Database
 from .errors import StoreError
+from .fresh import flush, tables
 from .hashes import NO_HASH, content_hash, root_hash
 from .messages import MODEL, USER, role_of
-from .private import create_private
 from .salvage import Damaged, Found, Known
 from .same import Key, key, same
 from .text import as_number, as_text, decoded
@@ -104,12 +104,8 @@ def recover(path: Path, fresh: Path) -> Report:
         sqlite3.Error: the new file can't be written.
         StoreError: it can't be written.
     """
-    create_private(fresh)
-    connection = sqlite3.connect(fresh, isolation_level=None)
+    connection = tables(fresh)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA synchronous = OFF")  # flushed below, before anybody relies on it
-        migrations.bring_up_to_date(connection, fresh)
         connection.text_factory = decoded
         with Damaged(path) as source:
             found = source.find()
@@ -120,11 +116,7 @@ def recover(path: Path, fresh: Path) -> Report:
             connection.execute("COMMIT")
     finally:
         connection.close()
-    descriptor = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(fresh)
     return report
 
 

@@ -9,15 +9,25 @@ import contextlib
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import migrations, moved
 from .errors import StoreError
+from .recent import Recent
 
 
-def write(old: sqlite3.Connection, conversations: Sequence[int]) -> Path | None:
+def write(
+    old: sqlite3.Connection,
+    conversations: Sequence[int],
+    recent: Recent,
+    finish: Callable[[sqlite3.Connection], None],
+) -> Path | None:
     """Writes conversations into a new file, which is the user's alone.
+
+    Args:
+        recent: what is in memory of them, where the old file can't be read any more.
+        finish: adds what is in no file.
 
     Returns:
         The file; None where none can be written.
@@ -32,7 +42,12 @@ def write(old: sqlite3.Connection, conversations: Sequence[int]) -> Path | None:
                 pass
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
                 migrations.bring_up_to_date(new, path)
-                if moved.copy(old, new, conversations):
+                try:
+                    written = moved.copy(old, new, conversations)
+                except sqlite3.Error:
+                    written = recent.write(new, conversations)
+                if written:
+                    finish(new)
                     return path
         except (sqlite3.Error, OSError, StoreError):
             pass

@@ -16,6 +16,7 @@ from pathlib import Path
 from .private import opener
 
 _RESERVED = 4 * 2**20  # bytes: what a log has before it goes into the file, which grows by as much
+_PAGES, _FILES = 64 * 1024, 4  # bytes and files: fewer don't do for a file with a log and its index
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 _ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -26,6 +27,15 @@ def is_missing(error: BaseException) -> bool:
         code = getattr(error, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in _NO_ROOM
     return isinstance(error, OSError) and error.errno in _ERRNO
+
+
+def is_full(path: Path) -> bool:
+    """Whether there is hardly room left on the disk for a page or another file: whatever failed, that is why."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _PAGES or bool(disk.f_files and disk.f_favail < _FILES)
 
 
 def reserve(path: Path) -> None:

@@ -281,6 +281,8 @@ class Snapshots:
                 if (row := rows.get(number)) is None:
                     continue
                 snapshot, links, of = row
+                if self._database.owed.text(number):  # the state is somewhere inside of it
+                    continue
                 if of[2] == created and (self._as_it_is(number) if streaming else (chars, digest, created)) == of:
                     return _Row(snapshot, number, depth, links)
             above = line[-1][1] if len(line) == many and not only else None

@@ -204,17 +204,16 @@ class States:
                 if free > _FREE_PAGES:
                     self._connection.executescript("PRAGMA incremental_vacuum;")
 
-    def make_room(self) -> bool:
-        """Drops all rows, for a full disk; whether there were any."""
+    def make_room(self) -> None:
+        """Drops all rows, for a full disk."""
         with self._lock:
             if not self.there or not self.rows("SELECT 1 FROM snapshots LIMIT 1") or self._where is None:
-                return False
+                return
             with contextlib.suppress(sqlite3.Error):  # other processes give the space back as well then
                 room.make(self._look())
             with contextlib.suppress(OSError):
                 if _size(self.path) > _SMALL:  # the log had no room
                     self._make_anew("there is no room")
-            return True
 
     def remove(self) -> None:
         """Removes the file, for a disk without room for the conversations'."""

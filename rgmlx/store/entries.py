@@ -1,0 +1,146 @@
+"""What lies under the names that a store uses: what is in the way of its files is named, and never opened.
+
+Knows names and kinds of files; nothing of what is in them. Opening a pipe waits for its other end, a link that leads nowhere
+has a file made where nobody looks for one, and SQLite says of whatever is in its way that it can't open a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from .errors import StoreError
+from .private import make_private_directory, opener
+
+ENDS = ("-wal", "-shm", "-journal")
+"""What SQLite adds to a file's name for the files that it makes beside it."""
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def check_link(path: Path) -> None:
+    """Raises StoreError: this is a link that leads nowhere. Through it a file would be made in another place."""
+    try:
+        if not stat.S_ISLNK(os.lstat(path).st_mode):
+            return
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(path):
+            where = os.path.realpath(path)
+            raise StoreError(
+                f"{path} is a link to {where}, which is not there: connect the disk that it is on, or remove the link"
+            ) from None
+    except OSError as e:
+        if e.errno == errno.ELOOP:
+            raise StoreError(f"{path} is a link that leads back to itself: remove it") from None
+
+
+def check_file(path: Path) -> None:
+    """Raises StoreError: something else than a file has this name."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:  # missing; whoever opens it meets what else there is to be said
+        return
+    if not stat.S_ISREG(mode):
+        raise StoreError(f"{path} is not a file but {_kind(mode)}: move it away, or name another directory")
+
+
+def check_store(path: Path, lock: Path) -> None:
+    """The same of a file of conversations and of all that is made beside it; `lock` is held while it is opened."""
+    hidden = (path.with_name(f".{path.name}.{end}") for end in ("suspect", "part"))
+    for one in (path, lock, *(path.with_name(path.name + end) for end in ENDS), *hidden):
+        check_file(one)
+
+
+def make_directory(path: Path, *, private: bool = False) -> None:
+    """Makes a directory of the owner's, and those above it.
+
+    Args:
+        private: one that is there is taken from everybody else.
+
+    Raises:
+        StoreError: something else is in its way.
+        OSError: it can't be made.
+    """
+    try:
+        if private:
+            make_private_directory(path)
+        else:
+            path.mkdir(0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        for one in (path, *path.parents):
+            if os.path.lexists(one) and not os.path.isdir(one):
+                check_link(one)
+                kind = _kind(os.lstat(one).st_mode)
+                raise StoreError(
+                    f"{one} is not a directory but {kind}: move it away, or name another directory"
+                ) from None
+        raise
+
+
+def barred(path: Path) -> Path:
+    """Which of a file and those beside it may not be read or written; the file itself where all may be."""
+    beside = (path.with_name(path.name + end) for end in ENDS)
+    return next((one for one in (path, *beside) if os.path.lexists(one) and not _is_open(one)), path)
+
+
+def _is_open(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.W_OK)
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "a device")
+
+
+# --- locks --------------------------------------------------------------------------------
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Opens a file that is there to be locked, and makes it where it is missing. Never waits.
+
+    Raises:
+        StoreError: something else has its name.
+        OSError: it can't be opened; `filename` is its name.
+    """
+    check_file(path)
+    descriptor = opener(str(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it is another one by now
+        os.close(descriptor)
+        check_file(path)
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    return os.fdopen(descriptor, "ab")
+
+
+@contextlib.contextmanager
+def alone(path: Path, patience: float) -> Iterator[None]:
+    """One process at a time comes in here, through the lock on a file.
+
+    Args:
+        patience: seconds to wait for another one.
+
+    Raises:
+        StoreError, OSError: as `open_lock`, or another process does not come out.
+    """
+    with open_lock(path) as lock:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise StoreError(f"{path} is held by another program: close that one and try again") from None
+                time.sleep(0.02)
+        yield

@@ -1,0 +1,208 @@
+"""What was read and written last of the conversations that are open, in memory: for a file that is emptied under us.
+
+A file that loses its name can still be read, one that loses its contents can't. Knows rows of conversations and messages,
+and holds so many characters of them and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .hashes import NO_HASH, content_hash, root_hash
+from .migrations import pair
+from .text import as_text
+
+if TYPE_CHECKING:
+    from .conversations import Conversation
+    from .messages import Message
+
+MOST = 1_000_000
+"""Characters of all messages; what was looked at longest ago goes first."""
+_CONVERSATIONS = 16
+
+
+@dataclass
+class _Kept:
+    message: Message
+    pieces: list[str]
+    whole: bool
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def chars(self) -> int:
+        return sum(map(len, self.pieces))
+
+
+class Recent:
+    """The messages that were read or written last. From any thread.
+
+    Attributes:
+        states: the id of their file of states (`migrations.pairing`).
+    """
+
+    def __init__(self) -> None:
+        self.states: bytes | None = None
+        self._conversations: OrderedDict[int, Conversation] = OrderedDict()
+        self._messages: OrderedDict[int, _Kept] = OrderedDict()
+        self._chars = 0
+        self._lock = threading.RLock()
+
+    # --- noting ---------------------------------------------------------------------------
+
+    def conversation(self, one: Conversation) -> None:
+        """Notes what is known of a conversation."""
+        with self._lock:
+            self._conversations[one.id] = one
+            self._conversations.move_to_end(one.id)
+            if len(self._conversations) > _CONVERSATIONS:
+                self._conversations.popitem(last=False)
+
+    def message(self, message: Message, *, whole: bool) -> None:
+        """Notes a message; `whole`: its text is all of it, and not its end only."""
+        with self._lock:
+            if not whole and message.id in self._messages:
+                self._messages.move_to_end(message.id)
+                return
+            self.forget(message.id)
+            self._messages[message.id] = _Kept(message, [message.text], whole)
+            self._chars += len(message.text)
+            self._trim()
+
+    def grown(self, message: int, text: str) -> None:
+        """Notes that a text was added to a message."""
+        with self._lock:
+            if (kept := self._messages.get(message)) is not None:
+                self._messages.move_to_end(message)
+                kept.pieces.append(text)
+                self._chars += len(text)
+                self._trim()
+
+    def forget(self, message: int) -> None:
+        """Notes that a message is no more."""
+        with self._lock:
+            if (kept := self._messages.pop(message, None)) is not None:
+                self._chars -= kept.chars
+
+    def _trim(self) -> None:
+        while self._chars > MOST and len(self._messages) > 1:
+            self.forget(next(iter(self._messages)))
+        if self._chars > MOST:  # of one reply
+            last = next(iter(self._messages.values()))
+            last.pieces, last.whole = [last.text[-MOST // 2 :]], False
+            self._chars = last.chars
+
+    # --- writing --------------------------------------------------------------------------
+
+    def write(self, c: sqlite3.Connection, conversations: Iterable[int], *, same: bool = False) -> bool:
+        """Writes what is known of conversations into a store, beside what that has of them. In an empty one their states fit.
+
+        Args:
+            same: the states fit what the store has, too.
+
+        Returns:
+            False where it has other conversations of these numbers; nothing was written.
+
+        Raises:
+            sqlite3.Error: it can't be done; nothing was written.
+        """
+        c.execute("BEGIN IMMEDIATE")
+        try:
+            if self.states is not None and (same or not c.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
+                pair(c, self.states)
+            for number in conversations:
+                if not self._write_conversation(c, number):
+                    c.execute("ROLLBACK")
+                    return False
+            c.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            c.execute("ROLLBACK")
+            return False
+        except BaseException:
+            if c.in_transaction:
+                c.execute("ROLLBACK")
+            raise
+        return True
+
+    def _write_conversation(self, c: sqlite3.Connection, number: int) -> bool:
+        with self._lock:
+            kept = [one for _, one in sorted(self._messages.items()) if one.message.conversation == number]
+            known = self._conversations.get(number)
+        there = c.execute("SELECT created FROM conversations WHERE id = ?", (number,)).fetchone()
+        if there is not None and (known is None or there[0] != known.created):
+            return False
+        if there is None and (known or kept):
+            self._add_conversation(c, number, known, kept)
+        for one in kept:
+            self._write_message(c, one)
+        if kept:
+            sql = "UPDATE conversations SET head = (SELECT max(id) FROM messages WHERE conversation = ?1) WHERE id = ?1"
+            c.execute(sql, (number,))
+        return True
+
+    @staticmethod
+    def _add_conversation(c: sqlite3.Connection, number: int, known: Conversation | None, kept: list[_Kept]) -> None:
+        from .recovery import UNTITLED
+
+        if known is not None:
+            values = (known.title, known.model, known.system, json.dumps(known.settings), known.created, known.updated)
+        else:
+            begun = min(one.message.created for one in kept)
+            values = (UNTITLED, "demo", None, "{}", begun, begun)
+        c.execute(
+            "INSERT INTO conversations (id, title, model, system, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (number, *values),
+        )
+
+    @staticmethod
+    def _write_message(c: sqlite3.Connection, one: _Kept) -> None:
+        from .recovery import LOST
+
+        message, text = one.message, one.text
+        sql = "SELECT text FROM messages WHERE id = ? AND conversation = ?"
+        there = c.execute(sql, (message.id, message.conversation)).fetchone()
+        if there is not None and as_text(there[0]) != LOST:
+            return
+        parent, depth, before = message.parent, 0, NO_HASH
+        if parent is None:
+            system = c.execute("SELECT system FROM conversations WHERE id = ?", (message.conversation,)).fetchone()[0]
+            before = root_hash(system)
+        else:
+            above = c.execute("SELECT depth, hash FROM messages WHERE id = ?", (parent,)).fetchone()
+            if above is None:  # a note stands in its place
+                role = "user" if message.role == "model" else "model"
+                _insert(c, parent, message, (None, 0, role, LOST, True, False, NO_HASH))
+                above = 0, NO_HASH
+            depth, before = above[0] + 1, above[1]
+        whole = one.whole and not message.damaged
+        digest = content_hash(before, message.role, [text], message.closed) if whole else NO_HASH
+        if there is not None:
+            sql = "UPDATE messages SET role = ?, text = ?, chars = ?, closed = ?, hash = ?, created = ? WHERE id = ?"
+            c.execute(sql, (message.role, text, len(text), message.closed, digest, message.created, message.id))
+            return
+        _insert(c, message.id, message, (parent, depth, message.role, text, message.closed, message.streaming, digest))
+
+
+def _insert(
+    c: sqlite3.Connection,
+    number: int,
+    like: Message,
+    columns: tuple[int | None, int, str, str, bool, bool, bytes],
+) -> None:
+    parent, depth, role, text, closed, streaming, digest = columns
+    c.execute(
+        "INSERT INTO messages (id, conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, created) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(number, like.conversation, parent, depth, role, text, len(text), closed, streaming, streaming),
+            *(digest, like.created),
+        ),
+    )
