@@ -176,6 +176,7 @@ def test_griff_swaps_the_persons():
     assert told.swapped("what I am called") == "what you are called"
     assert told.swapped("my sister's name") == "your sister's name"
     assert told.swapped("which name is mine") == "which name is yours"
+    assert told.swapped("how I introduced myself") == "how you introduced yourself"
 
 
 def test_values_are_of_an_open_vocabulary():

@@ -91,7 +91,8 @@ _PRIVATE = re.compile(r"\b(my name|call me|I am called|my favorite|remember|pass
 def guard(facts: Sequence[Fact]) -> re.Pattern[str]:
     """Finds what might answer a question for one of these facts, or contradict it."""
     guards = [told.fill(one.form.guard, **{n: re.escape(v) for n, v in one.fields}) for one in facts if one.form.guard]
-    values = [rf"\b{re.escape(one.value.core)}\b" for one in facts]
+    # A cat may be called Button, whatever their case.
+    values = [rf"(?i:\b{re.escape(one.value.core)}\b)" for one in facts]
     return re.compile("|".join([*guards, *values]) or r"\0")
 
 
