@@ -152,7 +152,8 @@ def with_words(source: Source, lexicon: Lexicon) -> Case:
     said = joined(source, [f"{quote}{word}{quote}" for word in words])
     user = WITH_WORDS.say(source, s=what, S=capital(what), x=said, n="s" if number > 1 else "", kid=source.pick(*KIDS))
     answer = told(source, story)
-    turn = Turn(capital(roughen(source, user, keep=words)), answer, copies(answer, words))
+    keep = [*words, *map(capital, words)]
+    turn = Turn(capital(roughen(source, user, keep=keep)), answer, copies(answer, words))
     return Case((turn,), tuple(wanted.accept), about="words")
 
 
@@ -256,7 +257,7 @@ def begun(source: Source, lexicon: Lexicon) -> Case:
 
 KINDS = [
     Kind("story", "stories", about, 10),
-    Kind("story words", "stories", with_words, 4),
+    Kind("story words", "stories", with_words, 8),
     Kind("story any", "stories", anything, 2),
     Kind("story me", "stories", about_me, 3),
     Kind("story begun", "stories", begun, 2),

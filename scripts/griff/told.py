@@ -317,7 +317,7 @@ def reaction(source: Source, one: Fact) -> str:
 
 def never(source: Source, one: Fact) -> str:
     """What Griff says when asked for what was never told."""
-    plain = [text for text in one.form.mine.all if not re.search(r"\b(you|told|gave|said|again|see)\b", text)]
+    plain = [text for text in one.form.mine.all if not re.search(r"\b(you|your|here|told|gave|said|again|see)\b", text)]
     return put(source, "never", one, y=swapped(one.worded(source.pick(*plain))))
 
 
