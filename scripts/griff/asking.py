@@ -7,7 +7,7 @@ that it never shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .wording import Pool, Source, Wordings, capital
@@ -476,25 +476,42 @@ def either(source: Source, cores: Pool[Core], fields: dict[str, str], first: str
 _LEARNED = re.compile(
     r"crossword|complete|sentence|taught|learned|read about|argument|in a word|One word|you know a lot|everybody|"
     r"\[kid\]|\[work\]|a child|Asking for a friend|silly|stupid|show me that|Just curious|exactly|find out|teach me|^name "
-    r"|can you name|please name"
+    r"|can you name|please name|I was asked"
 )
 """What is said around questions for what is learned from books, never for one's own name."""
-_OWN_CLAUSE = Pool([text for text in INDIRECT if not _LEARNED.search(text)])
-_OWN_DIRECT = Pool([text for text in DIRECT if not _LEARNED.search(text)])
-_OWN_NOUN = Pool([text for text in NOUN if not _LEARNED.search(text)])
 
 
-def personal(source: Source, phrase: str, clause: bool) -> str:
+def own(templates: Sequence[str], but: Collection[str] = ()) -> Pool[str]:
+    """Frames for what somebody told, of these. `but`: without those that say the same as one of these, see `plain`."""
+    return Pool(templates).part([text for text in templates if not _LEARNED.search(text) and plain(text) not in but])
+
+
+def plain(frame: str) -> str:
+    """A frame without slots and punctuation, what it asks for as "_"."""
+    text = re.sub(r"\{\w+\}", "_", re.sub(r"\[\w+\]", "", frame.lower()))
+    return " ".join(re.sub(r"[^\w\s']", " ", text).split())
+
+
+@dataclass(frozen=True)
+class Own:
+    """Frames for what somebody told: around a question, around a clause, around a noun."""
+
+    direct: Pool[str]
+    indirect: Pool[str]
+    noun: Pool[str]
+
+
+def personal(source: Source, frames: Own, phrase: str, clause: bool) -> str:
     """Asks for something that was told ("my name", or `clause`: "what my name is"), in frames that facts have as well."""
     if clause:
-        return fill(source, source.of(_OWN_CLAUSE), i=phrase)
+        return fill(source, source.of(frames.indirect), i=phrase)
     kind = source.number(0, 2)
     if kind == 0:
-        return fill(source, source.of(_OWN_NOUN), n=phrase)
+        return fill(source, source.of(frames.noun), n=phrase)
     if kind == 1:
-        return fill(source, source.of(_OWN_CLAUSE), i=f"what {phrase} is")
+        return fill(source, source.of(frames.indirect), i=f"what {phrase} is")
     direct = source.pick("what is", "what's", "what was") + f" {phrase}"
-    return fill(source, source.of(_OWN_DIRECT), c=direct, C=capital(direct))
+    return fill(source, source.of(frames.direct), c=direct, C=capital(direct))
 
 
 def following(source: Source, thing: str) -> str:

@@ -40,7 +40,7 @@ GAPS = (
     (45, 80),
 )
 """From how many to how many turns stand between, each as often."""
-SHARES = {"talk": 0.28, "facts": 0.2, "copying": 0.16, "sums": 0.1, "tasks": 0.1, "itself": 0.08, "unknown": 0.08}
+SHARES = {"talk": 0.23, "facts": 0.19, "copying": 0.14, "sums": 0.08, "tasks": 0.12, "itself": 0.14, "unknown": 0.1}
 """Of the groups among the fillers; of others a twentieth."""
 
 

@@ -62,16 +62,16 @@ PARTS = (
     little,
 )
 SHARES = {
-    "memory": 0.24,
-    "copying": 0.165,
+    "memory": 0.3,
+    "copying": 0.15,
     "facts": 0.1,
-    "sums": 0.075,
+    "sums": 0.06,
     "unknown": 0.07,
-    "safety": 0.075,
-    "stories": 0.075,
-    "itself": 0.095,
-    "talk": 0.04,
-    "tasks": 0.075,
+    "safety": 0.065,
+    "stories": 0.052,
+    "itself": 0.105,
+    "talk": 0.03,
+    "tasks": 0.068,
 }
 """Of the cases that begin a conversation, and (but for what stands first only) of those that follow."""
 PLAIN = 0.1

@@ -264,6 +264,16 @@ def phrase(source: Source, one: Fact) -> str:
     return one.worded(source.of(one.form.mine))
 
 
+@functools.cache
+def shared() -> asking.Own:
+    """Frames of facts that are around what was told as well, so that they say nothing of the kind of question.
+
+    One that says the same as a frame of this table is left out: the one may be held out, the other not.
+    """
+    ours = {asking.plain(text) for name in ("both", "noun", "clause") for text in frames()[name].templates.all}
+    return asking.Own(*(asking.own(texts, ours) for texts in (asking.DIRECT, asking.INDIRECT, asking.NOUN)))
+
+
 def asked(source: Source, one: Fact) -> str:
     """A question for the fact."""
     if source.maybe(0.42):
@@ -271,7 +281,7 @@ def asked(source: Source, one: Fact) -> str:
         return one.worded(text)
     what = phrase(source, one)
     if source.maybe(0.3):
-        return asking.personal(source, what, is_clause(what))
+        return asking.personal(source, shared(), what, is_clause(what))
     kind = "both" if source.maybe(0.6) else "clause" if is_clause(what) else "noun"
     return frames()[kind].say(source, m=what, w=what, n=what)
 

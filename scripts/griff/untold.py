@@ -129,7 +129,7 @@ def beside(source: Source, lexicon: Lexicon) -> Case:
     turns = tell_all(source, lexicon, facts)
     asking = [ask(source, one)] if source.maybe(0.4) or _PRONOUN.search(direct) else []
     if source.maybe(0.25):
-        user = personal(source, indirect, clause=True)
+        user = personal(source, told.shared(), indirect, clause=True)
     else:
         user = source.of(_FRAMES).replace("{c}", direct).replace("{i}", indirect)
     inside, first = told.as_griff_says(source, one, plain=True)
