@@ -99,7 +99,8 @@ def told(source: Source, story: Story) -> str:
 
 def copies(answer: str, words: Sequence[str]) -> tuple[str, ...]:
     """Those of the words that stand in the answer as they are."""
-    return tuple(dict.fromkeys(word for word in words if word and has(answer, [word]) and word in answer))
+    forms = (form for word in words if word and has(answer, [word]) for form in (word, capital(word)) if form in answer)
+    return tuple(dict.fromkeys(forms))
 
 
 def request(source: Source, lexicon: Lexicon, number: int) -> tuple[Turn, Story, Wanted]:
