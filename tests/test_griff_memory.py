@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from griff import between, memory, often, recalls, told, unknown, untold, values_day
+from griff import asking, between, memory, often, recalls, told, unknown, untold, values_day
 from griff.cases import Case, Kind, Turn, Unmet
 from griff.lexicon import Lexicon
 from griff.wording import Pool, Source
@@ -151,14 +151,38 @@ def test_held_and_kept_wordings_are_disjoint():
         assert len(pool.all) < 4 or set(pool.kept).isdisjoint(pool.held)
 
 
+def test_frames_that_facts_share_are_held_out_for_both_and_are_no_frames_of_the_table():
+    shared = told.shared()
+    for pool, all_ in ((shared.direct, asking.DIRECT), (shared.indirect, asking.INDIRECT), (shared.noun, asking.NOUN)):
+        assert len(pool.all) > 12
+        assert set(pool.held) == set(Pool(all_).held) & set(pool.all)
+    ours = {asking.plain(text) for name in ("both", "noun", "clause") for text in told.frames()[name].templates.all}
+    theirs = {asking.plain(text) for pool in (shared.direct, shared.indirect, shared.noun) for text in pool.all}
+    assert not ours & theirs
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_was_told_is_asked_for_in_frames_of_facts(held):
+    said = {asking.personal(Source(i, held), told.shared(), "my name", clause=False) for i in range(200)}
+    said |= {asking.personal(Source(i, held), told.shared(), "what my name is", clause=True) for i in range(200)}
+    assert len(said) > 20
+    assert all("my name" in text.lower() and not re.search(r"[{}\[\]]", text) for text in said)
+
+
+def test_one_word_is_no_question_for_a_name():
+    """ "Name?" may mean Griff's as well."""
+    for form in (told.forms()["name"], told.forms()["word"]):
+        assert not {"name", "word"} & {asking.plain(text) for text in form.parts["ask"]}
+
+
 def test_kinds_of_fact_are_many_and_each_is_worded_in_many_ways():
     forms = told.forms()
     assert len(forms) >= 50
     for name, form in forms.items():
-        least = 20 if name in recalls.IMPORTANT else 7
+        least = 120 if name in ("name", "word") else 20 if name in recalls.IMPORTANT else 7
         assert len(form.parts["say"]) + len(form.parts["tell"]) >= max(8, least), name
         assert len(form.parts["ask"]) >= least, name
-        assert len(form.parts["mine"]) >= 7, name
+        assert len(form.parts["mine"]) >= (60 if least > 100 else 7), name
         assert len(form.parts["answer"]) >= 3, name
         assert len(form.parts["ack"]) >= 2, name
         assert all("{v}" in text for part in ("say", "tell") for text in form.parts[part]), name
@@ -176,6 +200,7 @@ def test_griff_swaps_the_persons():
     assert told.swapped("what I am called") == "what you are called"
     assert told.swapped("my sister's name") == "your sister's name"
     assert told.swapped("which name is mine") == "which name is yours"
+    assert told.swapped("how I introduced myself") == "how you introduced yourself"
 
 
 def test_values_are_of_an_open_vocabulary():

@@ -103,7 +103,9 @@ def test_ways_end_as_their_frames_need() -> None:
             assert not way.endswith("."), (one.name, way)
 
 
-ASKING = re.compile(r"(how|what|wh\w+|is|are|do|does|did|can|could|may|should|will|would|am|any|it's|right)\b", re.I)
+ASKING = re.compile(
+    r"(how|have|has|what|wh\w+|is|are|do|does|did|can|could|may|should|will|would|am|any|it's|right)\b", re.I
+)
 OPENERS = re.compile(r"^(Just asking|Let me ask you|Quick question|One question|I have a question)\b.*", re.I)
 
 

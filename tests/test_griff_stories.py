@@ -127,6 +127,18 @@ def test_two_words_of_a_request_stand_in_the_story(lexicon: Lexicon) -> None:
         assert all(stories.has(case.turns[0].user, group) for group in case.accept)
 
 
+def test_a_word_that_was_asked_for_mostly_comes_early(lexicon: Lexicon) -> None:
+    """What may come anywhere is easily forgotten."""
+    cases = [stories.with_words(Source(seed), lexicon) for seed in range(120)]
+    at = [
+        min(text.find(word.lower()) for word in group if word.lower() in text) / len(text)
+        for case in cases
+        for group in case.accept
+        if (text := case.turns[0].model.lower())
+    ]
+    assert sum(one < 0.5 for one in at) > 0.8 * len(at)
+
+
 def test_a_story_is_asked_for_in_many_wordings() -> None:
     least = {"ABOUT": 100, "WITH_WORDS": 35, "ANY": 30, "ABOUT_ME": 20, "ABOUT_PET": 18}
     for name, count in least.items():

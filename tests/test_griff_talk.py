@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from griff import talk
+from griff import asking, talk
+from griff import told as facts_told
 from griff.cases import passes
 from griff.lexicon import Lexicon
 from griff.phrases import FACTS, told, wordings
@@ -175,3 +176,14 @@ def test_without_the_text_of_others_all_is_said_with_own_words(tmp_path):
 def test_a_source_gives_the_same_case_again(lexicon):
     for kind in talk.KINDS:
         assert kind.make(Source(7), lexicon) == kind.make(Source(7), lexicon)
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("kind", [kind for kind in talk.KINDS if kind.filler], ids=lambda kind: kind.name)
+def test_small_talk_asks_for_nothing_that_may_have_been_told(kind, held, lexicon):
+    """Behind a name that was told, "I know only what you told me" would be a wrong answer to "Who am I?"."""
+    asks = [text for form in facts_told.forms().values() for text in form.parts["ask"] if "{" not in text]
+    told_of = {asking.plain(text) for text in (*asks, *facts_told.frames()["all"].templates.all)}
+    for seed in range(400):
+        case = kind.make(Source(f"{kind.name} {seed}", held=held), lexicon)
+        assert not told_of & {asking.plain(turn.user) for turn in case.turns}

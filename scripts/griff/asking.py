@@ -7,7 +7,7 @@ that it never shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .wording import Pool, Source, Wordings, capital
@@ -128,6 +128,37 @@ DIRECT = (
     "{c}? One word is enough.",
     "a child asked me: {c}?",
     "I just read about it. {C}?",
+    "one question: {c}?",
+    "a question: {c}?",
+    "one more thing: {c}?",
+    "one last question: {c}?",
+    "tell me one thing: {c}?",
+    "here is my question: {c}?",
+    "my question is this: {c}?",
+    "quick question: {c}",
+    "so {c}?",
+    "so, {c}[end]",
+    "okay, {c}?",
+    "well, {c}?",
+    "again: {c}?",
+    "once more, {c}?",
+    "please, {c}?",
+    "{c}, please?",
+    "{c}? Tell me.",
+    "{c}? Do you know?",
+    "{c}? You know that, don't you?",
+    "{c}? Let's see if you know it.",
+    "{c}? I want to know.",
+    "little quiz: {c}?",
+    "test: {c}?",
+    "next question: {c}?",
+    "back to my question: {c}?",
+    "I forgot. {C}?",
+    "I'm curious: {c}?",
+    "I wonder: {c}?",
+    "hey, {c}",
+    "say, Griff, {c}?",
+    "{c} ?",
     "{c}",
 )
 INDIRECT = (
@@ -175,6 +206,42 @@ INDIRECT = (
     "can you find out {i}?",
     "I should know {i}, but I don't.",
     "at the [work] they asked {i}.",
+    "do you still know {i}?",
+    "do you still remember {i}?",
+    "you haven't forgotten {i}, have you?",
+    "have you forgotten {i}?",
+    "let's see if you know {i}.",
+    "let's see if you remember {i}.",
+    "let me see if you know {i}.",
+    "I'd be glad to hear {i}.",
+    "I'd be curious to hear {i}.",
+    "I'd like to hear {i}.",
+    "I hope you know {i}.",
+    "I hope you remember {i}.",
+    "I wonder if you know {i}.",
+    "I wonder whether you can tell me {i}.",
+    "you should know {i}.",
+    "you know {i}, don't you?",
+    "do you have any idea {i}?",
+    "any idea {i}?",
+    "remind me {i}.",
+    "can you say {i}?",
+    "would you say {i}?",
+    "are you able to say {i}?",
+    "can you help me out? I forgot {i}.",
+    "I no longer know {i}.",
+    "I don't remember {i}.",
+    "I keep forgetting {i}.",
+    "just say {i}.",
+    "please say {i}.",
+    "what I want to know is {i}.",
+    "the question is {i}.",
+    "would you mind telling me {i}?",
+    "someone asks me {i}. What do I say?",
+    "I asked myself {i}.",
+    "did anybody tell you {i}?",
+    "could you explain {i}?",
+    "you surely can tell me {i}?",
 )
 NOUN = (
     "{n}[end]",
@@ -218,6 +285,43 @@ NOUN = (
     "{n}?? I forgot",
     "let me hear {n}.",
     "would you know {n}?",
+    "what was {n}?",
+    "so {n}?",
+    "so, {n}?",
+    "now {n}?",
+    "ok, {n}?",
+    "well, {n}?",
+    "{n}, Griff?",
+    "{n} please",
+    "{n}, do you know?",
+    "{n}, do you remember?",
+    "{n} was what?",
+    "{n}... what was it?",
+    "{n} - any idea?",
+    "{n}",
+    "give me {n}, please.",
+    "please give me {n}.",
+    "can you give me {n}?",
+    "please tell me {n}.",
+    "can you tell me {n}?",
+    "could you tell me {n}?",
+    "would you tell me {n}?",
+    "do you still know {n}?",
+    "do you remember {n}?",
+    "have you forgotten {n}?",
+    "you haven't forgotten {n}, have you?",
+    "let's see if you know {n}.",
+    "remind me of {n}.",
+    "I'm asking for {n}.",
+    "I'd like to hear {n}.",
+    "I have forgotten {n}.",
+    "I don't remember {n}.",
+    "I wonder what {n} is.",
+    "I need to know {n}.",
+    "I want to hear {n}.",
+    "quick: {n}?",
+    "next: {n}?",
+    "test: {n}?",
 )
 TRUE = (
     "is it true that {s}?",
@@ -367,6 +471,47 @@ def either(source: Source, cores: Pool[Core], fields: dict[str, str], first: str
     direct, indirect = put(what.direct, fields), put(what.indirect, fields)
     two = {"p": first, "q": second, "P": capital(first), "Q": capital(second)}
     return fill(source, source.of(_EITHER), c=direct, C=capital(direct), i=indirect, **two)
+
+
+_LEARNED = re.compile(
+    r"crossword|complete|sentence|taught|learned|read about|argument|in a word|One word|you know a lot|everybody|"
+    r"\[kid\]|\[work\]|a child|Asking for a friend|silly|stupid|show me that|Just curious|exactly|find out|teach me|^name "
+    r"|can you name|please name|I was asked"
+)
+"""What is said around questions for what is learned from books, never for one's own name."""
+
+
+def own(templates: Sequence[str], but: Collection[str] = ()) -> Pool[str]:
+    """Frames for what somebody told, of these. `but`: without those that say the same as one of these, see `plain`."""
+    return Pool(templates).part([text for text in templates if not _LEARNED.search(text) and plain(text) not in but])
+
+
+def plain(frame: str) -> str:
+    """A frame without slots and punctuation, what it asks for as "_"."""
+    text = re.sub(r"\{\w+\}", "_", re.sub(r"\[\w+\]", "", frame.lower()))
+    return " ".join(re.sub(r"[^\w\s']", " ", text).split())
+
+
+@dataclass(frozen=True)
+class Own:
+    """Frames for what somebody told: around a question, around a clause, around a noun."""
+
+    direct: Pool[str]
+    indirect: Pool[str]
+    noun: Pool[str]
+
+
+def personal(source: Source, frames: Own, phrase: str, clause: bool) -> str:
+    """Asks for something that was told ("my name", or `clause`: "what my name is"), in frames that facts have as well."""
+    if clause:
+        return fill(source, source.of(frames.indirect), i=phrase)
+    kind = source.number(0, 2)
+    if kind == 0:
+        return fill(source, source.of(frames.noun), n=phrase)
+    if kind == 1:
+        return fill(source, source.of(frames.indirect), i=f"what {phrase} is")
+    direct = source.pick("what is", "what's", "what was") + f" {phrase}"
+    return fill(source, source.of(frames.direct), c=direct, C=capital(direct))
 
 
 def following(source: Source, thing: str) -> str:

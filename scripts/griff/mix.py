@@ -62,16 +62,16 @@ PARTS = (
     little,
 )
 SHARES = {
-    "memory": 0.28,
-    "copying": 0.205,
-    "facts": 0.105,
-    "sums": 0.08,
-    "unknown": 0.06,
-    "safety": 0.04,
-    "stories": 0.04,
-    "itself": 0.075,
-    "talk": 0.045,
-    "tasks": 0.07,
+    "memory": 0.3,
+    "copying": 0.15,
+    "facts": 0.1,
+    "sums": 0.06,
+    "unknown": 0.07,
+    "safety": 0.065,
+    "stories": 0.052,
+    "itself": 0.105,
+    "talk": 0.03,
+    "tasks": 0.068,
 }
 """Of the cases that begin a conversation, and (but for what stands first only) of those that follow."""
 PLAIN = 0.1

@@ -272,6 +272,14 @@ def _begin(source: Source, teller: _Teller, plot: Plot, begun: bool, named: bool
     return sentences
 
 
+_STEADY = 0.85
+"""Of what was asked for beside the plot: so much comes behind the first sentences, or when the friend has come."""
+_GOES_ON = re.compile(r'"?(It|He|She|They|That|This|These|There|And|But|So|Then|Too|One|Nobody|Everybody|His|Her)\b')
+"""Begins a sentence that nothing may part from the one before."""
+_TOGETHER = re.compile(r"\{[fF]|[tT]hey|[bB]oth|[tT]hem|[wW]hile|time")
+"""In a line that needs the friend, or something that goes on."""
+
+
 def _add(
     source: Source, teller: _Teller, sentences: list[str], cast: Cast, length: str, mood: str, introduced: int
 ) -> None:
@@ -287,18 +295,30 @@ def _add(
     def insert(text: str) -> None:
         sentences.insert(source.number(min(met, len(sentences) - 1), max(met, len(sentences) - 3)), text)
 
+    def place(lines: Sequence[str], first: bool) -> None:
+        """Mostly at one of two places: where anything may come at any time, it is easily forgotten."""
+        nonlocal met
+        early = first and not _GOES_ON.match(sentences[introduced])
+        if not source.maybe(_STEADY):
+            insert(teller.draw(lines))
+        elif early and (alone := [one for one in lines if not _TOGETHER.search(one)]):
+            sentences.insert(introduced, teller.draw(alone))
+            met += 1
+        else:
+            sentences.insert(min(met, len(sentences) - 1), teller.draw(lines))
+            met += 1
+
     last: list[str] = []
-    for mention in cast.mentions:
+    for i, mention in enumerate(cast.mentions):
         teller.fields |= {"U": mention, "U_": capital(mention)}
         # What has no article may be nothing that can be seen.
         seen = re.match("(a|an|the) ", mention)
-        lines = [one for one in scenes()["mention"] if seen or not re.search("picture|painted|cloud", one)]
-        insert(teller.draw(lines))
+        place([one for one in scenes()["mention"] if seen or not re.search("picture|painted|cloud", one)], not i)
         if source.maybe(0.6):
             last.append(teller.pool("mention_end"))
-    for word in cast.words:
+    for i, word in enumerate(cast.words):
         teller.fields |= {"W": word, "W_": capital(word)}
-        insert(teller.pool("word"))
+        place(scenes()["word"], not i and not cast.mentions)
     if mood in ("funny", "spooky"):
         for _ in range(source.pick(1, 2)):
             insert(teller.pool(mood))

@@ -99,7 +99,8 @@ def told(source: Source, story: Story) -> str:
 
 def copies(answer: str, words: Sequence[str]) -> tuple[str, ...]:
     """Those of the words that stand in the answer as they are."""
-    return tuple(dict.fromkeys(word for word in words if word and has(answer, [word]) and word in answer))
+    forms = (form for word in words if word and has(answer, [word]) for form in (word, capital(word)) if form in answer)
+    return tuple(dict.fromkeys(forms))
 
 
 def request(source: Source, lexicon: Lexicon, number: int) -> tuple[Turn, Story, Wanted]:
@@ -152,7 +153,8 @@ def with_words(source: Source, lexicon: Lexicon) -> Case:
     said = joined(source, [f"{quote}{word}{quote}" for word in words])
     user = WITH_WORDS.say(source, s=what, S=capital(what), x=said, n="s" if number > 1 else "", kid=source.pick(*KIDS))
     answer = told(source, story)
-    turn = Turn(capital(roughen(source, user, keep=words)), answer, copies(answer, words))
+    keep = [*words, *map(capital, words)]
+    turn = Turn(capital(roughen(source, user, keep=keep)), answer, copies(answer, words))
     return Case((turn,), tuple(wanted.accept), about="words")
 
 
@@ -256,7 +258,7 @@ def begun(source: Source, lexicon: Lexicon) -> Case:
 
 KINDS = [
     Kind("story", "stories", about, 10),
-    Kind("story words", "stories", with_words, 4),
+    Kind("story words", "stories", with_words, 8),
     Kind("story any", "stories", anything, 2),
     Kind("story me", "stories", about_me, 3),
     Kind("story begun", "stories", begun, 2),

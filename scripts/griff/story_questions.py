@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from .lexicon import table
 from .wording import Wordings
 
 
-def ask(*templates: str) -> Wordings:
-    """Questions, with what people put around them."""
-    return Wordings(templates, fin=["", ".", ".", ".", "!", "?", "..."])
+def ask(name: str, *templates: str) -> Wordings:
+    """Questions, with what people put around them; the table has more by this name."""
+    more = [text for which, text in table("ask_story") if which == name]
+    return Wordings((*templates, *more), fin=["", ".", ".", ".", "!", "?", "..."])
 
 
 NAME = ask(
+    "name",
     "[hey]what was the {k} called[end]",
     "[hey]what was the name of the {k}[end]",
     "[hey]what's the {k}'s name[end]",
@@ -42,11 +45,12 @@ NAME = ask(
     "I'd like to know what the {k} was called[stop]",
     "And the {k} was called...",
     "The {k}, who was that[end]",
-    "How did they call the {k}[end]",
+    "What did the others call the {k}[end]",
     "Give me the name of the {k}[fin]",
     "[hey]what do you call the {k} in it[end]",
 )
 KIND = ask(
+    "kind",
     "[hey]what kind of creature was {h}[end]",
     "[hey]what was {h}[end]",
     "[hey]who was {h}[end]",
@@ -75,6 +79,7 @@ KIND = ask(
     "[hey]which of them was {h}, {ak} or {ao}[end]",
 )
 WHO = ask(
+    "who",
     "[hey]who was in the story[end]",
     "[hey]who were the characters[end]",
     "[hey]what were their names[end]",
@@ -104,6 +109,7 @@ WHO = ask(
     "[hey]do you remember who was in it[end]",
 )
 WHERE = ask(
+    "where",
     "[hey]where did {h} live[end]",
     "[hey]where does the story take place[end]",
     "[hey]where was that[end]",
@@ -133,6 +139,7 @@ WHERE = ask(
     "Say again where they were[fin]",
 )
 FOUND = ask(
+    "found",
     "[hey]what did they find[end]",
     "[hey]what did {h} find[end]",
     "[hey]what was found[end]",
@@ -155,10 +162,11 @@ FOUND = ask(
     "Remind me what was found[fin]",
 )
 HELPED = ask(
+    "helped",
     "[hey]who helped[end]",
     "[hey]who helped {h}[end]",
     "[hey]who was the helper[end]",
-    "[hey]who helped whom[end]",
+    "[hey]who was it, the helper[end]",
     "[tell] who helped[end]",
     "Did anybody help[end]",
     "Thanks to whom did it end well[end]",
@@ -177,6 +185,7 @@ HELPED = ask(
     "Who was the one that helped[end]",
 )
 WENT = ask(
+    "went",
     "[hey]where did they go[end]",
     "[hey]where did {h} go[end]",
     "[hey]where did {h} and {f} go to[end]",
@@ -193,6 +202,7 @@ WENT = ask(
     "Remind me where they went[fin]",
 )
 COLOR = ask(
+    "color",
     "[hey]what color was the {t}[end]",
     "[hey]which color did the {t} have[end]",
     "[hey]what colour was the {t}[end]",
@@ -218,6 +228,7 @@ COLOR = ask(
     "Which color is the {t} in the story[end]",
 )
 THING = ask(
+    "thing",
     "[hey]what thing was in the story[end]",
     "[hey]what was the {c} thing in the story[end]",
     "[hey]what was {c}[end]",
@@ -228,6 +239,7 @@ THING = ask(
     "What did the story have that was {c}[end]",
 )
 END = ask(
+    "end",
     "[hey]how does it end[end]",
     "[hey]how did it end[end]",
     "[hey]how did the story end[end]",
@@ -256,6 +268,7 @@ END = ask(
     "Remind me how it ended[fin]",
 )
 ABOUT_WHAT = ask(
+    "about_what",
     "[hey]what was the story about[end]",
     "[hey]what was it about[end]",
     "[hey]what was the problem[end]",
@@ -278,6 +291,7 @@ ABOUT_WHAT = ask(
     "How did it all start[end]",
 )
 SHORTER = ask(
+    "shorter",
     "[do]make it shorter[please][fin]",
     "[do]tell it shorter[please][fin]",
     "[do]sum it up[please][fin]",
@@ -298,6 +312,7 @@ SHORTER = ask(
     "What is the story in one or two lines[end]",
 )
 NEXT = ask(
+    "next",
     "[hey]what happened next[end]",
     "[hey]what happened then[end]",
     "[hey]and then[end]",
@@ -322,6 +337,7 @@ NEXT = ask(
     "Did they have another adventure[end]",
 )
 FAVORITE = ask(
+    "favorite",
     "[hey]who was your favorite[end]",
     "[hey]who did you like best[end]",
     "[hey]who is your favorite character[end]",
@@ -336,6 +352,7 @@ FAVORITE = ask(
     "Who would you invite for tea, {h} or {f}[end]",
 )
 ANOTHER = ask(
+    "another",
     "[do]tell me another one[please][fin]",
     "Another one[please][fin]",
     "Another[please][fin]",
@@ -359,6 +376,7 @@ ANOTHER = ask(
     "Got any more[end]",
 )
 AGAIN = ask(
+    "again",
     "[do]tell it again but with {ak}[please][fin]",
     "[do]tell it again, but with {ak} instead of the {k0}[please][fin]",
     "[do]tell the same story with {ak}[please][fin]",
@@ -380,6 +398,7 @@ AGAIN = ask(
     "[do]repeat the story, with {ak} this time[please][fin]",
 )
 RENAME = ask(
+    "rename",
     "[do]tell it again, but call the {k} {n}[please][fin]",
     "The same story, but the {k} is called {n}[please][fin]",
     "[do]tell it once more and name the {k} {n}[please][fin]",
@@ -394,6 +413,7 @@ RENAME = ask(
     "[do]replace {h} with {n}[please][fin]",
 )
 SWAP = ask(
+    "swap",
     "[do]tell it again, but with {at} instead of the {t0}[please][fin]",
     "The same story with {at} instead of {at0}[please][fin]",
     "[do]change the {t0} into {at}[please][fin]",
@@ -406,6 +426,7 @@ SWAP = ask(
     "Use {at} for the {t0} and tell it again[please][fin]",
 )
 MORAL = ask(
+    "moral",
     "[hey]what is the moral[end]",
     "[hey]what's the moral of the story[end]",
     "[hey]what can I learn from it[end]",
@@ -420,6 +441,7 @@ MORAL = ask(
     "Moral?",
 )
 TITLE = ask(
+    "title",
     "[hey]what is the title[end]",
     "[do]give it a title[please][fin]",
     "[hey]what is the story called[end]",
@@ -433,6 +455,7 @@ TITLE = ask(
     "What do I write on top of it[end]",
 )
 UNSAID = ask(
+    "unsaid",
     "[hey]how old was {h}[end]",
     "[hey]what was {h}'s last name[end]",
     "[hey]what was the name of {h}'s mother[end]",
@@ -451,6 +474,7 @@ UNSAID = ask(
     "Did {h} have children[end]",
 )
 TRUE = ask(
+    "true",
     "[hey]is that true[end]",
     "[hey]did that really happen[end]",
     "[hey]did you make that up[end]",
@@ -463,6 +487,7 @@ TRUE = ask(
     "Does {h} really exist[end]",
 )
 PRAISE = ask(
+    "praise",
     "That was nice[fin]",
     "I liked that[fin]",
     "What a lovely story[stop]",
@@ -480,6 +505,7 @@ PRAISE = ask(
     "Poor {h}[stop]",
 )
 HERO = ask(
+    "hero",
     "[hey]who was the main character[end]",
     "[hey]what was the hero called[end]",
     "[hey]what was the name of the hero[end]",
@@ -498,6 +524,7 @@ HERO = ask(
     "Hero of the story?",
 )
 OTHER = ask(
+    "other",
     "[hey]who else was in the story[end]",
     "[hey]who was there beside {h}[end]",
     "[hey]who was the other one[end]",
@@ -516,6 +543,7 @@ OTHER = ask(
     "Name the other one, not {h}[fin]",
 )
 WAS_THERE = ask(
+    "was_there",
     "[hey]was there {at} in the story[end]",
     "[hey]did the story have {at} in it[end]",
     "[hey]does {at} come up in it[end]",
@@ -533,6 +561,7 @@ WAS_THERE = ask(
     "There was {at}, wasn't there?",
 )
 PLACE_OR = ask(
+    "place_or",
     "[hey]was it {at} or {other}[end]",
     "[hey]did {h} live {at} or {other}[end]",
     "[hey]did it happen {at} or {other}[end]",

@@ -183,7 +183,10 @@ def _fact(key: str, wordings: Wordings, *answers: str) -> Ask:
         groups = ((must[0],),) if must else ((fact, fact.split(". ")[-1].split(": ")[-1]),)
         if not any(has(story.text, [_BARE.sub("", one)]) for one in groups[0]):
             return None  # told of, but in other words
-        return wordings.say(source, h=c.hero.name, f=c.friend.name), answer, groups, ()
+        user = wordings.say(source, h=c.hero.name, f=c.friend.name)
+        if key == "helped" and fact.startswith(c.hero.name) and has(user, [c.hero.name]):
+            return None  # nobody helps themselves
+        return user, answer, groups, ()
 
     return made
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from . import asking
 from .lexicon import Lexicon, table
 from .values import Value, lists
 from .values_day import FAVORITES, MAKERS
@@ -231,13 +232,14 @@ def is_clause(phrase: str) -> bool:
 
 
 _YOU = {"I": "you", "my": "your", "me": "you", "our": "your", "we": "you", "mine": "yours", "us": "you"}
+_YOU |= {"myself": "yourself"}
 
 
 def swapped(phrase: str) -> str:
     """What a user calls "my", as Griff says it."""
     phrase = re.sub(r"\bI (am|was)\b", lambda m: f"you {'are' if m[1] == 'am' else 'were'}", phrase)
     phrase = re.sub(r"\b(am|was) I\b", lambda m: f"{'are' if m[1] == 'am' else 'were'} you", phrase)
-    return re.sub(r"\b(I|my|me|our|we|mine|us)\b", lambda m: _YOU[m[1]], phrase)
+    return re.sub(r"\b(I|my|me|our|we|mine|us|myself)\b", lambda m: _YOU[m[1]], phrase)
 
 
 def statement(source: Source, one: Fact, told: str = "") -> str:
@@ -262,12 +264,24 @@ def phrase(source: Source, one: Fact) -> str:
     return one.worded(source.of(one.form.mine))
 
 
+@functools.cache
+def shared() -> asking.Own:
+    """Frames of facts that are around what was told as well, so that they say nothing of the kind of question.
+
+    One that says the same as a frame of this table is left out: the one may be held out, the other not.
+    """
+    ours = {asking.plain(text) for name in ("both", "noun", "clause") for text in frames()[name].templates.all}
+    return asking.Own(*(asking.own(texts, ours) for texts in (asking.DIRECT, asking.INDIRECT, asking.NOUN)))
+
+
 def asked(source: Source, one: Fact) -> str:
     """A question for the fact."""
-    if source.maybe(0.45):
+    if source.maybe(0.42):
         text = one.form.ask.say(source, **{name: "{" + name + "}" for name, _ in one.fields})
         return one.worded(text)
     what = phrase(source, one)
+    if source.maybe(0.3):
+        return asking.personal(source, shared(), what, is_clause(what))
     kind = "both" if source.maybe(0.6) else "clause" if is_clause(what) else "noun"
     return frames()[kind].say(source, m=what, w=what, n=what)
 
@@ -313,7 +327,7 @@ def reaction(source: Source, one: Fact) -> str:
 
 def never(source: Source, one: Fact) -> str:
     """What Griff says when asked for what was never told."""
-    plain = [text for text in one.form.mine.all if not re.search(r"\b(you|told|gave|said|again|see)\b", text)]
+    plain = [text for text in one.form.mine.all if not re.search(r"\b(you|your|here|told|gave|said|again|see)\b", text)]
     return put(source, "never", one, y=swapped(one.worded(source.pick(*plain))))
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from . import told, unknown
+from .asking import personal
 from .between import guard, some_between
 from .cases import Case, Kind, Turn, Unmet
 from .lexicon import Lexicon, table
@@ -53,6 +54,46 @@ _ASKS = (
     "I wonder if you know {i}.",
     "let's see if you know {i}.",
     "by the way, {c}?",
+    "okay, {c}?",
+    "well, {c}?",
+    "hm, {c}?",
+    "hey, {c}?",
+    "Griff, do you know {i}?",
+    "do you still know {i}?",
+    "do you still remember {i}?",
+    "have you any idea {i}?",
+    "have you forgotten {i}?",
+    "you haven't forgotten {i}, have you?",
+    "you remember {i}, don't you?",
+    "you know {i}, right?",
+    "you should know {i}.",
+    "did I tell you {i}?",
+    "did I ever tell you {i}?",
+    "did I mention {i}?",
+    "could you tell me {i}?",
+    "can you say {i}?",
+    "can you remember {i}?",
+    "can you guess {i}?",
+    "do you think you know {i}?",
+    "what would you say, {c}?",
+    "let's see if you remember {i}.",
+    "let me test you: {c}?",
+    "quick question: {c}?",
+    "one question: {c}?",
+    "one more question: {c}?",
+    "tell me one thing: {c}?",
+    "I wonder {i}.",
+    "I wonder if you remember {i}.",
+    "I can't remember {i}. Can you?",
+    "I'd like to know {i}.",
+    "I want to know {i}.",
+    "I bet you don't know {i}.",
+    "remind me {i}.",
+    "my question is {i}.",
+    "say {i}.",
+    "{c}, do you know?",
+    "{c}, Griff?",
+    "{c} again?",
 )
 _PRONOUN = re.compile(r"\b(it|there|that|then|this)\b")
 
@@ -87,7 +128,10 @@ def beside(source: Source, lexicon: Lexicon) -> Case:
     source.chance.shuffle(facts)
     turns = tell_all(source, lexicon, facts)
     asking = [ask(source, one)] if source.maybe(0.4) or _PRONOUN.search(direct) else []
-    user = source.of(_FRAMES).replace("{c}", direct).replace("{i}", indirect)
+    if source.maybe(0.25):
+        user = personal(source, told.shared(), indirect, clause=True)
+    else:
+        user = source.of(_FRAMES).replace("{c}", direct).replace("{i}", indirect)
     inside, first = told.as_griff_says(source, one, plain=True)
     if inside.startswith("I "):
         raise Unmet

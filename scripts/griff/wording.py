@@ -36,6 +36,13 @@ class Pool(Generic[T]):
         self.kept = tuple(item for item in self.all if item not in held)
         self.held = tuple(item for item in self.all if item in held) or self.all
 
+    def part(self, items: Sequence[T]) -> Pool[T]:
+        """Some of these, and of them those held out that are held out here."""
+        made = Pool(items)
+        made.kept = tuple(item for item in made.all if item in self.kept)
+        made.held = tuple(item for item in made.all if item in self.held) or made.all
+        return made
+
 
 class Source:
     """Where all chance comes from. `held`: draws what training never sees, for the evaluation."""
