@@ -41,12 +41,11 @@ def test_each_step_takes_what_one_before_it_has_made(tmp_path: Path) -> None:
 
     tokenizer = str(Path(option("griff.tokenizer", "--out")) / "tokenizer.model")
     assert f"tokenizer={tokenizer}" in commands["griff.train"]
-    assert option("griff.checkpoint", "--tokenizer") == option("griff.shard", "--tokenizer") == tokenizer
+    assert option("griff.checkpoint", "--tokenizer") == tokenizer
     assert commands["griff.plot"][3] == str(Path(option("griff.train", "--out")) / "log.jsonl")
     assert made["griff.train"][0] == Path(option("griff.train", "--out")) / DONE
     parts, whole = commands["griff.checkpoint"][3:5]
     assert parts == option("griff.train", "--export") and commands["pack_demo.py"][2] == whole
-    assert option("pack_demo.py", "--calibrate") == option("griff.shard", "--out")
     # What is asked is what is packed, which has its own sampling settings.
     assert commands["griff.evaluate"][3] == commands["pack_demo.py"][3]
 

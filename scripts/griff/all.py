@@ -17,7 +17,8 @@ from pathlib import Path
 from .texts import TEXTS
 
 TRAINING = (
-    "--generate 14 --rows 24 --time 2048 --width 512 --mlp 1152 --window 2047 --rate 2e-3 --warm 300 --minutes 25"
+    "--generate 14 --rows 24 --time 2048 --width 512 --mlp 1152 --window 2047 "
+    "--rate 2e-3 --last-rate 2e-5 --warm 300 --minutes 25"
 )
 """Options of `griff.train` where none are given: one to four GPUs with 80 GB."""
 OTHERS = ("corpora_lists", "personality_chat_full")
@@ -34,12 +35,12 @@ def missing(folder: Path) -> list[str]:
 
 def steps(corpus: Path, out: Path, cases: int, training: Sequence[str]) -> list[tuple[Path, list[str]]]:
     """What each step makes, and its command."""
-    tokenizer, conversations = out / "tokenizer" / "tokenizer.model", out / "conversations.npz"
+    tokenizer = out / "tokenizer" / "tokenizer.model"
     run, parts, whole, demo = out / "run", out / "parts", out / "griff", out / "demo"
     table = out / "evaluation.md"
     texts, pieces = ["--corpus", str(corpus)], ["--tokenizer", str(tokenizer)]
     given = ["--give", f"corpus={corpus}", f"tokenizer={tokenizer}"]
-    packing = ["--recipe", RECIPE, "--calibrate", str(conversations)]
+    packing = ["--recipe", RECIPE]
     asked = ["--cases", str(cases), "--out", str(out / "answers.jsonl"), "--failures", str(out / "failures.md")]
     python = [sys.executable, "-m"]
     return [
@@ -47,7 +48,6 @@ def steps(corpus: Path, out: Path, cases: int, training: Sequence[str]) -> list[
         (run / "done", [*python, "griff.train", *given, "--out", str(run), "--export", str(parts), *training]),
         (out / "loss.svg", [*python, "griff.plot", str(run / "log.jsonl"), str(out / "loss.svg")]),
         (whole, [*python, "griff.checkpoint", str(parts), str(whole), *pieces]),
-        (conversations, [*python, "griff.shard", *texts, *pieces, "--out", str(conversations)]),
         (demo, [sys.executable, str(PACK), str(whole), str(demo), *packing]),
         (table, [*python, "griff.evaluate", str(demo), *texts, "--table", str(table), *asked]),
     ]

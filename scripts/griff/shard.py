@@ -1,8 +1,8 @@
-"""Writes conversations into a file, for what reads them more than once: the loss on what training never shows, and calibration.
+"""Writes conversations into a file, for what reads them more than once, such as the loss on what training never shows.
 
     python -m griff.shard --corpus DIR --tokenizer FILE --out FILE.npz [--tokens N] [--seed N] [--held]
 
-`griff.train --held FILE.npz` takes one that was made with `--held`, `scripts/pack_demo.py --calibrate FILE.npz` one without.
+`griff.train --held FILE.npz` takes one that was made with `--held`, `griff.train --shards FILE.npz` one without.
 """
 
 from __future__ import annotations
