@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -217,7 +218,10 @@ def test_a_download(how: str, awake: Callable[[], bool], server: Hub, home: Path
     assert held and not awake()
 
 
-def test_a_download_that_fails(awake: Callable[[], bool], server: Any, home: Path) -> None:
+def test_a_download_that_fails(
+    awake: Callable[[], bool], server: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the hub's client tries again five times
     server.refuse = [("/resolve/", 500, "")]
     with pytest.raises(RgmlxError):
         Download(NAME).run(lambda done, total: None)
