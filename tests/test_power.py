@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -221,7 +221,8 @@ def test_a_download(how: str, awake: Callable[[], bool], server: Hub, home: Path
 def test_a_download_that_fails(
     awake: Callable[[], bool], server: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the hub's client tries again five times
+    quick = SimpleNamespace(sleep=lambda seconds: None)  # the hub's client tries again five times
+    monkeypatch.setattr("huggingface_hub.utils._http.time", quick)
     server.refuse = [("/resolve/", 500, "")]
     with pytest.raises(RgmlxError):
         Download(NAME).run(lambda done, total: None)
