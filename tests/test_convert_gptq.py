@@ -355,7 +355,8 @@ def dense(model: rgmlx.Model, config: ModelConfig) -> Tensors:
     }
     for path in quantized:
         w, s, b = (tensors[f"{path}.{part}"] for part in ("weight", "scales", "biases"))
-        out[f"{path}.weight"] = mx.dequantize(w, s.astype(mx.float32), b.astype(mx.float32), 64, 4)
+        bits = 32 * w.shape[-1] // (64 * s.shape[-1])  # six where four would cost most
+        out[f"{path}.weight"] = mx.dequantize(w, s.astype(mx.float32), b.astype(mx.float32), 64, bits)
     names = {n for n, _ in tree_flatten(RecurrentGemma(config).parameters())}
     return {n: w for n, w in out.items() if n in names}
 
