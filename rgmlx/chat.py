@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .model import Model
 
 SNAPSHOT_BYTES = 512 * 2**20
-"""Default budget of the states kept in memory for going back: 15 turns of 2B, hundreds of the demo."""
+"""Default budget of the states kept in memory for going back: 15 turns of 2B, over sixty of the demo."""
 MAX_REPLY_CHARS = 1_000_000
 """Of one reply, this much of its end is kept as text; the model's memory is the state, not the text."""
 

@@ -385,7 +385,9 @@ def _per_head(hidden: Any, heads: Any) -> int:
 
 def describe_quantization(settings: Mapping[str, Any]) -> str:
     """MLX's quantization settings in words."""
-    return f"{settings['bits']} bits, group size {settings.get('group_size')}, {settings.get('mode', 'affine')}"
+    own = [s["bits"] for s in settings.values() if isinstance(s, dict) and "bits" in s]
+    bits = " and ".join(map(str, sorted({settings["bits"], *own})))
+    return f"{bits} bits, group size {settings.get('group_size')}, {settings.get('mode', 'affine')}"
 
 
 def _preset(width: int, layers: int, heads: int) -> ModelConfig:

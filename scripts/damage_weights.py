@@ -24,13 +24,14 @@ import numpy as np
 import rgmlx
 from rgmlx.checksums import INDEX
 from rgmlx.errors import NotFiniteError, RgmlxError
+from rgmlx.files import read_header
 from rgmlx.hub import demo_directory
 
 PROMPT = "Tell me a story about a fox"
 TOKENS = 12
 WEIGHTS = "model.safetensors"
-NAN_BYTE, NAN_MASK = 7_200_796, 0x40
-"""A scale of the embedded model becomes huge; the logits are NaN."""
+NAN_MASK = 0x40
+"""Of the last byte of a bfloat16 or float32 number, with its sign and most of its exponent: one below 1/2 becomes huge."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,23 @@ def outcome(directory: Path, intact: Answer) -> str:
     if found.text != intact.text:
         return f"writes something else, {same}"
     return f"other logits, {same}" if (found.logits != intact.logits).any() else f"no difference, {same}"
+
+
+def nan_byte(weights: Path) -> int:
+    """Where one flipped bit (`NAN_MASK`) makes all logits NaN, and the file still holds finite numbers only.
+
+    A norm's weight before the first attention becomes huge: queries and keys do, of either sign, and no sum of their
+    products is a number.
+    """
+    tensors, _ = read_header(weights, RgmlxError)
+    attention = min((name for name in tensors if ".q_proj." in name), key=lambda name: int(name.split(".")[2]))
+    norm = tensors[attention.partition(".temporal_block.")[0] + ".temporal_pre_norm.weight"]
+    width = {"BF16": 2, "F32": 4}[norm["dtype"]]
+    data = weights.read_bytes()
+    start = len(data) - max(tensor["data_offsets"][1] for tensor in tensors.values())
+    begin, end = (start + offset for offset in norm["data_offsets"])
+    tops = np.frombuffer(data[begin:end], np.uint8)[width - 1 :: width] & 0x7F  # half of the exponent is in order
+    return int(begin + width * np.where(tops < 0x3F, tops, 0).argmax() + width - 1)
 
 
 class Damaged:

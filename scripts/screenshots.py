@@ -42,7 +42,7 @@ EARLIER = (
 )
 """Other conversations: days ago, and what was asked."""
 CHAT = ("I have a cat named Zibo.", "What is my cat called?", "Tell me a story about a fox and a kite")
-BRANCH = "Tell me a joke"
+BRANCH = "Tell me a story about a bear"
 SEARCH = "cat"
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC).timestamp()

@@ -15,7 +15,7 @@ import checkpoints
 import mlx.core as mx
 import numpy as np
 import pytest
-from damage_weights import NAN_BYTE, NAN_MASK, WEIGHTS, Damaged, flips
+from damage_weights import NAN_MASK, WEIGHTS, Damaged, flips, nan_byte
 from pack_demo import FILES
 from sessions import Open
 
@@ -243,9 +243,9 @@ def test_the_doctor_reads_the_files_and_says_which_is_wrong(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def broken_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model with the one flipped bit that makes its logits NaN, and no checksum."""
+    """The embedded model with one flipped bit that makes its logits NaN, and no checksum."""
     damaged = Damaged(tmp_path_factory.mktemp("damaged"))
-    damaged.flip(NAN_BYTE, NAN_MASK)
+    damaged.flip(nan_byte(damaged.without / WEIGHTS), NAN_MASK)
     return damaged.without
 
 

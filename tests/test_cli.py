@@ -224,7 +224,7 @@ def test_info_of_the_published_shapes(name: str) -> None:
 def test_info_of_the_embedded_model_is_the_default() -> None:
     f = facts(run("info", **WIDE))
     assert f == facts(run("info", "demo", **WIDE))
-    assert f["vocabulary"] == "8,192" and "4 bits" in f["precision"].replace("4-bit", "4 bits")
+    assert f["vocabulary"] == "8,192" and f["precision"].startswith("4 and 6 bits, ")
 
 
 def test_info_of_a_directory(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def test_divergence_falls(demo: rgmlx.Model) -> None:
     stay nearer to it.
     """
     ids = demo.text_tokenizer().encode(SAMPLE)[:64]
-    kept = sorted({*ids, *range(1024 - len(set(ids) - set(range(1024))))})[:1024]
+    kept = sorted([*dict.fromkeys([*ids, *range(1024)])][:1024])
     config = replace(demo.config, num_hidden_layers=1, vocab_size=len(kept), quantization=None)
     plain = dense(demo, config)
     plain["model.embed_tokens.weight"] = plain["model.embed_tokens.weight"][mx.array(kept)]
@@ -355,7 +355,8 @@ def dense(model: rgmlx.Model, config: ModelConfig) -> Tensors:
     }
     for path in quantized:
         w, s, b = (tensors[f"{path}.{part}"] for part in ("weight", "scales", "biases"))
-        out[f"{path}.weight"] = mx.dequantize(w, s.astype(mx.float32), b.astype(mx.float32), 64, 4)
+        bits = 32 * w.shape[-1] // (64 * s.shape[-1])  # six where four would cost most
+        out[f"{path}.weight"] = mx.dequantize(w, s.astype(mx.float32), b.astype(mx.float32), 64, bits)
     names = {n for n, _ in tree_flatten(RecurrentGemma(config).parameters())}
     return {n: w for n, w in out.items() if n in names}
 

@@ -171,7 +171,7 @@ def test_a_kernel_wrong_in_the_models_own_sizes_is_a_problem(
         launch.switch(True)
         selfcheck._here.clear()
     assert not sections["Kernels"].problems
-    assert "1 x 33 x 320 is wrong on this machine" in sections["Model"].problems[0]
+    assert "1 x 33 x 512 is wrong on this machine" in sections["Model"].problems[0]
     assert not capsys.readouterr().err
 
 

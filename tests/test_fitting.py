@@ -200,7 +200,7 @@ def test_a_load_warns_before_it_reads_and_the_program_goes_on(monkeypatch: pytes
     with warnings_told(told.append):
         rgmlx.load()
     assert told[0].startswith(
-        "17.5M in 4 bits needs about 0.5 GB, and this machine has 0.3 GB of memory: it will be slow"
+        "34.7M in 4 bits needs about 0.5 GB, and this machine has 0.3 GB of memory: it will be slow"
     )
     assert told[1:] == ["built"]
 
@@ -224,7 +224,7 @@ def test_the_command_line_says_it_in_one_sentence(bytes_of_memory: int, code: in
     assert done.returncode == code
     assert done.stderr.count("\n") == 1
     says = "needs about 0.5 GB, and this machine" if code == 0 else "does not fit: its weights take 0.0 GB"
-    assert done.stderr.startswith("rgmlx: 17.5M in 4 bits ") and says in done.stderr
+    assert done.stderr.startswith("rgmlx: 34.7M in 4 bits ") and says in done.stderr
     assert bool(done.stdout.strip()) == (code == 0)
 
 
@@ -382,7 +382,7 @@ def test_the_chat_says_that_a_model_will_be_slow(
         assert PlainChat(Session(store)).run() == 0
     out, error = capsys.readouterr()
     assert not error
-    assert out.count("17.5M in 4 bits needs about 0.5 GB, and this machine has 0.3 GB of memory: it will be slow") == 1
+    assert out.count("34.7M in 4 bits needs about 0.5 GB, and this machine has 0.3 GB of memory: it will be slow") == 1
 
 
 async def test_the_screen_says_so_while_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,7 +397,7 @@ async def test_the_screen_says_so_while_it_is_loaded(tmp_path: Path, monkeypatch
     monkeypatch.setattr(rgmlx.checkpoint, "build", held)
     app = ChatApp(Session(Store(tmp_path)))
     async with app.run_test():
-        await wait_until(lambda: "17.5M in 4 bits needs about" in notices(app))
+        await wait_until(lambda: "34.7M in 4 bits needs about" in notices(app))
         assert app.activity is Activity.LOADING
         go_on.set()
         await wait_until(lambda: idle(app))

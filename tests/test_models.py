@@ -39,7 +39,7 @@ def listed(*extra: Path) -> dict[str, Installed]:
 def test_an_empty_computer_has_the_demo(home: Path) -> None:
     (demo,) = list_models()
     assert (demo.name, demo.bits, demo.window, demo.kind, demo.complete, demo.problem) == (
-        *("demo", "4-bit", 256, "17.5M", True),
+        *("demo", "4-bit", 2047, "34.7M", True),
         "",
     )
     assert demo.size == sum(p.stat().st_size for p in demo.path.iterdir())

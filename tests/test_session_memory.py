@@ -100,7 +100,7 @@ def test_turns_as_ids_are_what_was_written(begin: Open) -> None:
     assert list(session.memory.point.state.recent[0]) == ids[-256:]
 
 
-# --- the horizon --------------------------------------------------------------------------
+# --- the horizon: of fewer tokens than the model remembers, so that less need be said and read ---
 
 
 def by_hand(session: Watched) -> tuple[int, int] | None:
@@ -138,7 +138,8 @@ def by_hand(session: Watched) -> tuple[int, int] | None:
     return None
 
 
-def test_the_horizon_is_where_it_is(begin: Open) -> None:
+def test_the_horizon_is_where_it_is(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Memory, "window", 256)
     session = begin()
     words = (LONG * 7).split()
     assert session.horizon() is None
@@ -163,10 +164,11 @@ def test_the_horizon_is_where_it_is(begin: Open) -> None:
     assert {None, (USER, True), (MODEL, True)} <= found
 
 
-def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None) -> None:
+def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long message, the reading of which was stopped near its beginning: none of its end is remembered."""
+    monkeypatch.setattr(Memory, "window", 48)
     session = begin()
-    session.ask("A fox met a bear near the old river. " * 60)
+    session.ask("A fox met a bear near the old river. " * 20)
     session.stop_at_progress = 3
     assert list(session.reply()) == []
     assert session.stands and session.memory is not None and len(session.memory.point.unread) > session.memory.window
@@ -176,7 +178,8 @@ def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None) -> 
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_the_horizon_inside_one_long_reply(begin: Open, closed: bool) -> None:
+def test_the_horizon_inside_one_long_reply(begin: Open, closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Memory, "window", 256)
     session = begin()
     session.ask("Hello")
     last = session.store.messages.add_finished(1, 1, MODEL, LONG * 16, closed=closed, created=1.0)
@@ -186,17 +189,9 @@ def test_the_horizon_inside_one_long_reply(begin: Open, closed: bool) -> None:
     assert horizon is not None and (horizon.message, horizon.characters) == expected and horizon.message == last
 
 
-class Short(Memory):
-    """Says that it remembers less, so that less need be read."""
-
-    @property
-    def window(self) -> int:
-        return 48
-
-
-def test_the_horizon_of_a_reply_that_is_being_written(begin: Open) -> None:
+def test_the_horizon_of_a_reply_that_is_being_written(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Memory, "window", 48)
     session = begin(temperature=0.8, seed=3)
-    session.memory = Short(session.memory.model, session.store) if session.memory else None
     session.ask(LONG)
     assert session.horizon_while_writing() is None
     pieces = session.reply(endless=True)

@@ -174,7 +174,7 @@ def test_other_dtype_and_quantization(demo: rgmlx.Model, tmp_path: Path) -> None
     demo.new_state().save(tmp_path / "f32")
     with pytest.raises(StateError, match=r"other dtype.*float32.*bfloat16"):
         State.load(tmp_path / "f32", rgmlx.load("demo", dtype="bfloat16"))
-    assert demo.identity["quantization"] == "4 bits, group size 64, affine"
+    assert demo.identity["quantization"] == "4 and 6 bits, group size 64, affine"
     assert demo.identity["tokenizer"] != "none"
 
 

@@ -110,7 +110,7 @@ def test_the_screen_writes_what_is_in_memory_only_elsewhere(tmp_path: Path) -> N
         pass  # no guide
     chat = Pty(tmp_path, *AS_USER, sys.executable, "-m", "tui", "--data", str(data), *CUTS)
     try:
-        chat.wait("memory 0")
+        chat.wait(" MB, always")
         chat.send("alpha\r")
         chat.wait("cut short")
         data.chmod(0)

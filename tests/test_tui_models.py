@@ -74,7 +74,7 @@ async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int], monke
     async with app.run_test(size=size) as pilot:
         await ready(app)
         screen = seen(app)
-        for text in ("* demo 10.6 MB 4-bit 256", "mine 0.2 MB 4-bit 8", "recurrentgemma-9b-it 17.16 GB bf16 2,048"):
+        for text in ("* demo 23.3 MB 4-bit 2,047", "mine 0.2 MB 4-bit 8", "recurrentgemma-9b-it 17.16 GB bf16 2,048"):
             assert text in screen
         for text in ("Gemma terms", "rgmlx login", "rgmlx convert --model", "choose", "esc", "type a name"):
             assert text in screen

@@ -163,7 +163,7 @@ def test_conversation_and_draft_are_both_elsewhere(ptys: Begin, tmp_path: Path) 
     with Store(data):
         pass  # no guide
     pty = ptys(sys.executable, "-m", "tui", "--data", str(data), "--max-tokens", "1")
-    pty.wait("memory 0")
+    pty.wait(" MB, always")
     pty.send("alpha\r")
     pty.wait("cut short")
     shutil.rmtree(data)

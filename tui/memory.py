@@ -19,7 +19,7 @@ from rgmlx.tokenizer import turn_ids
 from rgmlx.turns import Point, Turn, ids_of
 
 KEPT_BYTES = 512 * 2**20
-"""States kept in memory: 30 places of 2B, hundreds of the embedded model."""
+"""States kept in memory: 30 places of 2B, over a hundred of the embedded model."""
 MAX_KEPT = 256
 _SAVE_EVERY = 4_096
 """While reading again, tokens between two snapshots: stopped, it goes on there."""

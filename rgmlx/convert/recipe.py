@@ -88,7 +88,7 @@ def is_gate(path: str) -> bool:
     return path.endswith((".rg_lru.input_gate", ".rg_lru.recurrent_gate"))
 
 
-# Where six bits win most for their bytes, as measured on the embedded model (docs/quantization.md).
+# Where six bits win most for their bytes, as measured on an earlier embedded model (docs/quantization.md).
 _SENSITIVE = ("model.embed_tokens", "lm_head", "*.linear_x", "*.linear_y", "*.linear_out")
 
 RECIPES: dict[str, Recipe] = {
