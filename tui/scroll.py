@@ -39,6 +39,7 @@ class MessageScroll(VerticalScroll):
         self._entries = entries
         self._lock = asyncio.Lock()  # one change of the row of parts at a time
         self._tops: dict[Widget, tuple[int, int]] = {}  # where each part began and ended when last laid out
+        self._drawn = (0.0, 0)  # where the bar was when last drawn
         self._filling = False
         self._shown = 0.0  # when the end was last put on the screen at once
         self.content_height = 0  # lines of the mounted parts
@@ -94,7 +95,15 @@ class MessageScroll(VerticalScroll):
             else:
                 self._hold(tops)
         self._tops, self.content_height = tops, result.total_region.bottom
+        self.call_after_refresh(self._draw_bar)
         return result
+
+    def _draw_bar(self) -> None:
+        """Draws the bar where an anchor has moved it: Textual moves it then, and draws it only if the content has grown."""
+        bar = self.vertical_scrollbar
+        if self.show_vertical_scrollbar and (drawn := (self.scroll_y, self.max_scroll_y)) != self._drawn:
+            self._drawn = drawn
+            bar.refresh()
 
     def _hold(self, tops: dict[Widget, tuple[int, int]]) -> None:
         """Holds the first line in view, or its distance from the end where all parts came in place of others."""
