@@ -276,7 +276,7 @@ def test_a_conversation_whose_store_goes_is_written_again_when_it_is_left(
         pass  # no guide
     chat = Pty(tmp_path, *AS_USER, sys.executable, "-m", "tui", "--data", str(data), *CUTS)
     try:
-        chat.wait("memory 0")
+        chat.wait(" MB, always")
         chat.send("alpha\r")
         chat.wait("cut short")
         GOING[going](data)

@@ -325,7 +325,7 @@ def test_the_screen_keeps_elsewhere_what_there_was_no_room_for(disk: Disk, tmp_p
     _keep_no_states(tmp_path)
     chat = Pty(tmp_path, sys.executable, "-m", "tui", "--data", str(disk.data), "--max-tokens", "1")
     try:
-        chat.wait("memory 0")
+        chat.wait(" MB, always")
         chat.send("Tell me a story about a fox.\r")
         chat.wait("cut short")
         chat.send("/endless\r")

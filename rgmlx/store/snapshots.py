@@ -171,6 +171,8 @@ class Snapshots:
             raise StoreError(f"there is no message {message} to keep a state for: choose one of the conversation")
         based, delta = self._as_delta(message, identity, packed)
         whole = _whole(packed) if delta is None else b""
+        if len(whole if delta is None else delta) + len(ids) > self.budget:  # not even written and removed again
+            return 0
 
         def keep(c: sqlite3.Connection) -> int:
             base, data = based, whole if delta is None else delta

@@ -206,14 +206,15 @@ class States:
 
     def make_room(self) -> None:
         """Drops all rows, for a full disk."""
-        with self._lock:
-            if not self.there or not self.rows("SELECT 1 FROM snapshots LIMIT 1") or self._where is None:
+        with self._lock, contextlib.suppress(OSError):
+            if not self.there or self._where is None:
+                return
+            if not self.rows("SELECT 1 FROM snapshots LIMIT 1") and _size(self.path) <= _SMALL:
                 return
             with contextlib.suppress(sqlite3.Error):  # other processes give the space back as well then
                 room.make(self._look())
-            with contextlib.suppress(OSError):
-                if _size(self.path) > _SMALL:  # the log had no room
-                    self._make_anew("there is no room")
+            if _size(self.path) > _SMALL:  # the log had no room
+                self._make_anew("there is no room")
 
     def remove(self) -> None:
         """Removes the file, for a disk without room for the conversations'."""
