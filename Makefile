@@ -7,7 +7,7 @@
 # allowed, and found in Homebrew's llvm.
 
 VENV := .venv
-WORKERS ?= 2
+WORKERS ?= 3
 PY := $(VENV)/bin/python
 SETUP = PYTHON="$(PYTHON)" sh scripts/setup.sh
 
