@@ -7,7 +7,7 @@
 # allowed, and found in Homebrew's llvm.
 
 VENV := .venv
-WORKERS ?= 3
+WORKERS ?= 2
 PY := $(VENV)/bin/python
 SETUP = PYTHON="$(PYTHON)" sh scripts/setup.sh
 

@@ -126,7 +126,7 @@ def test_stock_mlx_lm_reads_it_and_computes_the_same(tmp_path: Path, name: str) 
 
 
 def test_quantizing_again_with_the_same_settings_keeps_every_bit(tmp_path: Path) -> None:
-    convert(demo_directory(), tmp_path / "again", verify=False)
+    convert(demo_directory(), tmp_path / "again", "mixed", verify=False)
     before, after = tensors(demo_directory()), tensors(tmp_path / "again")
     assert before.keys() == after.keys()
     assert all(mx.array_equal(before[n], after[n]) for n in before)
