@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from ptys import Pty, ptys
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 from rgmlx.cli import signals
 
@@ -96,3 +97,14 @@ def test_a_question_for_a_token_gives_the_line_back(number: signal.Signals, ptys
     os.kill(pty.process.pid, number)
     assert pty.end() == 128 + number
     assert "Traceback" not in pty.text and pty.line()[:4] == pty.before[:4]
+
+
+def test_a_signal_that_an_inner_handler_has_is_not_sent_to_the_outer_one() -> None:
+    """Which would end the program while it closes what is open."""
+    seen: list[int] = []
+    with signals.handled():
+        with signals.handled(seen.append):
+            os.kill(os.getpid(), signal.SIGTERM)
+            wait_for(lambda: seen)
+        time.sleep(0.5)  # five times what lies between two that are sent again
+    assert seen == [signal.SIGTERM]

@@ -65,6 +65,7 @@ def handled(action: Callable[[int], None] = stop, *others: signal.Signals) -> It
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal first
+        _dealt.add(number)
         now = time.monotonic()
         if first is None:
             first = now
@@ -80,28 +81,33 @@ def handled(action: Callable[[int], None] = stop, *others: signal.Signals) -> It
         signal.signal(number, handle)
     try:
         # An event loop looks up by itself; a line editor that begins to wait just then does not.
-        with _sent_again(caught, lambda: first is None) if action is stop else contextlib.nullcontext():
+        with _sent_again(caught) if action is stop else contextlib.nullcontext():
             yield
     finally:
         for number in caught:
             signal.signal(number, before[number])
 
 
+_dealt: set[int] = set()
+"""Signals that a handler has dealt with, be it one inside of another's: those are not sent again."""
+
+
 @contextlib.contextmanager
-def _sent_again(caught: Sequence[int], unhandled: Callable[[], bool]) -> Iterator[None]:
+def _sent_again(caught: Sequence[int]) -> Iterator[None]:
     """Has a signal reach the main thread that came just before it began to wait in C.
 
     Python's handlers run between two instructions: what waits in `select` by then waits for a key first. A second signal
     ends that wait.
     """
     main = threading.get_ident()
+    _dealt.clear()
     inlet, outlet = os.pipe()
     os.set_blocking(outlet, False)
     before = signal.set_wakeup_fd(outlet, warn_on_full_buffer=False)
 
     def nudge() -> None:
         while told := os.read(inlet, 1):
-            while told[0] in caught and unhandled() and not done.wait(0.1):
+            while told[0] in caught and told[0] not in _dealt and not done.wait(0.1):
                 signal.pthread_kill(main, told[0])
         os.close(inlet)
 
