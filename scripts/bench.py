@@ -106,7 +106,10 @@ def build(
     floats = peer.sanitize(floats)  # drops a tied head
     if config.quantization:
         q = config.quantization
-        nn.quantize(peer, q["group_size"], q["bits"], class_predicate=lambda p, _: f"{p}.scales" in shared)
+        # A recipe may give a matrix bits of its own.
+        nn.quantize(
+            peer, q["group_size"], q["bits"], class_predicate=lambda p, _: f"{p}.scales" in shared and q.get(p, True)
+        )
     peer.load_weights(list(floats.items()))
     peer.set_dtype(peer_dtype)
     mx.eval(peer.parameters())
