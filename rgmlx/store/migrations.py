@@ -158,9 +158,10 @@ def pairing(connection: sqlite3.Connection) -> bytes | None:
     return row[0] if row is not None and isinstance(row[0], bytes) else None
 
 
-def pair(connection: sqlite3.Connection, number: bytes) -> None:
-    """Makes a file of conversations the one whose states have this id."""
-    connection.execute("UPDATE pairing SET id = ?", (number,))
+def pair(connection: sqlite3.Connection, number: bytes | None, *, same: bool = True) -> None:
+    """Makes a file of conversations the one whose states have this id, if they fit: it is empty, or has the `same`."""
+    if number is not None and (same or not connection.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
+        connection.execute("UPDATE pairing SET id = ?", (number,))
 
 
 def _copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:

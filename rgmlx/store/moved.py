@@ -101,9 +101,7 @@ def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequen
     new.execute("BEGIN IMMEDIATE")
     try:
         new.execute("PRAGMA defer_foreign_keys = ON")
-        states = migrations.pairing(old)
-        if states is not None and (same or not new.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
-            migrations.pair(new, states)
+        migrations.pair(new, migrations.pairing(old), same=same)
         for number in conversations:
             _make_way(old, new, number)
             for table in _TABLES:

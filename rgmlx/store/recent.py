@@ -116,8 +116,7 @@ class Recent:
         """
         c.execute("BEGIN IMMEDIATE")
         try:
-            if self.states is not None and (same or not c.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
-                pair(c, self.states)
+            pair(c, self.states, same=same)
             for number in conversations:
                 if not self._write_conversation(c, number):
                     c.execute("ROLLBACK")
