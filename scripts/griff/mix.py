@@ -62,12 +62,12 @@ PARTS = (
     little,
 )
 SHARES = {
-    "memory": 0.3,
+    "memory": 0.285,
     "copying": 0.15,
     "facts": 0.1,
     "sums": 0.06,
     "unknown": 0.07,
-    "safety": 0.065,
+    "safety": 0.08,
     "stories": 0.052,
     "itself": 0.105,
     "talk": 0.03,

@@ -73,7 +73,8 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("sums and differences to twenty", GOALS["sums"], _plus_and_minus)
     yield _row("times table and its divisions", GOALS["sums"], _times_table)
     yield _row("sums, all kinds", GOALS["sums"], _drawn("sums"))
-    yield _row("both words of a story", GOALS["stories"], _drawn("stories", _TWO_WORDS, _two))
+    both = Count("both words of a story", GOALS["stories"], lambda case, answer: passes(case, story_alone(answer)))
+    yield Row(_drawn("stories", _TWO_WORDS, _two), (both,))
     yield _row("questions on a story", GOALS["stories"], _drawn("stories", {"story talk"}, _is_question))
     yield _row("stories and poems, all kinds", None, _drawn("stories"))
     yield _row("small tasks", GOALS["tasks"], _drawn("tasks"))
@@ -125,6 +126,8 @@ _TWO_WORDS = {"story", "story words"}
 _LONGER = {"another", "again", "next", "shorter"}
 """What is asked after a story and gets a story."""
 _TRIES = 2000
+_LINE = 200
+"""Characters of what stands before a story, at most."""
 
 
 def judged(case: Case) -> bool:
@@ -138,6 +141,12 @@ def _two(case: Case) -> bool:
 
 def _is_question(case: Case) -> bool:
     return case.about not in _LONGER
+
+
+def story_alone(answer: str) -> str:
+    """Without the title or the line that says again what was asked for: that is no story."""
+    first, _, rest = answer.partition("\n\n")
+    return rest if rest and len(first) <= _LINE and len(first) < len(rest) else answer
 
 
 def _untold(kind: Kind) -> bool:

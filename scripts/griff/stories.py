@@ -41,6 +41,15 @@ _PREFACES = (
     "I have one under my wing.",
     "Listen.",
 )
+_NAMING = (
+    "A story with {s}.",
+    "Here is one with {s}.",
+    "One with {s}, gladly.",
+    "{S}: let me see.",
+    "{S}? I know one.",
+    "{S}, of course.",
+)
+"""What says again what the story was asked for: written down once more it is not forgotten on the way."""
 
 
 def shape(source: Source) -> tuple[str, str, str]:
@@ -89,8 +98,11 @@ def repeats(story: Story) -> bool:
     return bool(names & {story.cast.hero.kind, story.cast.friend.kind, story.cast.thing, story.cast.subject})
 
 
-def told(source: Source, story: Story) -> str:
-    """The story as an answer, sometimes with a title or a word before it."""
+def told(source: Source, story: Story, said: str = "") -> str:
+    """The story as an answer, sometimes with a title or a word before it. `said`: what it was asked for."""
+    if said and source.maybe(0.75):
+        naming = source.pick(*_NAMING)
+        return naming.format(s=said, S=capital(said)) + "\n\n" + story.text
     first = source.number(0, 9)
     if first < 2:
         return f"{story.title}\n\n{story.text}"
@@ -115,7 +127,7 @@ def request(source: Source, lexicon: Lexicon, number: int) -> tuple[Turn, Story,
     made_up = [role.kind for role, sort in zip(wanted.roles, wanted.sorts, strict=False) if sort == "made-up"]
     asked = [one for group in wanted.accept for one in group if has(text, [one]) and one in text]
     user = capital(roughen(source, text, keep=names + made_up + asked))
-    answer = told(source, story)
+    answer = told(source, story, joined(source, wanted.said))
     return Turn(user, answer, copies(answer, [one for group in wanted.accept for one in group])), story, wanted
 
 
@@ -152,7 +164,7 @@ def with_words(source: Source, lexicon: Lexicon) -> Case:
     quote = source.pick("", "", '"', "'")
     said = joined(source, [f"{quote}{word}{quote}" for word in words])
     user = WITH_WORDS.say(source, s=what, S=capital(what), x=said, n="s" if number > 1 else "", kid=source.pick(*KIDS))
-    answer = told(source, story)
+    answer = told(source, story, joined(source, words))
     keep = [*words, *map(capital, words)]
     turn = Turn(capital(roughen(source, user, keep=keep)), answer, copies(answer, words))
     return Case((turn,), tuple(wanted.accept), about="words")
