@@ -85,6 +85,27 @@ def test_the_written_answer_is_right(rows: dict[str, Row], name: str) -> None:
             assert not count.right(case, "")
 
 
+@pytest.mark.parametrize(
+    ("answer", "story"),
+    [
+        (
+            "A leash and an otter, of course.\n\nOnce there was an otter. He was old.",
+            "Once there was an otter. He was old.",
+        ),
+        ("The Lost Leash\n\nOnce there was an otter.", "Once there was an otter."),
+        ("Once there was an otter.", "Once there was an otter."),
+        (
+            "Once there was an otter, and it was old.\n\nThe end.",
+            "Once there was an otter, and it was old.\n\nThe end.",
+        ),
+        ("Once there was an otter.\n\nShe had a leash.", None),
+        ('"An otter," said the king. "Gladly?"\n\nShe had a leash.', None),
+    ],
+)
+def test_what_was_asked_for_has_to_be_in_the_story_itself(answer: str, story: str | None) -> None:
+    assert questions.story_alone(answer) == (answer if story is None else story)
+
+
 def test_keys_are_asked_apart_from_the_program(rows: dict[str, Row]) -> None:
     source = Source("keys", held=True)
     found = {rows[name].ask(source, WORDLESS)[0] for name in ("keys and commands",) * 40}

@@ -17,14 +17,14 @@ import griff_toy
 import mlx.core as mx
 import numpy as np
 import pytest
-from griff import checkpoint, plot, shapes
+from griff import checkpoint, plot, shapes, unpack
 from griff.feed import Data, DataError, Feed
 from griff.loop import Training, TrainingError
 from griff.optimizer import Schedule, adamw, decays
 from griff.rows import BOS, Batch, Rows, Shards, batch_of, seed_of, write_shard
 from griff.step import Step, inputs, losses
 from griff.train import checked
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_unflatten
 
 import rgmlx
 from rgmlx.hub import demo_directory
@@ -303,6 +303,30 @@ def test_parts_travel_and_become_a_model(tmp_path: Path) -> None:
     net.update(parameters)
     tokens = mx.array([[2, 5, 9, 30, 31, 7]])
     assert np.abs(np.array(model(tokens)) - np.array(net(tokens))).max() < 1e-4
+
+
+def test_a_training_goes_on_from_a_packed_model(tmp_path: Path) -> None:
+    """Of each matrix what packing kept, of all else the numbers themselves."""
+    demo = demo_directory()
+    arrays, config = unpack.unpacked(demo)
+    model = rgmlx.load(str(demo))
+    net = RecurrentGemma(rgmlx.config.ModelConfig.from_dict(config))
+    wanted = {name: array.shape for name, array in tree_flatten(net.parameters())}
+    assert {name: array.shape for name, array in arrays.items()} == wanted
+    net.update(tree_unflatten(list(arrays.items())))
+    tokens = mx.array([[2, 300, 401, 502, 603, 704, 805]])
+    assert mx.allclose(net(tokens), model(tokens), atol=1e-2), "the logits of the packed model"
+    assert "quantization" not in config
+
+    checkpoint.export(tmp_path, tree_unflatten(list(arrays.items())), {"config": net.config.to_dict(), "step": 0})
+    begun, notes = checkpoint.parts(tmp_path)
+    assert {name: array.shape for name, array in tree_flatten(begun)} == wanted
+    assert notes["config"] == net.config.to_dict()
+
+
+def test_what_is_no_packed_model_can_not_be_gone_on_from(tmp_path: Path) -> None:
+    with pytest.raises(checkpoint.CheckpointError, match="holds no packed model"):
+        unpack.unpacked(tmp_path)
 
 
 def test_parts_of_a_large_model_fit_and_what_is_missing_is_told(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ Everything that is asked comes from a source that shows what training never sees
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from . import mix, recalls, safety_judge, sums
+from . import mix, recalls, safety_judge, stories, sums
 from .cases import Case, Kind, Turn, Unmet, passes
 from .lexicon import Lexicon
 from .wording import Source
@@ -126,8 +127,9 @@ _TWO_WORDS = {"story", "story words"}
 _LONGER = {"another", "again", "next", "shorter"}
 """What is asked after a story and gets a story."""
 _TRIES = 2000
-_LINE = 200
-"""Characters of what stands before a story, at most."""
+_NAMED = re.compile(
+    "|".join(re.escape(text).replace(r"\{s\}", ".+").replace(r"\{S\}", ".+") for text in stories.NAMING)
+)
 
 
 def judged(case: Case) -> bool:
@@ -146,7 +148,8 @@ def _is_question(case: Case) -> bool:
 def story_alone(answer: str) -> str:
     """Without the title or the line that says again what was asked for: that is no story."""
     first, _, rest = answer.partition("\n\n")
-    return rest if rest and len(first) <= _LINE and len(first) < len(rest) else answer
+    is_title = not first.rstrip().endswith((".", "!", "?", ":", '"'))
+    return rest if rest and (is_title or _NAMED.fullmatch(first)) else answer
 
 
 def _untold(kind: Kind) -> bool:

@@ -41,7 +41,7 @@ _PREFACES = (
     "I have one under my wing.",
     "Listen.",
 )
-_NAMING = (
+NAMING = (
     "A story with {s}.",
     "Here is one with {s}.",
     "One with {s}, gladly.",
@@ -101,7 +101,7 @@ def repeats(story: Story) -> bool:
 def told(source: Source, story: Story, said: str = "") -> str:
     """The story as an answer, sometimes with a title or a word before it. `said`: what it was asked for."""
     if said and source.maybe(0.75):
-        naming = source.pick(*_NAMING)
+        naming = source.pick(*NAMING)
         return naming.format(s=said, S=capital(said)) + "\n\n" + story.text
     first = source.number(0, 9)
     if first < 2:
