@@ -62,6 +62,10 @@ def unknowns() -> dict[str, Unknown]:
                 for c in texts
                 if "{xs}" not in c[0]
             ]
+    real = found["realword"] = Unknown("realword", "realword", bare=found["word"].bare)
+    real.cores = [c for c in found["word"].cores if "{aword}" not in " ".join((c.direct, c.indirect, c.noun))]
+    real.cores = [Core(*(t.replace("{word}", "{real}") for t in (c.direct, c.indirect, c.noun))) for c in real.cores]
+    real.bare = [text.replace("{word}", "{real}") for text in real.bare if "{aword}" not in text]
     return found
 
 
@@ -157,6 +161,21 @@ def word(source: Source, lexicon: Lexicon) -> str:
             return made
 
 
+@functools.cache
+def _explained() -> frozenset[str]:
+    """Words that stand in any fact."""
+    found = {text.lower() for r in facts().relations for fact in r.facts for text in (fact.x, *fact.right)}
+    return frozenset(word for text in found for word in (text, *text.split()))
+
+
+def real_word(source: Source, lexicon: Lexicon) -> str:
+    """A word that does exist, of which nothing was learned."""
+    while True:
+        found = source.of(source.pick(lexicon.words, lexicon.nouns))
+        if found.lower() not in _explained() and not unlucky(found):
+            return found
+
+
 def person(source: Source, lexicon: Lexicon) -> str:
     """Somebody who does not exist: an invented surname after a first name."""
     first = lexicon.name(source)[0]
@@ -182,6 +201,7 @@ _MADE: dict[str, Callable[[Source, Lexicon], str]] = {
     "town": lambda source, lexicon: _joined(source, lexicon, _TOWNS),
     "person": person,
     "word": word,
+    "real": real_word,
     "title": title,
     "brand": lambda source, lexicon: lexicon.invented(source),
     "name": lambda source, lexicon: lexicon.name(source)[0],
@@ -222,7 +242,14 @@ def fields(source: Source, lexicon: Lexicon, texts: tuple[str, ...]) -> dict[str
     return named
 
 
-_ABOUT = {"place": ("land", "town"), "person": ("person",), "word": ("word",), "book": ("title",), "thing": ("brand",)}
+_ABOUT = {
+    "place": ("land", "town"),
+    "person": ("person",),
+    "word": ("word",),
+    "realword": ("real",),
+    "book": ("title",),
+    "thing": ("brand",),
+}
 
 
 def answer(source: Source, why: str) -> str:
@@ -311,6 +338,7 @@ _WEIGHTS = {
     "country": 6.0,
     "town": 3.0,
     "word": 6.0,
+    "realword": 6.0,
     "animal": 3.0,
     "who": 6.0,
     "book": 5.0,

@@ -162,11 +162,13 @@ def roughen(source: Source, text: str, keep: Sequence[str] = ()) -> str:
         parts = [p for part in parts for p in ([part] if part in keep else _around(part, one))]
     contract, lower, lazy = source.maybe(0.4), source.maybe(0.2), source.maybe(0.03)
     bare, slip, loud = source.maybe(0.15), source.maybe(0.06), source.maybe(0.01)
+    longer = source.pick("anymore", "anymore", "any more", "any more", "any longer")
 
     def rough(part: str) -> str:
         for long, short in (_SHORT if contract else ()) + (_LAZY if lazy else ()):
             part = part.replace(long, short)
         part = _IT_IS.sub(r"\1t's", part) if contract else part
+        part = part.replace("anymore", longer)
         return part.upper() if loud and not keep else part.lower() if lower else part
 
     parts = [part if part in keep else rough(part) for part in parts]

@@ -36,6 +36,26 @@ TIMES = Pool(
     ]
 )
 TITLES = ("Ms. ", "Mr. ", "Mrs. ", "Dr. ")
+ROLES = {
+    **{
+        f"my {role}": role
+        for role in ("boss", "teacher", "friend", "neighbor", "colleague", "team", "landlord", "cousin")
+    },
+    **{
+        f"my {role}": capital(role)
+        for role in ("mom", "dad", "mother", "father", "grandma", "grandpa", "aunt", "uncle")
+    },
+    "my best friend": "friend",
+    "my doctor": "doctor",
+    "my sister": "sister",
+    "my brother": "brother",
+    "the office": "team",
+    "my girlfriend": "love",
+    "my boyfriend": "love",
+    "my coach": "coach",
+    "my manager": "manager",
+}
+"""Who a message is for when no name is said, and how it begins: "Dear Mom"."""
 
 
 def place(source: Source, lexicon: Lexicon) -> str:
@@ -81,6 +101,11 @@ def message(source: Source, lexicon: Lexicon) -> Case:
         }
 
     fields = values()
+    if "{to}" in what and source.maybe(0.35):
+        role = re.search(r"\b(my|the) \w+(?= \{to\})", what)
+        who = role[0] if role else source.pick(*ROLES)
+        what = what.replace(f"{who} {{to}}" if role else "{to}", who)
+        fields["to"] = ROLES.get(who, who.split()[-1])
     used = [field for field in fields if f"{{{field}}}" in what]
     asked = what.format(**fields)
     sender = lexicon.name(source)[0] if source.maybe(0.5) else ""
