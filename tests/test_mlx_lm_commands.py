@@ -60,7 +60,9 @@ WANTS = {"evaluate": "lm_eval", "perplexity": "datasets"}
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in, data, no network; afterwards mlx-lm has its own class again, and compiles again."""
     import mlx_lm.models
+    import mlx_lm.utils
 
+    monkeypatch.setattr("mlx_lm.utils.load_model", mlx_lm.utils.load_model)  # which is put back
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
