@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import RgmlxError, warnings_told
+from ..shell import typed
 from ..text import printable
 from . import streams
 from .common import Parser, add_command, say
@@ -54,7 +55,9 @@ def run(options: argparse.Namespace) -> None:
 
     commands = names()
     if not options.arguments:
-        raise RgmlxError(f"name one of mlx-lm's commands ({', '.join(commands)}):  rgmlx mlx-lm server --model PATH")
+        raise RgmlxError(
+            f"name one of mlx-lm's commands ({', '.join(commands)}):  {typed('rgmlx mlx-lm')} server --model PATH"
+        )
     command, *rest = options.arguments
     name = command.replace("-", "_")
     if name not in commands:
@@ -70,7 +73,8 @@ def run(options: argparse.Namespace) -> None:
         print()
     except ModuleNotFoundError as e:
         extra = _EXTRAS.get(e.name or "")
-        advice = f"pip install 'mlx-lm[{extra}]'" if extra else f"pip install {e.name}"
+        package = f"'mlx-lm[{extra}]'" if extra else e.name
+        advice = f"{typed('pip install')} {package}"
         raise RgmlxError(f"mlx-lm's {name} needs the Python package {e.name}, which is not here: {advice}") from e
     except Exception as e:  # mlx-lm reports by exceptions of every kind
         if isinstance(e, OSError) and e.filename is None and e.errno in _OUTPUT:
@@ -230,7 +234,7 @@ def _checked(model: str, command: str, option: str) -> str:
     if source.quantized and command in _QUANTIZERS and option == "model":
         raise RgmlxError(
             f"{model} is quantized, and {command} starts from weights that are not: undo it first, with  "
-            f"rgmlx convert -d --model {model} --mlx-path DIR"
+            f"{typed('rgmlx convert')} -d --model {model} --mlx-path DIR"
         )
     prepare(directory, lazy=command in _LAZY)
     return str(directory)
