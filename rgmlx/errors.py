@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .shell import typed
+
 
 class RgmlxError(Exception):
     """Base of all errors below."""
@@ -93,5 +95,5 @@ class NotFiniteError(RgmlxError, ArithmeticError):
         super().__init__(
             sentence
             or "the model computes numbers that are not finite, so nothing more can be written: its weights are damaged "
-            "(`rgmlx doctor --model NAME` checks them), or its dtype is too narrow for them (load it in float32)"
+            f"(`{typed('rgmlx doctor')} --model NAME` checks them), or its dtype is too narrow for them (load it in float32)"
         )

@@ -10,24 +10,33 @@ or, from a shell, `rgmlx mlx-lm server --model PATH` (any of mlx-lm's commands; 
 On a CPU the network computes in float32, where MLX is several times faster than in 16 bits and sums exactly enough;
 its parameters stay what the checkpoint holds, so that what mlx-lm saves is what it would save without us.
 
+Before mlx-lm reads weights for our class, `prepare` does what `rgmlx.load` does: checksums, memory, kernels. Numbers that
+are not finite are looked for after each piece of a prompt, where mlx-lm waits for the network anyway; not after each
+token of a reply, which it computes while the one before is still under way.
+
 A cache is a list of mlx-lm's own `ArraysCache`, one a layer, with three slots: the two arrays of our
 `State` and the row positions (int64 [B]). mlx-lm can save, merge, filter and extract them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
-from .checkpoint import dense_gates
+from . import checksums, memory, selfcheck
+from .checkpoint import dense_gates, read_weights
 from .config import ModelConfig
-from .errors import RgmlxError
+from .errors import NotFiniteError, RgmlxError
 from .network import RecurrentGemma
+from .reading import MAX_SETTINGS, read_json
 from .state import State, empty_layer
 
 _SLOTS = 3
@@ -48,6 +57,7 @@ def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any
     Raises:
         RgmlxError: the caches are another model's or of another batch size, or ask for left padding, which this
             model has no use for.
+        NotFiniteError: the logits after several tokens are not finite; the caches are what they were.
     """
     batch, time = tokens.shape
     _check_cache(network, cache, batch)
@@ -67,6 +77,8 @@ def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any
         lengths = [min(max(int(n), 0), time) for n in first.lengths.tolist()]
         lengths = None if min(lengths) == time else lengths
     hidden = network.advance(tokens, state, lengths)
+    if time > 1 and not mx.isfinite(network.head(state.hidden)).all().item():
+        raise NotFiniteError
     positions = mx.array(state.positions, mx.int64)
     for c, (a, b) in zip(cache, state.layers, strict=True):
         c[0], c[1], c[2] = a, b, positions
@@ -184,10 +196,65 @@ class Model(RecurrentGemma):
         return super().sanitize(dense_gates(self.config, weights))
 
 
+def prepare(directory: Path, *, lazy: bool = False) -> None:
+    """Checks a model's files, and the machine for it, as `rgmlx.load` does before it computes.
+
+    Args:
+        lazy: the weights are read piece by piece, and need not fit into memory.
+
+    Raises:
+        RgmlxError: a file is damaged, or the weights are more than this machine's memory.
+
+    Warns:
+        RgmlxWarning: the model will be slow here, or a kernel is wrong; once in a process.
+    """
+    checksums.verify(directory)
+    place = directory.resolve()  # by which it is known that it was said before
+    if not lazy:
+        _check_memory(place)
+    _check_kernels(place)
+
+
+@functools.cache
+def _check_memory(directory: Path) -> None:
+    config = ModelConfig.from_file(directory / "config.json")
+    memory.check(config, config.dtype, sum(w.nbytes for w in read_weights(directory).values()))
+
+
+@functools.cache
+def _check_kernels(directory: Path) -> None:
+    config = ModelConfig.from_file(directory / "config.json")
+    selfcheck.ensure(config, getattr(mx, config.dtype))
+
+
 def register() -> None:
-    """Makes mlx-lm load `recurrent_gemma` checkpoints with our network, in this process."""
+    """Makes mlx-lm load `recurrent_gemma` checkpoints with our network, in this process.
+
+    What has imported `load_model` from mlx-lm before loads with it too, but without `prepare`.
+    """
     module = types.ModuleType("mlx_lm.models.recurrent_gemma", __doc__)
     vars(module).update(Model=Model, ModelArgs=ModelArgs)
     sys.modules[module.__name__] = module
     if (package := sys.modules.get("mlx_lm.models")) is not None:  # where stock mlx-lm's may stand already
         vars(package)["recurrent_gemma"] = module
+
+    from mlx_lm import utils
+
+    load_model = utils.load_model
+    if hasattr(load_model, "__wrapped__"):  # by an earlier call
+        return
+
+    @functools.wraps(load_model)
+    def prepared(model_path: Any, lazy: bool = False, *args: Any, **kwargs: Any) -> Any:
+        directory = Path(model_path)
+        if _is_ours(directory):
+            prepare(directory, lazy=lazy)
+        return load_model(model_path, lazy, *args, **kwargs)
+
+    utils.load_model = prepared
+
+
+def _is_ours(directory: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # mlx-lm says what is wrong
+        return bool(read_json(directory / "config.json", MAX_SETTINGS)["model_type"] == ModelArgs.model_type)
+    return False

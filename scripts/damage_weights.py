@@ -4,7 +4,8 @@
 
 Each flip is tried twice: in a directory whose index has the file's SHA-256, and in one without an index, where only
 what a load always checks (header, shapes, finite values) and the engine (finite logits) can notice. What then still
-answers is compared with the intact model: its greedy reply, its logits, and the identity that saved states go by.
+answers is compared with the intact model: its greedy reply, its logits, and the identity that saved states go by. Ends with
+1 where a checksum has let a flip pass, or an error was no sentence.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import argparse
 import collections
 import random
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from rgmlx.hub import demo_directory
 PROMPT = "Tell me a story about a fox"
 TOKENS = 12
 WEIGHTS = "model.safetensors"
+CHECKSUM, CRASHED = "refused: checksum", "crashed: "
 NAN_MASK = 0x40
 """Of the last byte of a bfloat16 or float32 number, with its sign and most of its exponent: one below 1/2 becomes huge."""
 
@@ -58,7 +61,9 @@ def outcome(directory: Path, intact: Answer) -> str:
     except NotFiniteError:
         return "caught while it ran"
     except RgmlxError as e:
-        return "refused: checksum" if "SHA-256" in str(e) else "refused: other checks"
+        return CHECKSUM if "SHA-256" in str(e) else "refused: other checks"
+    except Exception as e:  # any other is a traceback for whoever runs it
+        return f"{CRASHED}{type(e).__name__}: {e}"
     same = "same identity" if found.identity == intact.identity else "another identity"
     if found.text != intact.text:
         return f"writes something else, {same}"
@@ -115,7 +120,14 @@ def flips(scratch: Path, seed: int) -> Iterator[tuple[int, int, str, str]]:
             damaged.flip(byte, mask)
 
 
-def main() -> None:
+def faults(with_sum: Iterable[str], without: Iterable[str]) -> list[str]:
+    """The outcomes that must not be: a flip that a checksum lets pass, or an error that is no sentence."""
+    passed = [f"with a checksum: {what}" for what in with_sum if what != CHECKSUM]
+    return passed + [f"without: {what}" for what in without if what.startswith(CRASHED)]
+
+
+def main() -> int:
+    """Runs it; 1 if a flip passed that a checksum should have caught, or one ended in no sentence."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     p.add_argument("--seconds", type=float, default=600)
     p.add_argument("--seed", type=int, default=0)
@@ -133,7 +145,10 @@ def main() -> None:
         print(f"{title}: {count.total()} flips")
         for what, n in count.most_common():
             print(f"    {n:6}  {what}")
+    found = faults(*counts)
+    print(*found, sep="\n")
+    return int(bool(found))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

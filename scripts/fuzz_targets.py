@@ -843,7 +843,17 @@ class Rgmlx(_Command):
                 yield [name, *words, value]
         for value in VALUES:
             yield [value]
+            yield ["doctor", "--model", value]
+            yield ["doctor", value]
             yield ["mlx-lm", value]
+            if value != "--":  # which would begin a server, and log in
+                yield from (["mlx-lm", command, value] for command in ("cache-prompt", "server", "generate"))
+                yield ["login", value]
+        generate = ["mlx-lm", "generate", "--model", self.model, "--max-tokens", "1", "--prompt", "x"]
+        for option in ("--model", "--prompt", "--max-tokens", "--temp", "--top-p", "--min-p", "--top-k", "--seed"):
+            for value in VALUES:
+                if option != "--max-tokens" or len(value) < 4:
+                    yield [*generate, option, value]
 
     def run(self, words: list[str]) -> int:
         shutil.rmtree("mlx_model", ignore_errors=True)

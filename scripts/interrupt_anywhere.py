@@ -283,13 +283,15 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def main() -> None:
+def main() -> int:
+    """Runs it; 1 if a state was wrong anywhere."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     p.add_argument("--seconds", type=float, default=600)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--opcodes", action="store_true", help="between any two instructions, not only lines")
     options = p.parse_args()
     model, until = small_model(), time.monotonic() + options.seconds
+    total = 0
     print(f"{'scenario':24} {'places':>7} {'struck':>7} {'wrong':>6}")
     for number, (name, scenario) in enumerate(SCENARIOS.items()):
         all_places = places(scenario, model, options.opcodes)
@@ -305,9 +307,11 @@ def main() -> None:
             except AssertionError as e:
                 wrong.append(str(e))
         print(f"{name:24} {len(all_places):7} {struck:7} {len(wrong):6}", flush=True)
+        total += len(wrong)
         for line in wrong[:5]:
             print(f"    {line}")
+    return int(bool(total))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

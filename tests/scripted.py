@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from textual.widgets import Static
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, wait_for, wait_until
 
 from rgmlx.store import MODEL, USER, Message, Store
 from tui.app import ChatApp
@@ -107,6 +108,34 @@ class Scripted(Session):
         message = self._begin(self.head.id)
         self.store.messages.append(message.id, text)
         self.head = self.store.messages.finish(message.id, closed=True)
+
+
+class Held(Scripted):
+    """One whose replies wait after some pieces, until they are let go on with or stopped: none ends before a key comes.
+
+    Attributes:
+        go_on: lets them.
+    """
+
+    def __init__(self, data: Path, pieces: Iterable[str], after: int = 3, past: Iterable[str] = ()) -> None:
+        super().__init__(data, pieces, past=past)
+        self.go_on, self._after = threading.Event(), after
+        self.pieces = _Each(self._held, self.pieces)  # type: ignore[assignment]
+
+    def _held(self, pieces: list[str]) -> Iterator[str]:
+        yield from pieces[: self._after]
+        wait_for(lambda: self.go_on.is_set() or self._cancel.is_set())
+        yield from pieces[self._after :]
+
+
+class _Each:
+    """Begins anew for each reply."""
+
+    def __init__(self, begin: Callable[[list[str]], Iterator[str]], pieces: list[str]) -> None:
+        self._begin, self._pieces = begin, pieces
+
+    def __iter__(self) -> Iterator[str]:
+        return self._begin(self._pieces)
 
 
 def idle(app: ChatApp) -> bool:

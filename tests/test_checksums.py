@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import checkpoints
+import damage_weights
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -218,6 +219,34 @@ def test_flips_of_the_embedded_model(tmp_path: Path) -> None:
     """`scripts/damage_weights.py` at a small size: with a checksum none passes."""
     found = list(itertools.islice(flips(tmp_path, seed=1), 3))
     assert collections.Counter(with_sum for _, _, with_sum, _ in found) == {"refused: checksum": 3}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        (("refused: checksum", "writes something else, same identity"), 0),
+        (("refused: checksum", "refused: other checks"), 0),
+        (("no difference, same identity", "no difference, same identity"), 1),
+        (("refused: other checks", "refused: other checks"), 1),
+        (("refused: checksum", "crashed: ValueError: of no use"), 1),
+    ],
+)
+def test_d18_the_script_ends_with_1_where_a_flip_passes(
+    outcomes: tuple[str, str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(damage_weights, "flips", lambda scratch, seed: [(0, 1, *outcomes)])
+    monkeypatch.setattr("sys.argv", ["damage_weights.py", "--flips", "1"])
+    assert damage_weights.main() == code
+    assert (outcomes[code - 1] if code else "1 flips") in capsys.readouterr().out
+
+
+def test_d18_an_error_that_is_no_sentence_is_an_outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(directory: Path) -> None:
+        raise ValueError("of no use")
+
+    monkeypatch.setattr(damage_weights, "answer", fail)
+    intact = damage_weights.Answer("", np.zeros(1), "")
+    assert damage_weights.outcome(tmp_path, intact) == "crashed: ValueError: of no use"
 
 
 def about_the_model(name: Path) -> doctor.Section:

@@ -14,6 +14,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from waiting import PATIENCE
 
 from rgmlx import cache
 from rgmlx.kernels import elementwise, launch
@@ -36,7 +37,7 @@ def rgmlx_in(temporary: Path, *arguments: str, before: str = "", **env: str) -> 
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         env={**os.environ, "TMPDIR": str(temporary), **env},
     )
 
@@ -123,7 +124,7 @@ def test_nothing_of_the_library_is_compiled_on_a_cpu(tmp_path: Path) -> None:
         [sys.executable, "-c", EVERYTHING, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert done.returncode == 0, done.stderr
@@ -156,7 +157,7 @@ def test_the_library_changes_nothing_for_others() -> None:
         "assert dict(os.environ) == before, set(os.environ) - set(before)\n"
         "assert mx.compile(lambda x: x + 1)(mx.array(1)).item() == 2"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 

@@ -330,6 +330,21 @@ def test_ctrl_z_where_no_shell_is(ptys: Begin, tmp_path: Path) -> None:
     assert pty.end() == 0
 
 
+def test_a7_ctrl_z_under_inline(ptys: Begin, tmp_path: Path) -> None:
+    """A7: a shell is there, and it is the screen that can't be left; it says so and goes on."""
+    pty = begun_in(ptys, tmp_path, "--inline")
+    pty.wait("Nothing you write")
+    pty.send("\x1a")
+    pty.wait("Under --inline")  # the rest is in other lines
+    assert "no shell" not in pty.text
+    pty.send("typed once")
+    pty.wait("typed once")
+    pty.send("\x11")
+    pty.wait("$ ")
+    pty.send("exit $?\n")
+    assert pty.end() == 0
+
+
 def test_stopped_and_continued_from_elsewhere(ptys: Begin, tmp_path: Path) -> None:
     """A4: kill -STOP and -CONT: the terminal's modes are those of before the chat, not those of its first half."""
     pty = ptys(*doomed(tmp_path / "data"))

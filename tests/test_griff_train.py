@@ -25,6 +25,7 @@ from griff.rows import BOS, Batch, Rows, Shards, batch_of, seed_of, write_shard
 from griff.step import Step, inputs, losses
 from griff.train import checked
 from mlx.utils import tree_flatten, tree_unflatten
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.hub import demo_directory
@@ -368,7 +369,7 @@ def command(out: Path, *more: str) -> tuple[list[str], dict[str, str]]:
 def test_two_that_share_gradients_are_one_with_both_batches(tmp_path: Path) -> None:
     """Over MLX's ring on this machine's CPU, as over NCCL on GPUs: rows of both, averaged."""
     line, env = command(tmp_path, "--steps", "3", "--gpus", "2", "--float32", "--backend", "ring")
-    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     log = lines(tmp_path)
     assert log[-1]["tokens"] == 3 * 2 * 4 * 64
@@ -389,6 +390,6 @@ def test_when_one_dies_all_end(tmp_path: Path) -> None:
     children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
     assert len(children) == 2
     os.kill(int(children[1]), signal.SIGKILL)
-    launcher.communicate(timeout=60)
+    launcher.communicate(timeout=PATIENCE)
     assert launcher.returncode
     assert not any(Path(f"/proc/{child}").exists() for child in children)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import checkpoints
 import pytest
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx import reading
@@ -37,7 +38,6 @@ from tui.files import expand
 from tui.textfiles import read_text
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 60  # seconds; nothing here takes one, where nothing waits
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def nothing_waits() -> Iterator[None]:
         raise TimeoutError("it waits for a file")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(PATIENCE)
+    signal.alarm(int(PATIENCE))
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import interrupt_anywhere
 import pytest
 from interrupt_anywhere import SCENARIOS, places, small_model, strike
 
@@ -81,3 +82,19 @@ def test_within_a_step_nothing_else_of_the_chat_can_be_done(small: rgmlx.Model, 
     assert refused
     assert "a reply is being written" in refused[0]
     talk.save(tmp_path / "c")
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_d21_the_script_ends_with_1_where_a_state_is_wrong(
+    wrong: bool, small: rgmlx.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def struck(*_: object) -> None:
+        assert not wrong, "another state"
+
+    monkeypatch.setattr(interrupt_anywhere, "SCENARIOS", {"Generation": SCENARIOS["Generation"]})
+    monkeypatch.setattr(interrupt_anywhere, "small_model", lambda: small)
+    monkeypatch.setattr(interrupt_anywhere, "places", lambda *_: [None])
+    monkeypatch.setattr(interrupt_anywhere, "strike", struck)
+    monkeypatch.setattr("sys.argv", ["interrupt_anywhere.py", "--seconds", "300"])
+    assert interrupt_anywhere.main() == int(wrong)
+    assert ("another state" in capsys.readouterr().out) == wrong

@@ -1,4 +1,4 @@
-"""Any text in any locale: typed, sent through a pipe, recalled from the history, shown. Nothing of it ends a program."""
+"""A5: any text in any locale: typed, sent through a pipe, recalled from the history, shown. Nothing of it ends a program."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def encoding(variables: dict[str, str | None]) -> str:
 
 
 @pytest.mark.parametrize("variables", LOCALES, indirect=True)
-def test_lines_in_any_locale(tmp_path: Path, variables: dict[str, str | None], terminals: Any) -> None:
+def test_a5_lines_in_any_locale(tmp_path: Path, variables: dict[str, str | None], terminals: Any) -> None:
     """Typed, answered, recalled with Up; and once more after a restart, with a history from elsewhere."""
     pieces = ["so ", "\u00fc ", "\U0001f98a ", "\u6f22. "]
     fits = [text for text in TEXTS if encoding(variables) == "utf-8" or text == TEXTS[0]]
@@ -85,7 +85,7 @@ def test_lines_in_any_locale(tmp_path: Path, variables: dict[str, str | None], t
 
 
 @pytest.mark.parametrize("variables", ["C", "C.UTF-8", LATIN], indirect=True)
-def test_pipes_in_any_locale(tmp_path: Path, variables: dict[str, str | None]) -> None:
+def test_a5_pipes_in_any_locale(tmp_path: Path, variables: dict[str, str | None]) -> None:
     """`rgchat --plain`, and `rgmlx ask` with an argument and with a pipe."""
     home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     env = {name: value for name, value in {**os.environ, **home, **variables}.items() if value is not None}
@@ -111,7 +111,7 @@ def test_pipes_in_any_locale(tmp_path: Path, variables: dict[str, str | None]) -
         assert b"--version" in run(program, "--help")
 
 
-def test_a_character_that_the_terminal_lacks_is_a_question_mark(tmp_path: Path, terminals: Any) -> None:
+def test_a5_a_character_that_the_terminal_lacks_is_a_question_mark(tmp_path: Path, terminals: Any) -> None:
     chat = terminals(*scripted(tmp_path, ["\u00fc ", "\U0001f98a."]), PYTHONIOENCODING="ascii", PYTHONUTF8=None)
     chat.wait("You: ")
     chat.send("hello\n")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import http.client
 import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +22,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.generate import BatchGenerator, generate_step, stream_generate
 from mlx_lm.models.cache import load_prompt_cache, make_prompt_cache, save_prompt_cache
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 import rgmlx
 import rgmlx.mlx_lm
@@ -157,15 +157,15 @@ def server() -> Iterator[int]:
     command = [sys.executable, "-m", "rgmlx", "mlx-lm", "server", "--model", "demo", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        for _ in range(240):
+
+        def listens() -> bool:
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            try:
+            with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.25)
-        else:
-            pytest.fail("the server did not start within a minute")
+                return True
+            return False
+
+        wait_for(listens)
         yield port
     finally:
         process.terminate()

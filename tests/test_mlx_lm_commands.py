@@ -16,6 +16,7 @@ import checkpoints
 import mlx.core as mx
 import numpy as np
 import pytest
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.cli import main
@@ -60,7 +61,9 @@ WANTS = {"evaluate": "lm_eval", "perplexity": "datasets"}
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in, data, no network; afterwards mlx-lm has its own class again, and compiles again."""
     import mlx_lm.models
+    import mlx_lm.utils
 
+    monkeypatch.setattr("mlx_lm.utils.load_model", mlx_lm.utils.load_model)  # which is put back
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -232,6 +235,6 @@ def test_23_a_server_whose_port_is_taken_ends() -> None:
         s.bind(("127.0.0.1", 0))
         s.listen()
         command = [sys.executable, "-m", "rgmlx", "mlx-lm", "server", "--model", "demo", "--port"]
-        out = subprocess.run([*command, str(s.getsockname()[1])], capture_output=True, text=True, timeout=300)
+        out = subprocess.run([*command, str(s.getsockname()[1])], capture_output=True, text=True, timeout=PATIENCE)
     assert out.returncode == 1 and "Traceback" not in out.stderr
     assert "mlx-lm's server stopped: " in out.stderr and "Address already in use" in out.stderr

@@ -15,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from interrupt_anywhere import small_model
+from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.chat import MODEL, Chat
@@ -95,7 +96,7 @@ def test_a_program_that_used_a_thread_ends_quietly(name: str) -> None:
     for _ in range(2):
         both = [program(ENDS[name]), program(ENDS[name])]
         for p in both:
-            _, err = p.communicate(timeout=180)
+            _, err = p.communicate(timeout=PATIENCE)
             assert (p.returncode, err) == (0, "")
 
 
@@ -161,16 +162,16 @@ class Held:
 
     def _wait(self, done: int, total: int) -> None:
         self._there.set()
-        assert self._go.wait(120)
+        assert self._go.wait(PATIENCE)
 
     def __enter__(self) -> Held:
         self._thread.start()
-        assert self._there.wait(120)
+        assert self._there.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._go.set()
-        self._thread.join(120)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
 
@@ -362,7 +363,7 @@ def test_a_forked_child_is_told_to_spawn(small: rgmlx.Model, tmp_path: Path) -> 
         os._exit(0)
     os.close(theirs)
     with os.fdopen(ours) as f:
-        timer = threading.Timer(120, os.kill, (child, 9))
+        timer = threading.Timer(PATIENCE, os.kill, (child, 9))
         timer.start()
         lines = dict(line.rstrip("\n").split("\t") for line in f)
         timer.cancel()
@@ -384,6 +385,6 @@ if child == 0:
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", "import rgmlx, rgmlx.model\n" + text], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", "import rgmlx, rgmlx.model\n" + text], capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stderr) == (0, "")

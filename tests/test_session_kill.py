@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import os
 import random
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kill_chat
 import pytest
+from kill_chat import SEED, TEMPERATURE, Undisturbed, strike, writers
 from sessions import (
     STORY,
     WHOLE,
@@ -25,109 +22,41 @@ from sessions import (
     pull,
     read,
 )
-from waiting import PATIENCE, wait_for
 
 from rgmlx.store import messages
 
 # --- kill -9 ------------------------------------------------------------------------------
 
 
-# Forks before MLX has begun to work, so that a process more costs no second import.
-_WRITERS = """
-import json, os, sys, time
-import mlx.core as mx, rgmlx.model, tui.memory, tui.writer, rgmlx.store.snapshots
-from rgmlx.store import Store
-from tui.session import Session
-say = lambda what: print(json.dumps(what), flush=True)
-for line in sys.stdin:
-    directory, text, seed = json.loads(line)
-    if child := os.fork():
-        os.waitpid(child, 0)
-        say(None)
-        continue
-    mx.set_default_device(mx.cpu)
-    session = Session(Store(directory), sampling={"temperature": 0.8, "seed": seed})
-    session.load()
-    session.ask(text)
-    say(os.getpid())
-    for piece in session.reply(endless=True):
-        say([time.time(), piece])
-"""
-
-
 @pytest.fixture(scope="module")
-def writers() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WRITERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    yield process
-    process.communicate(timeout=PATIENCE)
+def chats() -> Iterator[subprocess.Popen[str]]:
+    with writers() as process:
+        yield process
 
 
-def killed(
-    writers: subprocess.Popen[str], directory: Path, moment: float, meanwhile: Callable[[], None]
-) -> tuple[list[tuple[float, str]], float]:
-    """Pieces with their times, of a reply whose process was killed; and when that was.
-
-    Args:
-        moment: seconds after the first piece; less than 0 kills while the message is read.
-    """
-    assert writers.stdin is not None and writers.stdout is not None
-    writers.stdin.write(json.dumps([str(directory), STORY, 7]) + "\n")
-    writers.stdin.flush()
-    process, pieces = json.loads(writers.stdout.readline()), []
-    if moment >= 0:
-        pieces.append(json.loads(writers.stdout.readline()))
-        while pieces[-1][0] < pieces[0][0] + moment:
-            pieces.append(json.loads(writers.stdout.readline()))
-    else:
-        time.sleep(-moment)
-    meanwhile()
-    at = time.time()
-    os.kill(process, signal.SIGKILL)
-    while (line := json.loads(writers.stdout.readline())) is not None:
-        pieces.append(line)
-    return pieces, at
-
-
-def test_kill_9_at_any_moment(begin: Open, writers: subprocess.Popen[str], tmp_path: Path) -> None:
-    reference = begin(temperature=0.8, seed=7)
-    reference.ask(STORY)
-    undisturbed, whole = reference.reply(endless=True), ""
-    rng, without_reading = random.Random(5), 0
+def test_kill_9_at_any_moment(begin: Open, chats: subprocess.Popen[str], tmp_path: Path) -> None:
+    """`scripts/kill_chat.py` at a small size."""
+    undisturbed = Undisturbed(begin(temperature=TEMPERATURE, seed=SEED))
+    rng, found = random.Random(5), Counter[str]()
     moments = [-0.01, -0.04] + [2.5 * (n + rng.random()) / 6 for n in range(6)]
     for number, moment in enumerate(moments):
-        directory = tmp_path / f"killed{number}"
+        found[strike(chats, tmp_path / f"killed{number}", moment, 20 if number % 4 else 40, begin, undisturbed)] += 1
+    assert found["nothing read again"] >= 2
+    undisturbed.stop()
 
-        def meanwhile(directory: Path = directory) -> None:
-            other = begin(directory)
-            before = other.settings
-            assert other.open(1) is False  # its process has it
-            assert (other.conversation, other.head, other.settings) == (None, None, before)
-            assert other.store.messages.tree(1)[0].text == STORY  # the prompt is there before the first word
 
-        pieces, at = killed(writers, directory, moment, meanwhile)
-        session = begin(directory, temperature=0.8)
-        wait_for(functools.partial(session.open, 1))  # seen once in 200: the lock outlived the process for a moment
-        assert session.settings["seed"] == 7
-        path = session.store.messages.path(session.head.id if session.head else None)
-        assert path[0].text == STORY and not path[-1].streaming
-        on_disk = path[1].text if len(path) > 1 else ""
-        delivered = "".join(piece for _, piece in pieces)
-        old = "".join(piece for stamp, piece in pieces if stamp < at - 1)
-        assert len(old) <= len(on_disk) <= len(delivered) + 20 and on_disk.startswith(old)
-        going = session.go_on(endless=True) if len(path) > 1 else session.reply(endless=True)
-        text = on_disk + pull(going, 20 if number % 4 else 40)
-        session.stop()
-        text += "".join(going)
-        whole += pull(undisturbed, max(len(text) - len(whole), 0))
-        assert text == whole[: len(text)]
-        assert session.head is not None and session.store.messages.get(session.head.id).text == text
-        assert session.store._database.states.row("SELECT count(*) FROM snapshots WHERE message = 2")[0]
-        without_reading += not read(session) and bool(on_disk)
-    assert without_reading >= 2
-    reference.stop()
-    list(undisturbed)
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_script_ends_with_1_where_a_word_is_lost(
+    wrong: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def struck(*_: object) -> str:
+        assert not wrong, "a word is lost"
+        return "read again"
+
+    monkeypatch.setattr(kill_chat, "strike", struck)
+    monkeypatch.setattr("sys.argv", ["kill_chat.py", "--kills", "1"])
+    assert kill_chat.main() == int(wrong)
+    assert ("a word is lost" in capsys.readouterr().out) == wrong
 
 
 # --- a power cut --------------------------------------------------------------------------

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from test_mlx_lm_commands import place
 
-from rgmlx import hub, shell
-from rgmlx.errors import ModelNotFoundError
+from rgmlx import cli, hub, shell
+from rgmlx.cli import main
+from rgmlx.errors import ModelNotFoundError, NotFiniteError
 from rgmlx.shell import typed
+from rgmlx.store import moved
 from tui.screens import guide, models
+
+__all__ = ["place"]  # for what runs mlx-lm
 
 
 def program(file: Path, says: str = "ours") -> Path:
@@ -113,3 +120,89 @@ def test_outside_a_terminal_the_chat_names_the_other_command(tmp_path: Path) -> 
     ):
         done = subprocess.run(command, input="", capture_output=True, text=True, env={**os.environ, "PATH": str(path)})
         assert (done.returncode, done.stdout) == (1, "") and f'use  {name} ask "..."' in done.stderr
+
+
+def test_a8_errors_name_what_can_be_typed(
+    install: Install,
+    tmp_path: Path,
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that named a bare command."""
+    bin = install("clone")
+    program(bin / "rgchat")
+    program(bin / "pip")
+    assert f"`{bin}/rgmlx doctor --model NAME`" in str(NotFiniteError())
+    gone = moved.found(tmp_path / "chats.db", tmp_path / "other.db", True, "")
+    assert f": {bin}/rgchat --recover with that name" in gone
+    for line, said in (
+        (["mlx-lm"], f":  {bin}/rgmlx mlx-lm server --model PATH"),
+        (["mlx-lm", "gptq", "--model", "demo"], f"with  {bin}/rgmlx convert -d --model demo"),
+        (["mlx-lm", "evaluate", "--help"], f"{bin}/pip install 'mlx-lm[evaluate]'"),
+        (["ask", " "], f'as in  {bin}/rgmlx ask "Who are you?"'),
+    ):
+        if line[1:2] == ["evaluate"]:
+            monkeypatch.setitem(sys.modules, "lm_eval", None)
+        with pytest.raises(SystemExit) as ended:
+            main(line)
+        assert ended.value.code == 1 and said in capsys.readouterr().err
+
+
+# --- the sources --------------------------------------------------------------------------
+
+SOURCES = Path(__file__).parent.parent
+_OURS = "|".join(sorted(cli.parser()._subparsers._group_actions[0].choices))  # type: ignore[union-attr,arg-type]
+COMMAND = re.compile(
+    rf"(?<![\w./'-])(rgmlx (?:{_OURS})\b|rgmlx -|rgchat -|hf (?:auth|cache|download|upload)\b|(?:pip|uv|uvx) install\b|`(?:rgmlx|rgchat|hf|pip)\b)"
+)
+"""A command line in a sentence."""
+MAKE_TYPED = ("typed", "add_command", "epilog")
+"""Calls that know what they are given: the real path, or an example in a help text, which names the program as it was called."""
+ELSEWHERE = {
+    "rgmlx/convert/documents.py": "the card of a model, which is read on other machines",
+}
+
+
+def bare(source: str) -> Iterator[str]:
+    """The command lines in a source's texts, without those in docstrings and those that are given to `typed`."""
+    tree = ast.parse(source)
+    left_out = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)
+        or (isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKE_TYPED)
+        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "sys.argv")
+        for inner in ([node.value] if isinstance(node, ast.Expr) else ast.walk(node))
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            yield from (f"{node.lineno}: {found[0]}" for found in COMMAND.finditer(node.value))
+
+
+def test_a8_no_sentence_names_a_bare_command() -> None:
+    found = []
+    for path in sorted(file for package in ("rgmlx", "tui") for file in (SOURCES / package).rglob("*.py")):
+        name = path.relative_to(SOURCES).as_posix()
+        if name not in ELSEWHERE:
+            found += [f"{name}:{line}" for line in bare(path.read_text(encoding="utf-8"))]
+    assert not found, "pass these through rgmlx.shell.typed"
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("raise Error('run rgmlx doctor')", 1),
+        ("raise Error(f'in {found}: rgchat --recover with it')", 1),
+        ("text = 'first `hf auth login`'", 1),
+        ("text = f'pip install {name}'", 1),
+        ("text = 'one ' 'and  rgmlx convert -d'", 1),
+        ("text = f\"run {typed('rgmlx doctor')}\"", 0),
+        ("'rgmlx doctor'", 0),  # a docstring
+        ("text = \"rgmlx runs 'recurrent_gemma' only\"", 0),
+        ("text = 'update rgmlx to read it'", 0),
+        ("epilog('rgmlx ask')", 0),
+    ],
+)
+def test_a8_the_scan_finds_them(source: str, count: int) -> None:
+    assert len(list(bare(source))) == count

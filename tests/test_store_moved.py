@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, ask, idle, notices, wait_until
+from scripted import Held, Scripted, ask, idle, notices, wait_until
 from sessions import NAME, STORY, Open, goes_on_alike, pull
 from stores import check, say, texts
 from test_store_states import fill, right
@@ -300,16 +300,19 @@ def test_the_file_is_gone_during_a_reply(begin: Open, tmp_path: Path, deed: Deed
 @pytest.mark.parametrize("during", [False, True], ids=["idle", "writing"])
 async def test_the_screen_says_that_the_file_is_gone_and_goes_on(tmp_path: Path, deed: Deed, during: bool) -> None:
     data = tmp_path / "data"
-    session = Scripted(data, [f"word {n} " for n in range(40)], delay=0.02 if during else 0.0)
+    session = Held(data, [f"word {n} " for n in range(40)], after=5)
+    session.go_on.set()
     app = ChatApp(session)
     async with app.run_test(size=(90, 30)) as pilot:
         await wait_until(lambda: idle(app))
         first = await ask(app, "one")
         if during:
+            session.go_on.clear()
             app.query_one("#prompt").insert("two")  # type: ignore[attr-defined]
             app.simulate_key("enter")
             await wait_until(lambda: len(session.texts()) == 4 and "word 3" in session.texts()[3])
             deed(data)
+            session.go_on.set()
             await wait_until(lambda: idle(app))
         else:
             deed(data)

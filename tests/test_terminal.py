@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, idle, type_and_send
+from scripted import Held, Scripted, idle, type_and_send
 from waiting import wait_for, wait_until
 
 from tui.app import ChatApp
@@ -82,7 +82,7 @@ _BUSY = ("writing ...", "thinking ...", "loading ...", "reading ")
 
 def test_quitting_while_a_reply_is_written_keeps_it(tmp_path: Path) -> None:
     async def run() -> tuple[str, str]:
-        app = ChatApp(Scripted(tmp_path, ["word "] * 1000, delay=0.005))
+        app = ChatApp(Held(tmp_path, ["word "] * 40, after=8))
         async with app.run_test(size=SIZE) as pilot:
             await wait_until(lambda: idle(app))
             await type_and_send(app, "go")

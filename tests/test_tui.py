@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, ask, command, idle, line, notices, said, screen, session, type_and_send
-from waiting import PATIENCE, wait_until
+from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen, session, type_and_send
+from waiting import PATIENCE, wait_for, wait_until
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Store
@@ -50,11 +49,12 @@ async def test_a_first_conversation_survives_a_restart(tmp_path: Path) -> None:
 
 
 class Unhurried(Session):
-    """The embedded model, a story of which takes ten seconds here: it can't end before a key comes."""
+    """The embedded model, whose replies wait in the middle until they are stopped: none ends before a key comes."""
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
-        for piece in super().reply(endless=endless):
-            time.sleep(0.1)
+        for number, piece in enumerate(super().reply(endless=endless)):
+            if number == 5:
+                wait_for(self._cancel.is_set)
             yield piece
 
 
@@ -81,8 +81,19 @@ async def test_escape_stops_and_what_was_written_can_be_gone_on_with(tmp_path: P
     assert "".join(straight.reply()) == whole.text
 
 
-async def test_a_long_message_shows_how_far_it_was_read_and_can_be_stopped(tmp_path: Path) -> None:
-    app = ChatApp(session(tmp_path, max_tokens=8))  # a reply to such a text may go on for ever
+class HeldInReading(Session):
+    """The embedded model, which waits in the middle of a long text until it is stopped or may read on."""
+
+    go_on = threading.Event()
+
+    def _progress(self, done: int, total: int) -> None:
+        super()._progress(done, total)
+        wait_for(lambda: self.go_on.is_set() or self._cancel.is_set())
+
+
+async def test_a_long_message_shows_how_far_it_was_read_and_can_be_stopped(tmp_path: Path, small_steps: None) -> None:
+    chat = HeldInReading(Store(tmp_path), sampling={"max_tokens": 8})  # a reply to such a text may go on for ever
+    app = ChatApp(chat)
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
         await type_and_send(app, "one two three four five six seven " * 100)
@@ -91,6 +102,7 @@ async def test_a_long_message_shows_how_far_it_was_read_and_can_be_stopped(tmp_p
         await wait_until(lambda: idle(app))
         assert [m.role for m in said(app)] == [USER]
         assert len(app.query(ReplyMessage)) == 0  # no empty box
+        chat.go_on.set()
         app.simulate_key("ctrl+r")
         await wait_until(lambda: idle(app) and len(said(app)) == 2)
 
@@ -112,13 +124,15 @@ async def test_the_status_tells_reading_again_from_reading_the_message(tmp_path:
 async def test_a_message_sent_while_loading_is_sent_then(tmp_path: Path) -> None:
     class Slow(Session):
         def load(self, *arguments: object) -> None:
-            time.sleep(0.5)
+            assert go_on.wait(PATIENCE)
             super().load()
 
+    go_on = threading.Event()
     app = ChatApp(Slow(Store(tmp_path)))
     async with app.run_test(size=SIZE):
         await type_and_send(app, "Hello!")
         assert not app.session.ready
+        go_on.set()
         await wait_until(lambda: idle(app) and len(said(app)) == 2)
 
 
@@ -255,7 +269,7 @@ async def test_many_lines_go_in_whole(tmp_path: Path) -> None:
 
 
 async def test_keys_answer_while_a_reply_streams(tmp_path: Path) -> None:
-    app = ChatApp(Scripted(tmp_path, ["word "] * 400, delay=0.01))
+    app = ChatApp(Held(tmp_path, ["word "] * 400))
     async with app.run_test(size=SIZE) as pilot:
         await wait_until(lambda: idle(app))
         await type_and_send(app, "go")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ptys import Pty, doomed, ptys
-from scripted import Scripted, burst, command, idle, said, screen, taken
+from scripted import Held, Scripted, burst, command, idle, said, screen, taken
 from waiting import wait_until
 
 from tui.activity import Activity
@@ -25,10 +26,19 @@ __all__ = ["ptys"]
 SIZE = (80, 24)
 
 
-def chat(data: Path, pieces: Any = ("Yes.",), past: tuple[str, ...] = (), delay: float = 0.0) -> ChatApp:
-    return ChatApp(
-        Scripted(data, pieces, delay, past), history=History(data / "history.jsonl"), drafts=Drafts(data / "drafts")
-    )
+def chat(data: Path, pieces: Any = ("Yes.",), past: tuple[str, ...] = ()) -> ChatApp:
+    return over(Scripted(data, pieces, past=past))
+
+
+def held(data: Path, past: tuple[str, ...] = ()) -> tuple[ChatApp, threading.Event]:
+    """One whose replies wait, and what lets them go on."""
+    session = Held(data, ["word "] * 20, past=past)
+    return over(session), session.go_on
+
+
+def over(session: Scripted) -> ChatApp:
+    data = session.store.directory
+    return ChatApp(session, history=History(data / "history.jsonl"), drafts=Drafts(data / "drafts"))
 
 
 async def ready(app: ChatApp) -> Prompt:
@@ -58,10 +68,12 @@ async def test_what_is_typed_right_after_enter_stays(tmp_path: Path) -> None:
 
 async def test_a_second_message_at_once_waits(tmp_path: Path) -> None:
     """1: the second of a burst is queued, and what follows is in the prompt."""
-    app = chat(tmp_path, ["word "] * 20, delay=0.01)
+    app, go_on = held(tmp_path)
     async with app.run_test(size=SIZE):
         prompt = await ready(app)
         burst(app, "aa", "enter", "bb", "enter", "cc", "enter", "dd")  # one waits: there is no room for "cc"
+        await wait_until(lambda: prompt.text == "ccdd")
+        go_on.set()
         await wait_until(lambda: len(said(app)) == 4 and idle(app))
         await taken(app)
         assert asked(app) == ["aa", "bb"] and prompt.text == "ccdd"
@@ -200,7 +212,7 @@ async def test_a_draft_is_kept_while_a_message_is_edited(begin: str, end: str, t
 
 async def test_a_waiting_edit_that_is_taken_back_stays_an_edit(tmp_path: Path) -> None:
     """16: with a draft in the prompt, which comes back behind it; the draft of a crash has both."""
-    app = chat(tmp_path, ["word "] * 1000, past=("one", "two"), delay=0.01)
+    app, _ = held(tmp_path, past=("one", "two"))
     async with app.run_test(size=SIZE):
         prompt = await ready(app)
         burst(app, "three", "enter")
@@ -218,7 +230,7 @@ async def test_a_waiting_edit_that_is_taken_back_stays_an_edit(tmp_path: Path) -
 
 async def test_a_waiting_message_that_is_taken_back_does_not_become_part_of_an_edit(tmp_path: Path) -> None:
     """16: the other way round: the edit goes on when the message is sent."""
-    app = chat(tmp_path, ["word "] * 1000, past=("one", "two"), delay=0.01)
+    app, _ = held(tmp_path, past=("one", "two"))
     async with app.run_test(size=SIZE):
         prompt = await ready(app)
         burst(app, "three", "enter")
@@ -262,13 +274,14 @@ async def test_what_takes_the_place_of_the_draft_can_be_undone(how: str, tmp_pat
 @pytest.mark.parametrize("where", ["before the reply", "before the first message"])
 async def test_a_waiting_message_comes_after_the_reply_it_was_written_for(where: str, tmp_path: Path) -> None:
     """9: wherever one looks when that ends; one sees it sent."""
-    app = chat(tmp_path, ["word "] * 100, past=("one", "two"), delay=0.01)
+    app, go_on = held(tmp_path, past=("one", "two"))
     async with app.run_test(size=SIZE):
         await ready(app)
         burst(app, "story", "enter", "follow", "enter")
         await wait_until(lambda: app.activity is Activity.WRITING and app.outbox.item is not None)
         burst(app, "alt+up", *(["alt+up"] if "first" in where else []))
         await wait_until(lambda: app.activity is Activity.BEHIND and len(said(app)) == (0 if "first" in where else 2))
+        go_on.set()
         await wait_until(lambda: len(said(app)) == 6 and app.outbox.item is None)
         assert asked(app) == ["one", "story", "follow"]
         await wait_until(lambda: any("follow" in text for text in screen(app)))
@@ -278,13 +291,14 @@ async def test_a_waiting_message_comes_after_the_reply_it_was_written_for(where:
 
 async def test_a_waiting_command_is_done_where_it_was_given(tmp_path: Path) -> None:
     """9: another reply to the message at which one stood, while the model was elsewhere."""
-    app = chat(tmp_path, ["word "] * 100, past=("one", "two"), delay=0.01)
+    app, go_on = held(tmp_path, past=("one", "two"))
     async with app.run_test(size=SIZE):
         await ready(app)
         burst(app, "three", "enter")
         await wait_until(lambda: app.activity is Activity.WRITING)
         burst(app, "alt+up", "ctrl+r", "alt+up")
         await wait_until(lambda: app.outbox.item is not None and app.session.head is None)
+        go_on.set()
         await wait_until(lambda: len(app.session.store.messages.tree(1)) == 5)
         assert app.session.store.messages.tree(1)[4].parent == 1
         app.session.stop()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, ask, command, idle, line, notices, said, screen
+from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen
 from textual.app import App
 from textual.color import Color
 from waiting import wait_until
@@ -157,7 +157,7 @@ def test_plain_says_in_words_that_more_follows(
 
 
 async def test_esc_stop_is_shown_while_something_runs_and_the_list_at_any_time(tmp_path: Path) -> None:
-    app = ChatApp(Scripted(tmp_path, ["word "] * 400, delay=0.01))
+    app = ChatApp(Held(tmp_path, ["word "] * 400))
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app) and "^q quit" in screen(app)[-1] and "esc stop" not in screen(app)[-1])
         for key in ("^o list", "^q quit", "f1 help", "^t tree", "^n new"):

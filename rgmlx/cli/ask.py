@@ -8,11 +8,13 @@ from typing import Any
 
 from ..decoding import argument, read_all, standard_input
 from ..errors import RgmlxError, warnings_told
+from ..shell import typed
 from .common import add_command, add_model, add_settings, say, settings
 from .streams import tell
 
 MAX_CHARS = 50_000_000
 """Of a question through a pipe; reading so many takes days."""
+_EXAMPLE = 'write it after the command, as in  {} "Who are you?"'
 
 
 def add(commands: Any) -> None:
@@ -43,12 +45,12 @@ def run(options: argparse.Namespace) -> None:
         )
     if text == "-" or not options.text:
         if sys.stdin.isatty():
-            raise RgmlxError('there is no question: write it after the command, as in  rgmlx ask "Who are you?"')
+            raise RgmlxError(f"there is no question: {_EXAMPLE.format(typed('rgmlx ask'))}")
         text = read_all(standard_input(), MAX_CHARS, "standard input")
     else:
         text = argument(text, "the question")
     if not text.strip():
-        raise RgmlxError('the question is empty: write it after the command, as in  rgmlx ask "Who are you?"')
+        raise RgmlxError(f"the question is empty: {_EXAMPLE.format(typed('rgmlx ask'))}")
     system = None if options.system is None else argument(options.system, "--system")
     if options.raw and system:
         raise RgmlxError("--system has no place in --raw text: put it into the text itself")

@@ -5,22 +5,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import functools
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..errors import RgmlxError
+from ..errors import RgmlxError, warnings_told
+from ..shell import typed
 from ..text import printable
 from . import streams
-from .common import Parser, add_command
+from .common import Parser, add_command, say
 
 _MODEL_OPTIONS = ("model", "hf_path", "draft_model", "quantized_model")
 """Where mlx-lm's commands keep the name of a model that they load."""
 _QUANTIZERS = ("dwq", "dynamic_quant", "gptq")
 _OUTPUT = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of the output, of which every command says the same."""
+_LAZY = ("convert",)
+"""Commands that read the weights piece by piece: rgmlx's own can convert a model larger than the memory too."""
 _MAX_PORT = 65535
 _EXTRAS = {"lm_eval": "evaluate", "datasets": "train", "PIL": "vision"}
 """Packages that commands want and mlx-lm installs on demand: the extra that has each."""
@@ -51,7 +55,9 @@ def run(options: argparse.Namespace) -> None:
 
     commands = names()
     if not options.arguments:
-        raise RgmlxError(f"name one of mlx-lm's commands ({', '.join(commands)}):  rgmlx mlx-lm server --model PATH")
+        raise RgmlxError(
+            f"name one of mlx-lm's commands ({', '.join(commands)}):  {typed('rgmlx mlx-lm')} server --model PATH"
+        )
     command, *rest = options.arguments
     name = command.replace("-", "_")
     if name not in commands:
@@ -67,7 +73,8 @@ def run(options: argparse.Namespace) -> None:
         print()
     except ModuleNotFoundError as e:
         extra = _EXTRAS.get(e.name or "")
-        advice = f"pip install 'mlx-lm[{extra}]'" if extra else f"pip install {e.name}"
+        package = f"'mlx-lm[{extra}]'" if extra else e.name
+        advice = f"{typed('pip install')} {package}"
         raise RgmlxError(f"mlx-lm's {name} needs the Python package {e.name}, which is not here: {advice}") from e
     except Exception as e:  # mlx-lm reports by exceptions of every kind
         if isinstance(e, OSError) and e.filename is None and e.errno in _OUTPUT:
@@ -106,10 +113,57 @@ def _hand_over(name: str, arguments: Sequence[str]) -> None:
     sys.argv = [f"rgmlx mlx-lm {name}", *arguments]
     try:
         # `share` copies a cached repository to other machines and loads no model.
-        with contextlib.nullcontext() if name == "share" else _models_resolved(name):
+        with warnings_told(say), _awake(name), contextlib.nullcontext() if name == "share" else _models_resolved(name):
             script.load()()
     finally:
         sys.argv = before
+
+
+@contextlib.contextmanager
+def _awake(command: str) -> Iterator[None]:
+    """While it is open, a Mac stays awake for what the command does, and not for one that waits for somebody."""
+    from ..macos import power
+
+    if command == "server":
+        from mlx_lm.server import APIHandler as place
+
+        name, during = "handle_completion", _during_call
+    elif command == "chat":
+        from mlx_lm import chat as place
+
+        name, during = "stream_generate", _during_steps
+    else:
+        with power.awake():
+            yield
+        return
+    before = getattr(place, name)
+    setattr(place, name, during(before))
+    try:
+        yield
+    finally:
+        setattr(place, name, before)
+
+
+def _during_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    from ..macos import power
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with power.awake():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _during_steps(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    from ..macos import power
+
+    @functools.wraps(function)
+    def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with power.awake():
+            yield from function(*args, **kwargs)
+
+    return steps
 
 
 @contextlib.contextmanager
@@ -129,7 +183,7 @@ def _models_resolved(command: str) -> Iterator[None]:
             if option == "model" and model == self.get_default(option) and _is_theirs(command, model, options):
                 model = "demo"
             if model is not None:
-                setattr(options, option, _checked(model, command if option == "model" else ""))
+                setattr(options, option, _checked(model, command, option))
         return options
 
     argparse.ArgumentParser.parse_args = parse_args  # type: ignore[method-assign]
@@ -157,13 +211,14 @@ def _is_theirs(command: str, default: str | None, options: argparse.Namespace) -
     return command in ("benchmark", "generate") and getattr(options, "prompt_cache_file", None) is None
 
 
-def _checked(model: str, command: str) -> str:
-    """The directory of a model that our network can load, by its config and the names and shapes of its tensors.
+def _checked(model: str, command: str, option: str) -> str:
+    """The directory of a model that our network can load, by its config, its checksums, the names and shapes of its tensors.
 
     Before mlx-lm has it: its server loads in a thread, whose errors reach nobody.
 
     Args:
         command: what is to be done with it.
+        option: what has named it.
 
     Raises:
         RgmlxError: there is no such model, or it is refused.
@@ -171,15 +226,17 @@ def _checked(model: str, command: str) -> str:
     from .. import hub
     from ..convert import plan
     from ..convert.huggingface import SafetensorsSource
+    from ..mlx_lm import prepare
 
     directory = hub.resolve(model)
     source = SafetensorsSource(directory)
     plan.check(source)
-    if source.quantized and command in _QUANTIZERS:
+    if source.quantized and command in _QUANTIZERS and option == "model":
         raise RgmlxError(
             f"{model} is quantized, and {command} starts from weights that are not: undo it first, with  "
-            f"rgmlx convert -d --model {model} --mlx-path DIR"
+            f"{typed('rgmlx convert')} -d --model {model} --mlx-path DIR"
         )
+    prepare(directory, lazy=command in _LAZY)
     return str(directory)
 
 

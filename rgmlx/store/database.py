@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..macos import privacy
+from ..shell import typed
 from . import aside, entries, fresh, links, log, migrations, moved, readonly, rescue, room
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, damaged
@@ -526,8 +527,8 @@ class Database:
         if found is None:
             return f"{self.path} can't be written, nor can a file elsewhere: what was in memory only is lost"
         return (
-            f"{self.path} can't be written. What was in memory only is in {found}: rgchat --recover with that name adds it "
-            "to the others later"
+            f"{self.path} can't be written. What was in memory only is in {found}: {typed('rgchat --recover')} with that "
+            "name adds it to the others later"
         )
 
     def _met_damage(self) -> StoreError:

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..shell import typed
 from . import migrations
 
 Identity = tuple[tuple[int, int] | None, tuple[int, int] | None]
@@ -80,7 +81,7 @@ def found(path: Path, now: Path, emptied: bool, how: str | None) -> str:
     """
     what = "A new file was begun" if how is None else f"This conversation was written there again{how}"
     if now != path:
-        what = f"This conversation goes on in {now}: rgchat --recover with that name adds it to the others later"
+        what = f"This conversation goes on in {now}: {typed('rgchat --recover')} with that name adds it to the others later"
     return f"{path} was {'emptied by another program' if emptied else 'removed or replaced by something else'}. {what}."
 
 
