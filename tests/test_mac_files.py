@@ -137,3 +137,11 @@ def test_nothing_is_said_to_be_where_it_is_not() -> None:
 @pytest.mark.parametrize("fact", ["Apple silicon", "macOS 14 or newer", "xcode-select --install", "256 colors", "26.2"])
 def test_what_a_mac_takes_is_said_in_both(fact: str) -> None:
     assert fact in README and fact in GUIDE
+
+
+def test_what_is_not_as_one_would_think_is_said() -> None:
+    """Notifications in tmux; and what installs without make has no look at the machine."""
+    assert "set -g focus-events on" in README
+    for text in (README, GUIDE):
+        assert "sh scripts/check_machine.sh" in text
+    assert (ROOT / "scripts" / "check_machine.sh").is_file()
