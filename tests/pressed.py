@@ -1,7 +1,7 @@
 """For tests: rgchat that writes down what keys do, in place of doing it. Run as a program, with a file to write into.
 
-F9, F8 and F7 put it into a state of `STATES`; F11 writes down what is in the prompt and where the cursor is, and puts it
-back into the state. F6 and F7 are keys of the prompt, which the chat itself does not bind.
+F9 puts it into the state that the file of `WANTED` names; F11 writes down what is in the prompt, where the cursor is and
+what is selected, and puts it back into the state.
 """
 
 from __future__ import annotations
@@ -16,20 +16,37 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from scripted import Scripted
 from textual import on
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.widgets.text_area import Selection
 
 from tui import app as module
+from tui import keyboard
+from tui import prompt as prompts
 from tui.actions import Actions
 from tui.app import ChatApp
 from tui.history import History
 from tui.prompt import Prompt
 from tui.screens.conversations import ConversationsScreen
+from tui.screens.tree import TreeScreen
 
 LOG = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(mkdtemp()) / "log"
-STATES = {"empty": "\x1b[20~", "text": "\x1b[19~", "list": "\x1b[18~"}
-"""An empty prompt; one with a text and the cursor after its second word; the list of conversations."""
-MARK = "\x1b[23~"
+WANTED = "wanted"
+"""A file beside LOG."""
+TO_STATE, MARK = "\x1b[20~", "\x1b[23~"
 TEXT, COLUMN = "one two three", 7
+LINES = "one two\nthree four\nfive"
+PROMPTS = {
+    "empty": ("", (0, 0)),
+    "text": (TEXT, (0, COLUMN)),
+    "selected": (TEXT, (0, COLUMN)),  # the second word
+    "lines": (LINES, (1, 5)),
+    "typed": (TEXT, (0, len(TEXT))),  # the third word can be undone
+    "undone": (TEXT[:COLUMN], (0, COLUMN)),  # and was
+}
+"""States in which the prompt has the keys: what is in it, and where the cursor is."""
+SCREENS = ("tree", "settings", "models", "history", "help", "guide", "palette")
+"""States in which a screen has them, which is opened again when it was left. The list of conversations is one more."""
 SENT = "sent before"
 
 
@@ -43,6 +60,11 @@ class Noted(Actions):
 
     async def run(self, name: str, argument: str, typed: str = "") -> None:
         note(f"/{name}")
+
+
+def noted_copy(app: object, text: str) -> str:
+    note(f"copied {text}")
+    return "Copied."
 
 
 class NotedList(ConversationsScreen):
@@ -83,40 +105,73 @@ class Pressed(ChatApp):
 
     CSS_PATH = Path(module.__file__).with_name("styles.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f9", "state('empty')", priority=True),
-        Binding("f8", "state('text')", priority=True),
-        Binding("f7", "state('list')", priority=True),
+        Binding("f9", "state", priority=True),
         Binding("f11", "mark", priority=True),
     ]
     state = "empty"
+    leaving = False
 
     @property
     def escape(self) -> str:
         return "stop"
 
-    async def action_state(self, state: str) -> None:
-        self.state = state
+    async def action_state(self) -> None:
+        self.leaving = True
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        self.leaving = False
+        self.state = LOG.with_name(WANTED).read_text()
         await self._reset()
-        note(f"in {state}")
+        note(f"in {self.state}")
+
+    def pop_screen(self) -> AwaitComplete:
+        if not self.leaving:
+            note(f"{self.state} left")
+        return super().pop_screen()
 
     def action_mark(self) -> None:
         self.call_next(self._mark)  # in turn, as commands are
 
     async def _mark(self) -> None:
-        prompt = self.query_one(Prompt)
-        where = "" if self.state == "list" else f"{prompt.text}|{prompt.cursor_location[1]}"
-        note(f"={where}")
+        prompt = self.screen_stack[0].query_one(Prompt)
+        row, column = prompt.cursor_location
+        selected = f"[{prompt.selected_text}]" if prompt.selected_text else ""
+        note(f"={prompt.text}|{f'{row}:' if row else ''}{column}{selected}" if self.state in PROMPTS else "=")
         await self._reset()
 
     async def _reset(self) -> None:
+        if self.state in PROMPTS:
+            self._put(*PROMPTS[self.state])
+        elif len(self.screen_stack) == 1:
+            await self._open()
+
+    def _put(self, text: str, cursor: tuple[int, int]) -> None:
         prompt = self.query_one(Prompt)
-        prompt.load_text(TEXT if self.state == "text" else "")
-        prompt.move_cursor((0, COLUMN if self.state == "text" else 0))
+        prompt.load_text(text)
+        prompt.move_cursor(cursor)
+        if self.state in ("typed", "undone"):
+            prompt.load_text(TEXT[:COLUMN])
+            prompt.history.checkpoint()
+            prompt._replace_via_keyboard(TEXT[COLUMN:], (0, COLUMN), (0, COLUMN))
+            prompt.move_cursor((0, len(TEXT)))
+        if self.state == "undone":
+            prompt.undo()
+        if self.state == "selected":
+            prompt.selection = Selection((0, TEXT.index("two")), cursor)
         prompt.focus()
-        if self.state == "list" and len(self.screen_stack) == 1:
+
+    async def _open(self) -> None:
+        if self.state == "list":
             await self.push_screen(NotedList(self.session.store))
-        while self.state != "list" and len(self.screen_stack) > 1:
-            await self.pop_screen()
+        elif self.state == "tree":
+            [conversation] = self.session.store.conversations.listed()
+            await self.push_screen(TreeScreen(self.session.store, conversation.id, None))
+        elif self.state == "palette":
+            super().action_command_palette()
+        elif self.state == "models":
+            self.actions._models()
+        else:
+            getattr(self.actions, self.state)()
 
     def action_suspend(self) -> None:
         note("suspend")
@@ -131,7 +186,7 @@ class Pressed(ChatApp):
         note("palette")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("state", "mark"):
+        if action in ("state", "mark"):  # above any screen, too
             return True
         return super().check_action(action, parameters)
 
@@ -145,6 +200,10 @@ def main() -> None:
     history = History(None)
     history.add(SENT)
     session = Scripted(LOG.parent / "data")
+    asked = session.store.messages.add_user(session.store.conversations.create("demo").id, None, SENT)
+    assert asked.text == SENT  # a conversation for the tree
+    for used in (prompts, keyboard):
+        used.copy = noted_copy  # type: ignore[assignment]
     app = Pressed(session, history=history)
     app.actions = Noted(app)
     app.run()

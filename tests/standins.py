@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,23 @@ if args[0] == "venv":
 elif args[:2] == ["pip", "install"] and "-e" in args:
     shutil.copy({chat!r}, pathlib.Path(args[args.index("--python") + 1]).parent / "rgchat")
 """
+
+
+def old_pythons() -> list[str]:
+    """Real Pythons as old as macOS's own, 3.8 and 3.9, where there are some; without looking into macOS's stubs."""
+    found = [shutil.which(f"python3.{minor}") for minor in (8, 9)]
+    found += [str(file) for file in Path.home().glob(".pyenv/versions/3.[89].*/bin/python3")]
+    versions: dict[str, str] = {}
+    for python in filter(None, found):
+        done = subprocess.run([python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True)
+        if done.stdout.strip() in ("(3, 8)", "(3, 9)"):  # pyenv has a program of every name
+            versions.setdefault(done.stdout, python)
+    return list(versions.values())
+
+
+OLD_PYTHONS = [pytest.param(python, id=f"old{number}") for number, python in enumerate(old_pythons())] or [
+    pytest.param("", marks=pytest.mark.skip(reason="there is no Python 3.8 or 3.9 here"))
+]
 
 
 @dataclass

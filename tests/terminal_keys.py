@@ -5,7 +5,8 @@ xtermjs/xterm.js src/common/input/Keyboard.ts and the keys that microsoft/vscode
 wezterm.org "Default Key Assignments"; sw.kovidgoyal.net/kitty/keyboard-protocol; for macOS Terminal, whose maker says
 nothing, ronisbr/TerminalPager.jl#35 (modifiers of up and down), 0nn0/terminal-mac-cheatsheet#39 (Option with left and
 right), earendil-works/pi#8697 (Option as Meta), opencues/opencues#51 (Ctrl+Option), agent-era/devteam#63 and
-xtermjs/xterm.js#1245 (pages), google/terminal-app-function-keys; for iTerm2 with the Kitty protocol anomalyco/opentui#648.
+xtermjs/xterm.js#1245 (pages), google/terminal-app-function-keys; for iTerm2 with the Kitty protocol anomalyco/opentui#648, for an older one
+gdamore/tcell#102; for Ghostty's Cmd with left and right src/config/Config.zig (super+arrow_left: text \x01).
 """
 
 from __future__ import annotations
@@ -13,8 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ARROWS = {"Up": "A", "Down": "B", "Right": "C", "Left": "D"}
-_LETTERS = "ABCDEFGJKLNOPQRSTUWZ]_"
-_FUNCTION = {"fn+F1": "OP", "fn+F2": "OQ", "fn+F3": "OR", "fn+F4": "OS", "fn+F5": "[15~"}
+_LETTERS = "ABCDEFGJKLNOPQRSTUWXYZ]_"
+_FUNCTION = {
+    "fn+F1": "OP",
+    "fn+F2": "OQ",
+    "fn+F3": "OR",
+    "fn+F4": "OS",
+    "fn+F5": "[15~",
+    "fn+F6": "[17~",
+    "fn+F7": "[18~",
+}
 _EDITING = {"fn+Delete": "[3~", "fn+Up": "[5~", "fn+Down": "[6~", "fn+Left": "[H", "fn+Right": "[F"}
 _PAGES = {"Shift+fn+Up": "\x1b[5;2~", "Shift+fn+Down": "\x1b[6;2~"}
 
@@ -36,16 +45,20 @@ _KITTY = {f"Ctrl+{letter}": f"\x1b[{ord(letter.lower())};5u" for letter in _LETT
     "Option+Enter": "\x1b[13;3u",
     "Option+Delete": "\x1b[127;3u",
     "Cmd+Z": "\x1b[122;9u",
+    "Cmd+C": "\x1b[99;9u",  # where nothing is selected in the terminal itself
     "fn+F1": "\x1b[P",
     "fn+F2": "\x1b[Q",
     "fn+F3": "\x1b[13~",
     "fn+F4": "\x1b[S",
     "fn+F5": "\x1b[15~",
+    "fn+F6": "\x1b[17~",
+    "fn+F7": "\x1b[18~",
     **{key: f"\x1b{rest}" for key, rest in _EDITING.items()},
     **{key: f"\x1b[{letter}" for key, letter in ARROWS.items()},
 }
 _XTERM = {f"Option+{key}": f"\x1b[1;3{letter}" for key, letter in ARROWS.items()}
 _TWO_ESCAPES = {f"Option+{key}": f"\x1b\x1b[{letter}" for key, letter in ARROWS.items()}
+_CMD = {f"Cmd+{key}": f"\x1b[1;9{letter}" for key, letter in ARROWS.items()}
 _BY_WORD = {"Option+Left": "\x1bb", "Option+Right": "\x1bf"}
 _META = {"Option+Enter": "\x1b\r", "Option+D": "\x1bd", "Option+Delete": "\x1b\x7f"}
 _LETTER = {"Option+D": "∂"}  # a third level of the keyboard
@@ -72,8 +85,10 @@ TERMINALS = {
     "iTerm2": {**_C0, **_TWO_ESCAPES, **_LETTER, "Option+Enter": "\r"},
     "iTerm2, application mode": {f"Option+{key}": f"\x1b\x1bO{letter}" for key, letter in ARROWS.items()},
     "iTerm2, CSI u": {**_KITTY, **_TWO_ESCAPES, **_LETTER_IN_KITTY},
-    "Ghostty": {**_KITTY, **_XTERM, **_BY_WORD},
-    "kitty": {**_KITTY, **_XTERM, **_LETTER_IN_KITTY},
+    "iTerm2 before 3": {f"Option+{key}": f"\x1b[1;9{letter}" for key, letter in ARROWS.items()},
+    "Ghostty": {**_KITTY, **_XTERM, **_BY_WORD, "Cmd+Left": "\x01", "Cmd+Right": "\x05"},
+    "kitty": {**_KITTY, **_XTERM, **_LETTER_IN_KITTY, "Cmd+Left": _CMD["Cmd+Left"], "Cmd+Right": _CMD["Cmd+Right"]},
+    "kitty, Cmd for programs": {**_CMD, "Cmd+X": "\x1b[120;9u", "Cmd+A": "\x1b[97;9u", "Cmd+Y": "\x1b[121;9u"},
     "WezTerm": _without({**_C0, **_XTERM, **_META}, "Option+Enter"),  # its full screen
     "VS Code": {
         **_without(_C0, "fn+F1"),  # its palette
@@ -86,6 +101,8 @@ TERMINALS = {
     },
     "VS Code before 2024": {"Option+Up": "\x1b[1;5A", "Option+Down": "\x1b[1;5B", **_BY_WORD},
 }
+IN_ITERM = ("iTerm2 before 3",)
+"""Those whose bytes mean this where the environment says that it is iTerm2 (TERM_PROGRAM)."""
 IN_TMUX = ("Terminal.app", "Terminal.app, Option as Meta", "iTerm2", "WezTerm", "VS Code")
 """Those that send other bytes than the others to tmux, which does not ask for the Kitty protocol."""
 

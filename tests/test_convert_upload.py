@@ -8,14 +8,19 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import checkpoints
 import pytest
+from macs import KEYCHAIN, Mac, mac
 from waiting import PATIENCE
+
+from rgmlx.macos import keychain
+
+__all__ = ["mac"]
 
 CONFIG = checkpoints.config(hidden_size=64, lru_width=64)
 NAME = "griff/tiny-4bit"
@@ -29,6 +34,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
+        self.tokens: set[str] = set()
         self.refuse = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -44,6 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
+        self.server.tokens.add(str(self.headers.get("Authorization")))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.server.refuse:
             self._answer({"error": "no"}, self.server.refuse)
@@ -82,17 +89,19 @@ def hub() -> Iterator[Hub]:
     server.shutdown()
 
 
-def run(hub: Hub, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    hub: Hub, tmp_path: Path, command: Sequence[str] = (sys.executable, "-m", "rgmlx"), token: str = "hf_of_a_test"
+) -> subprocess.CompletedProcess[str]:
     source = checkpoints.write(tmp_path / "source", CONFIG, checkpoints.weights(CONFIG))
     environment = os.environ | {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(tmp_path / "hf"),
-        "HF_TOKEN": "hf_of_a_test",
+        "HF_TOKEN": token,
         "HF_HUB_OFFLINE": "0",
     }
     arguments = ["convert", "--model", str(source), "--mlx-path", str(tmp_path / "out"), "--no-verify"]
     return subprocess.run(
-        [sys.executable, "-m", "rgmlx", *arguments, "--upload-repo", NAME],
+        [*command, *arguments, "--upload-repo", NAME],
         capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
@@ -102,6 +111,15 @@ def test_all_files_arrive(hub: Hub, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"uploaded: https://huggingface.co/{NAME}"
     assert hub.files == {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+
+
+def test_it_comes_with_the_token_of_the_keychain(hub: Hub, mac: Mac, tmp_path: Path) -> None:
+    """Where no variable has one."""
+    mac.program("security", KEYCHAIN)
+    assert keychain.write("hf_of_the_keychain")
+    done = run(hub, tmp_path, mac.python("from rgmlx.cli import main; main()"), token="")
+    assert done.returncode == 0, done.stderr
+    assert hub.tokens == {"Bearer hf_of_the_keychain"}
 
 
 @pytest.mark.parametrize("status", [401, 403])

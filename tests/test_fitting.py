@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 from mlx.utils import tree_flatten
-from scripted import idle, notices
+from scripted import idle, notices, type_and_send
 from waiting import PATIENCE, wait_until
 
 import rgmlx
@@ -383,6 +384,22 @@ def test_the_chat_says_that_a_model_will_be_slow(
     out, error = capsys.readouterr()
     assert not error
     assert out.count("34.7M in 4 bits needs about 0.5 GB, and this machine has 0.3 GB of memory: it will be slow") == 1
+
+
+async def test_one_that_does_not_fit_is_not_changed_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/model NAME` in a running chat: the sentence, and the model that is there goes on."""
+    large = tmp_path / "large"
+    shutil.copytree(rgmlx.hub.demo_directory(), large)
+    app = ChatApp(Session(Store(tmp_path / "data")))
+    async with app.run_test():
+        await wait_until(lambda: idle(app))
+        before = app.session.memory
+        monkeypatch.setattr(memory, "physical", lambda: 1_000_000)
+        await type_and_send(app, f"/model {large}")
+        await wait_until(lambda: "34.7M in 4 bits does not fit: its weights take" in notices(app))
+        await wait_until(lambda: idle(app))
+        assert app.session.memory is before and app.session.name == "demo" and not app.chosen_model
+        assert "There is no model" not in notices(app)
 
 
 async def test_the_screen_says_so_while_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

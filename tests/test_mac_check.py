@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ptys import Pty, ptys
-from standins import ROOT
+from standins import OLD_PYTHONS, ROOT
 from waiting import PATIENCE, wait_for
 
 __all__ = ["ptys"]
@@ -138,6 +138,16 @@ def test_no_name_is_in_the_report(venv: Path) -> None:
     assert home not in report and "anna" not in report
 
 
+@pytest.mark.parametrize("python", OLD_PYTHONS)
+def test_it_runs_with_a_real_python_as_old_as_macos_s(venv: Path, python: str) -> None:
+    program(venv.parent / "bin" / "python3", f'exec {python} "$@"')
+    program(venv / "bin" / "rgmlx", f"{HELP} echo broken; exit 3 ;; esac")
+    said, report = check(venv, "--no-keys")
+    assert verdicts(report) == dict.fromkeys(PARTS, "ok") | {"rgmlx doctor": "failed (exit code 3)"}
+    assert re.search(r"^Python 3\.[89]\.", report, re.MULTILINE) and "broken" in report
+    assert "Failed, or not finished: rgmlx doctor." in said
+
+
 def test_ctrl_c_leaves_a_part_out(venv: Path, ptys: type[Pty]) -> None:
     program(venv / "bin" / "rgmlx", f"{HELP} echo begun; sleep 1000 ;; esac")
     report = venv.parent / "report.txt"
@@ -160,14 +170,17 @@ def test_ctrl_c_leaves_a_part_out(venv: Path, ptys: type[Pty]) -> None:
 # --- keys ---------------------------------------------------------------------------------
 
 
-def asked(ptys: type[Pty], report: Path) -> Pty:
-    pty = ptys(sys.executable, str(ROOT / "scripts" / "mac_check_keys.py"), str(report))
+def asked(ptys: type[Pty], report: Path, python: str = sys.executable) -> Pty:
+    pty = ptys(python, str(ROOT / "scripts" / "mac_check_keys.py"), str(report))
     pty.wait("1/")
     return pty
 
 
-def test_the_bytes_of_keys_are_noted_and_the_terminal_is_as_before(tmp_path: Path, ptys: type[Pty]) -> None:
-    pty = asked(ptys, tmp_path / "report.txt")
+@pytest.mark.parametrize("python", [pytest.param(sys.executable, id="ours"), *OLD_PYTHONS])
+def test_the_bytes_of_keys_are_noted_and_the_terminal_is_as_before(
+    tmp_path: Path, ptys: type[Pty], python: str
+) -> None:
+    pty = asked(ptys, tmp_path / "report.txt", python)
     for i, key in enumerate(("\x1b[A", "\x1b\x1b[A", " ", "\x03", "\x1a")):
         pty.send(key)
         pty.wait(f"{i + 2}/")

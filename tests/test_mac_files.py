@@ -67,13 +67,26 @@ def test_the_formula_says_what_the_project_says() -> None:
 
 
 def test_the_formula_takes_its_packages_from_the_lock() -> None:
-    """No list of its own, which would fall behind, and no address."""
+    """No list of its own, which would fall behind, and no address to download from."""
     assert '"--require-hashes", "--requirement", "requirements.lock"' in FORMULA
-    assert "resource " not in FORMULA and "://" not in FORMULA
-    assert FORMULA.count('"REPOSITORY"') == 2
+    assert "resource " not in FORMULA and not re.search(r"^ *url\b", FORMULA, re.MULTILINE)
+    assert FORMULA.count('"REPOSITORY"') == 1
 
 
-def test_the_formula_is_as_brew_style_wants_it() -> None:
+def as_documented(directory: Path, clone: str) -> str:
+    """The formula as the command of the guide writes it, from a clone in that place."""
+    [command] = re.findall(r"^sed .*$", GUIDE, re.MULTILINE)
+    assert command in "\n".join(step.get("run", "") for step in steps("homebrew"))
+    target = directory / "rgmlx.rb"
+    command = re.sub(r'"\$\(brew .*', f'"{target}"', command).replace("$PWD", clone)
+    subprocess.run(command, shell=True, cwd=ROOT, check=True)
+    return target.read_text()
+
+
+def test_the_formula_is_as_brew_style_wants_it(tmp_path: Path) -> None:
+    made = as_documented(tmp_path, "/Users/anna/rgmlx")
+    [homepage] = re.findall(r'^  homepage "(.*)"$', made, re.MULTILINE)
+    assert re.match("https?://", homepage) and not homepage.endswith(".git")  # rubocops/homepage.rb
     code = [line for line in FORMULA.splitlines() if not line.startswith("#")]
     assert code[0] == "class Rgmlx < Formula" and code[-1] == "end" and FORMULA.endswith("end\n")
     assert all(len(line) <= 118 and line == line.rstrip() and "\t" not in line for line in FORMULA.splitlines())
@@ -108,12 +121,7 @@ def test_ruby_reads_the_formula() -> None:
 
 
 def test_the_guide_puts_an_address_where_the_formula_has_none(tmp_path: Path) -> None:
-    [command] = re.findall(r"^sed .*$", GUIDE, re.MULTILINE)
-    assert command in "\n".join(step.get("run", "") for step in steps("homebrew"))
-    target = tmp_path / "rgmlx.rb"
-    command = re.sub(r'"\$\(brew .*', f'"{target}"', command).replace("$PWD", "/Users/anna/rg mlx")
-    subprocess.run(command, shell=True, cwd=ROOT, check=True)
-    made = target.read_text()
+    made = as_documented(tmp_path, "/Users/anna/rg mlx")
     assert '"REPOSITORY"' not in made
     assert 'head "file:///Users/anna/rg mlx", using: :git, branch: "main"' in made
 
@@ -129,3 +137,11 @@ def test_nothing_is_said_to_be_where_it_is_not() -> None:
 @pytest.mark.parametrize("fact", ["Apple silicon", "macOS 14 or newer", "xcode-select --install", "256 colors", "26.2"])
 def test_what_a_mac_takes_is_said_in_both(fact: str) -> None:
     assert fact in README and fact in GUIDE
+
+
+def test_what_is_not_as_one_would_think_is_said() -> None:
+    """Notifications in tmux; and what installs without make has no look at the machine."""
+    assert "set -g focus-events on" in README
+    for text in (README, GUIDE):
+        assert "sh scripts/check_machine.sh" in text
+    assert (ROOT / "scripts" / "check_machine.sh").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from scripted import Scripted, idle, type_and_send
 from waiting import wait_for, wait_until
 
 from rgmlx import cli, hub
-from rgmlx.cli import convert
+from rgmlx.cli import ask, compare, convert
 from rgmlx.convert import pipeline
 from rgmlx.download import Download
 from rgmlx.errors import RgmlxError
@@ -121,6 +122,30 @@ def test_a_process_that_is_paused_lets_it_sleep(awake: Callable[[], bool]) -> No
     assert not awake()
 
 
+async def test_a_chat_that_is_paused_lets_it_sleep(
+    awake: Callable[[], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl+Z on the screen: nothing is kept awake while the process is stopped, and again from then on."""
+    seen: list[bool] = []
+    kill = os.kill
+
+    def stop(process: int, number: int) -> None:
+        if number == signal.SIGTSTP:
+            seen.append(awake())
+        else:
+            kill(process, number)
+
+    monkeypatch.setattr(os, "kill", stop)
+    app = ChatApp(Scripted(tmp_path / "data"))
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: idle(app))
+        with power.awake():
+            await wait_until(awake)
+            app._pause(0)
+            await wait_until(awake)
+        assert seen == [False] and not awake()
+
+
 def test_elsewhere_nothing_is_begun(linux: Mac) -> None:
     linux.program("caffeinate", STAY_AWAKE)
     with power.awake():
@@ -201,6 +226,33 @@ def test_a_conversion(fails: bool, awake: Callable[[], bool], monkeypatch: pytes
     except RgmlxError:
         assert fails
     assert isinstance(options, argparse.Namespace) and not awake()
+
+
+@pytest.mark.parametrize("options", [[], ["--raw"]])
+def test_an_answer_on_the_command_line(
+    options: list[str], awake: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pieces(*_: object, **__: object) -> Iterator[str]:
+        wait_for(awake)
+        yield "an answer"
+
+    model = SimpleNamespace(stream=pieces, chat=lambda *_, **__: SimpleNamespace(send=pieces))
+    monkeypatch.setattr("rgmlx.model.load", lambda name: model)
+    ask.run(cli.parser().parse_args(["ask", "Hi", *options]))
+    assert capsys.readouterr().out == "an answer\n" and not awake()
+
+
+def test_a_comparison(awake: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+
+    def outputs(*_: object) -> SimpleNamespace:
+        kept.append(awake())
+        return SimpleNamespace(tokens=1, sentence=lambda: "the same")
+
+    monkeypatch.setattr("rgmlx.convert.compare.tensor_errors", lambda *_: wait_for(awake) or {"w": 0.0})
+    monkeypatch.setattr("rgmlx.convert.compare.outputs", outputs)
+    compare.run(cli.parser().parse_args(["compare", "demo", "demo"]))
+    assert kept == [True] and not awake()
 
 
 @pytest.mark.parametrize("how", ["with a count", "by its name"])

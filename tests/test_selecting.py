@@ -14,6 +14,7 @@ from waiting import wait_until
 
 from tui import clipboard
 from tui.app import ChatApp
+from tui.prompt import Prompt
 from tui.selecting import HINT
 from tui.settings import Defaults
 
@@ -147,3 +148,32 @@ def test_copied_is_said_where_it_is_so(
     terminal = Terminal()
     assert clipboard.copy(terminal, "ab").startswith(said)  # type: ignore[arg-type]
     assert terminal.sent == "ab" and not mac.calls("pbcopy")
+
+
+@pytest.mark.parametrize("focus", ["the prompt", "nowhere"])
+async def test_cmd_c_copies_what_is_selected_and_does_nothing_else(
+    focus: str, mac: Mac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a terminal passes it on: never what Ctrl+C does where nothing is selected."""
+    mac.program("pbcopy", PBCOPY)
+    app = chat(tmp_path / "data", defaults=Defaults(copy_on_select=False))
+    stopped: list[str] = []
+
+    async def stop() -> None:
+        stopped.append("stopped")
+
+    monkeypatch.setattr(app, "action_stop", stop)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(app)
+        prompt = app.query_one(Prompt)
+        prompt.load_text("one two")
+        app.screen.set_focus(prompt if focus == "the prompt" else None)
+        await pilot.press("super+c")
+        assert prompt.text == "one two" and not mac.calls("pbcopy")
+        await select(app, pilot, "naïve")
+        app.screen.set_focus(prompt if focus == "the prompt" else None)
+        await pilot.press("super+c")
+        await wait_until(lambda: "Copied 5 characters." in told(app))
+        assert (mac.bin / "pbcopy.got").read_text() == "naïve"
+        await pilot.press("super+left")  # the prompt's, wherever the focus was
+        assert prompt.cursor_location == (0, 0) and prompt.text == "one two" and not stopped

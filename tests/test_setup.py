@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from standins import ROOT, Machine, sentence
+from standins import OLD_PYTHONS, ROOT, Machine, sentence
 
 SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
 SCRIPTS = ("setup.sh", "check_machine.sh")
@@ -123,6 +124,36 @@ def test_the_command_line_tools_alone_are_enough(machine: Machine, shell: str) -
     assert "uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock" in called
     machine.log.unlink()
     assert machine.make().stdout == "chatting\n" and not machine.called()  # once
+
+
+def wheel_of_uv(machine: Machine, folder: Path) -> Path:
+    """A package for pip whose program is the stand-in for uv."""
+    folder.mkdir()
+    info = "uv-0.0.dist-info"
+    files = {
+        "uv-0.0.data/scripts/uv": (machine.spare / "uv").read_text(),
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: uv\nVersion: 0.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(folder / "uv-0.0-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (0o100755 if "/scripts/" in name else 0o100644) << 16
+            wheel.writestr(entry, text)
+        wheel.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD")))
+    return folder
+
+
+@pytest.mark.parametrize("python", OLD_PYTHONS)
+def test_a_real_python_as_old_as_macos_s_is_enough(machine: Machine, python: str) -> None:
+    """Its own venv and pip, which get a uv from a folder in place of the network."""
+    machine.mac()
+    machine.program("python3", f'exec {python} "$@"')
+    folder = wheel_of_uv(machine, machine.folder / "wheels")
+    done = machine.make(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(folder), PIP_CONFIG_FILE="/dev/null")
+    assert done.returncode == 0 and done.stdout.endswith("chatting\n") and not done.stderr, done
+    assert (machine.clone / "build" / "uv" / "bin" / "uv").is_file()
+    assert "uv venv --quiet --python cpython-3.13-macos-aarch64 .venv with " in machine.called()
 
 
 def test_a_uv_that_is_installed_is_used_and_keeps_its_pythons(machine: Machine) -> None:

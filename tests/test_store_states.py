@@ -59,6 +59,13 @@ def copy(source: Path, target: Path) -> None:
 # --- two files ----------------------------------------------------------------------------
 
 
+def test_they_are_flushed_to_the_disk_itself_as_the_conversations_are(tmp_path: Path) -> None:
+    """A14: on macOS fsync leaves it with the disk, and half a checkpoint is a damaged file."""
+    with Store(tmp_path) as store:
+        fill(store, "hello", "yes")
+        assert store._database.states.row("PRAGMA checkpoint_fullfsync")[0] == 1
+
+
 def test_states_are_in_a_private_directory_of_their_own(tmp_path: Path) -> None:
     data = tmp_path / "data"
     before = os.umask(0)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from pressed import MARK, SENT, STATES, TEXT
+from pressed import LINES, MARK, SCREENS, SENT, TEXT, TO_STATE, WANTED
 from ptys import Pty
-from terminal_keys import IN_TMUX, TERMINALS, in_tmux
+from terminal_keys import IN_ITERM, IN_TMUX, TERMINALS, in_tmux
 from waiting import PATIENCE
 
 NOTHING = ""
@@ -46,8 +46,9 @@ DOES: dict[str, dict[str, str]] = {
         "Option+Right Right": "/next",
         "Ctrl+E fn+Right": "read end",
         "Ctrl+A Ctrl+D Ctrl+W Ctrl+U Ctrl+K Ctrl+] Ctrl+_ Ctrl+Y fn+Delete fn+Left Down Enter": NOTHING,
+        "Ctrl+X fn+F6 fn+F7 Cmd+C Cmd+X Cmd+A Cmd+Y Cmd+Z Cmd+Up Cmd+Down Cmd+Left": NOTHING,
         "Up": f"={SENT}|{len(SENT)}",
-        "Ctrl+J": "=\n|0",
+        "Ctrl+J": "=\n|1:0",
     },
     "text": {
         **ALWAYS,
@@ -64,22 +65,44 @@ DOES: dict[str, dict[str, str]] = {
         "Ctrl+D fn+Delete": "=one twothree|7",
         "Ctrl+U": "= three|0",
         "Ctrl+K": "=one two|7",
-        "Ctrl+J Shift+Enter Option+Enter": "=one two\n three|0",
+        "Ctrl+J Shift+Enter Option+Enter": "=one two\n three|1:0",
+        "Ctrl+X fn+F7 Cmd+A": f"={TEXT}|{len(TEXT)}[{TEXT}]",
+        "fn+F6 Cmd+C Cmd+X": NOTHING,
         "Enter": f"sent {TEXT}",
     },
+    "selected": {"Ctrl+C Cmd+C Ctrl+X Cmd+X": "copied two", "Esc": "/stop", "fn+Delete Ctrl+D": "=one  three|4"},
+    "lines": {
+        "Cmd+Left Ctrl+A fn+Left": f"={LINES}|1:0",
+        "Cmd+Right Ctrl+E fn+Right": f"={LINES}|1:10",
+        "Cmd+Up": f"={LINES}|0",
+        "Cmd+Down": f"={LINES}|2:4",
+        "Up": f"={LINES}|5",
+        "Down": f"={LINES}|2:4",
+    },
+    "typed": {"Ctrl+_ Cmd+Z": "=one two|7", "Ctrl+Y Cmd+Y": NOTHING},
+    "undone": {"Ctrl+_ Cmd+Z": NOTHING, "Ctrl+Y Cmd+Y": f"={TEXT}|{len(TEXT)}"},
     "list": {
         "Ctrl+R fn+F2": "list rename",
         "Ctrl+T fn+F3": "list archive",
         "Ctrl+G fn+F4": "list archived",
         "Ctrl+D fn+Delete": "list delete",
         "Ctrl+S fn+F5": "list export",
-        "Ctrl+O": "list import",
+        "Ctrl+O fn+F6": "list import",
         "Ctrl+_ Cmd+Z": "list undo",
         "Esc": "list leave",
         "Ctrl+Q": "/quit",
         "Option+Up Option+Left Option+Right Ctrl+B Ctrl+F Ctrl+N": NOTHING,
     },
+    **{
+        screen: {
+            "Esc": f"{screen} left",
+            "Ctrl+Q": "/quit",
+            "Option+Up Option+Down Option+Left Option+Right Ctrl+Option+Up Ctrl+F Cmd+C Cmd+Left Cmd+Right": NOTHING,
+        }
+        for screen in SCREENS
+    },
 }
+DOES["help"]["fn+F1 ?"] = "help left"
 TYPES = {"∂": "=one two∂ three|8", "\x1b[100;3;8706u": "=one two∂ three|8"}
 """What Option types with a letter where it is not Alt."""
 
@@ -97,6 +120,8 @@ def does(sent: Mapping[str, str], state: str) -> Iterator[tuple[str, str, str]]:
             yield key, data, meaning[key]
 
 
+ON_SCREENS = ("Terminal.app", "Terminal.app, Option as Meta", "iTerm2, CSI u", "kitty")
+"""Those that send Esc and Option with an arrow in other ways than all before: their keys are pressed on every screen."""
 _NEXT_IN_LIST = ("\x1f", "list undo")
 
 
@@ -110,14 +135,14 @@ class Recorder:
         self.pty = Pty(directory, *before, sys.executable, str(program), str(self.log))
         self._read = 0
         self._next = ("", "")
+        self._waits = False
 
     def press(self, data: str, what: str) -> str:
         """What a key does, as in `DOES`: all that is written down before what the next key does."""
         lines = list[str]()
         self.pty.send(data)
-        if data == "\x1b" or (
-            what and self._next == _NEXT_IN_LIST
-        ):  # what comes at once belongs to it, or overtakes it
+        if data == "\x1b" or (what and self._waits) or what.startswith("copied"):  # what comes next belongs to it,
+            # or overtakes it
             lines += self._until(what)
         key, start = self._next
         self.pty.send(key)
@@ -127,7 +152,9 @@ class Recorder:
     def enter(self, state: str) -> None:
         """Puts it into a state, once it is there."""
         self._next = _NEXT_IN_LIST if state == "list" else (MARK, "=")
-        self.pty.send(STATES[state])
+        self._waits = state in ("list", *SCREENS)
+        self.log.with_name(WANTED).write_text(state)
+        self.pty.send(TO_STATE)
         self._until(f"in {state}")
 
     def _until(self, start: str) -> list[str]:
@@ -143,10 +170,10 @@ class Recorder:
         return found
 
 
-def check(recorder: Recorder, sent: Mapping[str, str]) -> None:
+def check(recorder: Recorder, sent: Mapping[str, str], *, on_screens: bool = False) -> None:
     """Every key of a terminal, in every state: it does what it should, and nothing else."""
     wrong, pressed = list[str](), set[str]()
-    for state in DOES:
+    for state in (state for state in DOES if on_screens or state not in SCREENS):
         recorder.enter(state)
         nothing = recorder.press("", "")
         for key, data, what in does(sent, state):
@@ -165,10 +192,19 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
     made.pty.close()
 
 
+@pytest.fixture(scope="module")
+def recorder_in_iterm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
+    made = Recorder(tmp_path_factory.mktemp("pressed"), "env", "TERM_PROGRAM=iTerm.app")
+    made.pty.wait("Nothing you write")
+    yield made
+    made.pty.close()
+
+
 @pytest.mark.parametrize("terminal", TERMINALS)
-def test_each_key_does_its_one_thing(terminal: str, recorder: Recorder) -> None:
-    """Also: Option with an arrow neither stops a reply nor leaves the list."""
-    check(recorder, TERMINALS[terminal])
+def test_each_key_does_its_one_thing(terminal: str, request: pytest.FixtureRequest) -> None:
+    """Also: Option with an arrow neither stops a reply nor leaves a screen."""
+    recorder = request.getfixturevalue("recorder_in_iterm" if terminal in IN_ITERM else "recorder")
+    check(recorder, TERMINALS[terminal], on_screens=terminal in ON_SCREENS)
 
 
 @pytest.fixture(scope="module")

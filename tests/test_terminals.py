@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from scripted import Scripted, idle, line, screen
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
+from textual.dom import DOMNode
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 from waiting import wait_until
@@ -15,6 +17,7 @@ from waiting import wait_until
 from tui import keys, terminals
 from tui.app import ChatApp
 from tui.commands import COMMANDS, pressed
+from tui.fields import TextField
 from tui.keyboard import Keyboard
 from tui.prompt import Prompt
 from tui.screens import guide, help
@@ -53,9 +56,21 @@ SHOWN = {  # back, forward, previous, help, settings, the end, a new line
     "tmux in iTerm2": "Option+↑ Option+↓ Option+← ? Ctrl+L Ctrl+E Ctrl+J",
 }
 ELSEWHERE = "Alt+↑ Alt+↓ Alt+← F1 F2 End Ctrl+J"
-OWNERS = (
+
+
+class _Words(DOMNode):
+    """What the app does in a text of another screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("alt+left", "cursor_word_left", ""),
+        ("alt+right", "cursor_word_right", ""),
+    ]
+
+
+OWNERS: tuple[tuple[type[DOMNode], ...], ...] = (
     (ChatApp, Keyboard),
     (Prompt,),
+    (TextField, _Words),
     (ConversationsScreen, Rows),
     (TreeScreen, _Lines),
     (SettingsScreen,),
@@ -65,6 +80,16 @@ OWNERS = (
     (GuideScreen,),
 )
 PAGES = {"pageup", "pagedown"}  # by the wheel, too, or with the arrows once Tab has gone to the text
+FAR = {"home", "end", "shift+home", "shift+end", "ctrl+home", "ctrl+end", "super+up", "super+down"}
+FAR |= {"ctrl+pageup", "ctrl+pagedown"}  # what has no key but these goes where an arrow goes by steps, and the mouse
+SAME = {
+    "copy": "copy_or_stop",
+    "copy_only": "copy_selected",
+    "cut": "cut_or_select",
+    "select_all": "cut_or_select",
+    "cursor_line_end": "end",
+}
+"""What a key of another name does as well."""
 
 
 def of_a_mac(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -105,27 +130,24 @@ def test_what_is_known_of_a_terminal() -> None:
     assert Terminal(mac=True).best(["super+up"]) == "super+up", "where there is no other"
 
 
-def bindings(owners: tuple[type, ...]) -> dict[str, list[str]]:
-    """The keys of each action."""
+def bindings(owners: tuple[type[DOMNode], ...]) -> dict[str, list[str]]:
+    """The keys of each action, also of those that Textual has given to what an owner is made of."""
     found: dict[str, list[str]] = {}
-    for binding in (one for owner in owners for one in _made(vars(owner)["BINDINGS"])):
-        found.setdefault(binding.action.replace("empty_command", "command"), []).extend(binding.key.split(","))
+    for key, some in (item for owner in owners for item in owner._merge_bindings().key_to_bindings.items()):
+        for action in (binding.action.replace("empty_command", "command") for binding in some):
+            found.setdefault(SAME.get(action, action), []).append(key)
     return found
-
-
-def _made(some: list[BindingType]) -> list[Binding]:
-    return [one if isinstance(one, Binding) else Binding(*one) for one in some]
 
 
 @pytest.mark.parametrize("name", MACS)
 def test_everything_has_a_key_that_reaches_a_program(name: str) -> None:
-    """Without fn, but for pages."""
+    """Without fn, but for pages and what an arrow does as well."""
     terminal = here(MACS[name], "darwin")
     for owners in OWNERS:
         for action, some in bindings(owners).items():
             reaching = [key for key in some if terminal.reaches(key)]
-            assert reaching, f"{action}: none of {some}"
-            assert set(some) <= PAGES or not all(map(terminal.needs_fn, reaching)), f"{action}: {some}"
+            assert reaching, f"{owners}, {action}: none of {some}"
+            assert set(some) <= PAGES | FAR or not all(map(terminal.needs_fn, reaching)), f"{action}: {some}"
 
 
 # --- on the screen ------------------------------------------------------------------------
@@ -162,8 +184,21 @@ async def test_the_chat_on_a_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert not any(text in shown for text in ("Alt+", "F1)", "F2)", "Option+Enter", "Option+↑", "PgUp"))
         await pilot.press("question_mark")
         await wait_until(lambda: len(app.screen_stack) == 1)
+        await pilot.press("ctrl+p", *"back")
+        await wait_until(lambda: any("back  (Ctrl+B)" in text for text in screen(app)))
+        await pilot.press("escape")
+        await wait_until(lambda: len(app.screen_stack) == 1)
         await pilot.press("ctrl+o")
         await wait_until(lambda: any("^d delete" in text for text in screen(app)))
+
+
+@pytest.mark.parametrize(("name", "held"), [("Terminal.app", "Fn"), ("iTerm2", "Option"), ("kitty", ""), ("none", "")])
+def test_help_says_how_to_select_for_the_terminal_itself(name: str, held: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mouse is the program's, and Cmd+C the terminal's, which has nothing selected then."""
+    of_a_mac(monkeypatch, name)
+    text = help.selecting()
+    assert text.startswith("Ctrl+C copies") and ("held the mouse" in text) == bool(held)
+    assert not held or f"With {held} held the mouse selects for the terminal, and Cmd+C copies." in text
 
 
 def test_help_and_guide_name_the_key_of_a_new_line(monkeypatch: pytest.MonkeyPatch) -> None:

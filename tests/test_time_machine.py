@@ -1,4 +1,4 @@
-"""Backups leave out models that were downloaded here and states of the model, each once, and nothing else."""
+"""Backups leave out models that were downloaded or converted here and states of the model, each once, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import shutil
 import stat
 from pathlib import Path
 
+import checkpoints
 import pytest
 from hub_server import NAME, Hub, repository
 from macs import Mac, linux, mac
 from stores import say
 from test_store_states import fill, right
 
-from rgmlx import hub
+from rgmlx import cli, hub
+from rgmlx.cli import convert
 from rgmlx.download import Download
 from rgmlx.errors import RgmlxError
 from rgmlx.macos import time_machine
@@ -104,6 +106,35 @@ def test_elsewhere_nothing_is_asked(linux: Mac, server: Hub, home: Path) -> None
     linux.program("tmutil")
     fetch()
     assert not linux.calls("tmutil")
+
+
+CONFIG = checkpoints.config(hidden_size=64, lru_width=64)
+
+
+def conversion(source: Path, target: Path, *options: str) -> None:
+    arguments = ["convert", "--model", str(source), "--mlx-path", str(target), "--no-verify", *options]
+    convert.run(cli.parser().parse_args(arguments))
+
+
+def test_a_conversion_is_left_out_and_what_it_was_made_of_is_not(mac: Mac, tmp_path: Path) -> None:
+    """One that replaces another is another directory."""
+    mac.program("tmutil")
+    source = checkpoints.write(tmp_path / "source", CONFIG, checkpoints.weights(CONFIG))
+    for options in ((), ("--force",)):
+        conversion(source, tmp_path / "models" / "out", *options)
+        assert (tmp_path / "models" / "out" / "config.json").is_file()
+    assert mac.calls("tmutil") == [f"addexclusion {tmp_path / 'models' / 'out'}"] * 2
+
+
+def test_what_was_not_converted_is_backed_up(mac: Mac, tmp_path: Path) -> None:
+    mac.program("tmutil")
+    source = checkpoints.write(tmp_path / "source", CONFIG, checkpoints.weights(CONFIG))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("a text of mine")
+    with pytest.raises(RgmlxError, match="is not only a model"):
+        conversion(source, tmp_path / "mine", "--force")
+    conversion(source, tmp_path / "out", "--dry-run")
+    assert not mac.calls("tmutil")
 
 
 def test_states_are_left_out_once_and_conversations_are_not(mac: Mac, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 from textual.app import App
 
+# OSC 9: iterm2.com/documentation-escape-codes.html ("Post a notification"), ghostty.org/docs/vt/osc/9,
+# wezterm.org/escape-sequences.html, sw.kovidgoyal.net/kitty/desktop-notifications ("kitty also supports the legacy OSC 9
+# protocol developed by iTerm2"). OSC 777: foot-ctlseqs(7), and rxvt-unicode, whose own it is. macOS Terminal has neither.
 LONG_SECONDS = 60.0
 """What takes less is waited for."""
 _BELL = "\a"

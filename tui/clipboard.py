@@ -31,6 +31,10 @@ MAX_KEPT = 64_000_000
 """Characters of all texts that are kept aside."""
 _SECONDS = 3.0
 _TAKERS = ("kitty", "ghostty", "wezterm", "foot", "alacritty")
+"""By what their makers say of them as they are delivered: kitty.conf(5), clipboard_control ("write-clipboard ..."); Ghostty's
+src/config/Config.zig, clipboard-write (allow); wezterm.org/escape-sequences.html, OSC 52 ("Allows setting or clearing the
+clipboard"); foot.ini(5), [security] osc52 (enabled); alacritty(5), terminal.osc52 ("OnlyCopy"). macOS Terminal ignores it
+(charmbracelet/crush#2642)."""
 
 
 def copy(app: App[Any], text: str) -> str:

@@ -7,10 +7,11 @@ those that the field has. The cursor goes by what is one character to its reader
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.document._document import EditResult, Location
 from textual.document._edit import Edit
 from textual.widgets import Input, TextArea
@@ -22,8 +23,37 @@ MAX_CHARS = 4_096
 """Of one line: as long as a path can be. What is pasted beyond it is left out."""
 
 
-class TextField(TextArea):
+_NOT_TEXTUALS = ("select_line", "select_all", "cut")  # whose keys are others here, or none
+
+
+class TextField(TextArea, inherit_bindings=False):
     """A text of many lines."""
+
+    # Without what only keys with fn on a Mac do, and is not needed: selecting the line, and pages to the side.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(one for one in TextArea.BINDINGS if isinstance(one, Binding) and one.action not in _NOT_TEXTUALS),
+        Binding("f7,super+a", "select_all", "select all", show=False),
+        Binding("ctrl+x", "cut_or_select", "cut, or select all", show=False),
+        Binding("ctrl+delete,alt+d,ctrl+right_square_bracket", "delete_word_right", "delete a word", show=False),
+        Binding("super+x", "cut", "cut", show=False),
+        Binding("super+left", "cursor_line_start", "to the beginning of the line", show=False),
+        Binding("super+right", "cursor_line_end", "to the end of the line", show=False),
+        Binding("super+up,ctrl+home", "cursor_text_start", "to the beginning of the text", show=False),
+        Binding("super+down,ctrl+end", "cursor_text_end", "to the end of the text", show=False),
+    ]
+
+    def action_cut_or_select(self) -> None:
+        """Cuts what is selected; where that is nothing selects all, which on a Mac no other key without fn does."""
+        if self.selection.is_empty:
+            self.action_select_all()
+        else:
+            self.action_cut()
+
+    def action_cursor_text_start(self) -> None:
+        self.move_cursor((0, 0))
+
+    def action_cursor_text_end(self) -> None:
+        self.move_cursor(self.document.end)
 
     def _set_document(self, text: str, language: str | None) -> None:
         super()._set_document(typed.lines(text), language)
@@ -82,6 +112,12 @@ class TextField(TextArea):
 
 class OneLine(Input):
     """One line, of up to `MAX_CHARS`; the line breaks of what is pasted are spaces in it, and its controls are left out."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("super+left,super+up", "home", "to the beginning", show=False),
+        Binding("super+right,super+down", "end", "to the end", show=False),
+        Binding("ctrl+shift+a,super+a", "select_all", "select all", show=False),
+    ]
 
     def __init__(self, value: str = "", **settings: Any) -> None:
         super().__init__(_one_line(value)[:MAX_CHARS], **settings)

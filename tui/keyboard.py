@@ -33,7 +33,8 @@ class Keyboard(Working):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+z", "suspend", "suspend", show=False, priority=True),
-        Binding("ctrl+c,super+c", "copy_selected", "copy", show=False, priority=True),
+        Binding("ctrl+c", "copy_selected", "copy", show=False, priority=True),
+        Binding("super+c", "copy_only", "copy", show=False, priority=True),
         Binding(keys.UNDO, "undo", "undo", show=False, priority=True),  # or it does not reach a modal screen
     ]
     actions: Actions
@@ -107,6 +108,10 @@ class Keyboard(Working):
         self.screen.clear_selection()
         await self.copy_text(text)
 
+    async def action_copy_only(self) -> None:
+        """Copies what is selected on any screen, and never stops anything: a Mac's Cmd+C."""
+        await self.action_copy_selected()
+
     async def copy_text(self, text: str) -> None:
         """Puts a text on the clipboard, and says so."""
         self.notify(printable(await asyncio.to_thread(copy, self, text)), markup=False, timeout=3)
@@ -127,6 +132,8 @@ class Keyboard(Working):
         """The prompt handles its own keys, in their order."""
         if action == "copy_selected":
             return not isinstance(self.focused, Prompt) and (bool(self._selected) or len(self.screen_stack) == 1)
+        if action == "copy_only":  # what is selected in the prompt is copied by the prompt
+            return bool(self._selected) and not (isinstance(self.focused, Prompt) and self.focused.selected_text)
         if action == "undo":
             return not isinstance(self.focused, Prompt) and isinstance(self.focused, TextArea)
         if action == "by_word":

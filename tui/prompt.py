@@ -51,7 +51,6 @@ class Prompt(TextField):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "send", show=False),
         Binding(",".join(NEW_LINE), "newline", "new line", show=False),
-        Binding("ctrl+delete,alt+d,ctrl+right_square_bracket", "delete_word_right", "delete a word", show=False),
         Binding("alt+left", "cursor_word_left", "back by a word", show=False),
         Binding("alt+right", "cursor_word_right", "on by a word", show=False),
         Binding("ctrl+c", "copy_or_stop", "copy or stop", show=False),

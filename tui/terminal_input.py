@@ -18,6 +18,7 @@ from textual._xterm_parser import XTermParser
 from textual.keys import _character_to_key
 from textual.message import Message
 
+from . import terminals
 from .clipboard import MAX_KEPT
 from .typed import is_text
 
@@ -37,6 +38,9 @@ _META_BEGUN = re.compile("(?<=\x1b)\x1b(?:O|\\[(?:\\d\\d?(?:;\\d?\\d?)?)?)?\\Z")
 _INTRODUCERS = "[NOPX]^_"  # with which longer sequences begin
 _SAME = {"shift+pageup": "pageup", "shift+pagedown": "pagedown", "shift+\r": "shift+enter"}
 """Keys by what they are here: macOS Terminal keeps a page without Shift to itself, and tmux has its own Shift+Enter."""
+_SAME_IN_ITERM = {f"super+{side}": f"alt+{side}" for side in ("up", "down", "left", "right")}
+"""iTerm2 keeps Cmd with an arrow to itself, and older ones send ESC [ 1;9 A for Option with it, where others mean Cmd
+(gitlab.com/gnachman/iterm2 issue 3753, gdamore/tcell#102; sw.kovidgoyal.net/kitty/keyboard-protocol: 9 is Super)."""
 
 
 class _AltEnter:
@@ -63,6 +67,7 @@ class TerminalParser(XTermParser):
         self._quiet = 0  # ticks since there was input
         self._escape = False  # an ESC was read, and what follows it tells whose it is
         self._meta = ""  # what came behind it, which may begin a key with Option
+        self._same = _SAME | (_SAME_IN_ITERM if terminals.here().name == "iTerm.app" else {})
         super().__init__(debug)
 
     def feed(self, data: str) -> Iterable[Message]:
@@ -105,8 +110,8 @@ class TerminalParser(XTermParser):
             if alt and event.is_printable:
                 name = event.key if event.key.startswith("alt+") else f"alt+{_character_to_key(sequence[-1])}"
                 yield events.Key(name, None)
-            elif event.key in _SAME:
-                yield events.Key(_SAME[event.key], None)
+            elif event.key in self._same:
+                yield events.Key(self._same[event.key], None)
             else:
                 yield event
 

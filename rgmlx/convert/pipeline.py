@@ -9,6 +9,7 @@ from pathlib import Path
 from .. import account, checksums, macos
 from ..errors import CheckpointError, RgmlxError
 from ..hub import is_repository
+from ..macos import time_machine
 from ..paths import expanded
 from ..shell import typed
 from ..tokenizer import Tokenizer
@@ -129,6 +130,7 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         target = writer.publish()
     finally:
         writer.close()
+    time_machine.leave_out(target)  # all in it was written here
     yield f"{made.recipe.name}: {text.size(made.nbytes)}, {8 * made.nbytes / made.parameters:.2f} bits a parameter, in {target}"
     if cost:
         yield cost

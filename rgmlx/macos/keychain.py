@@ -2,6 +2,8 @@
 
 Knows one item, by its service; nothing of what the secret is for. A secret never is an argument, which every program can
 read: `security -i` reads its commands from standard input. That says nothing by its exit code, so the item is read back.
+By man 1 security: -i is the interactive mode, find-generic-password -w shows the password and nothing else,
+add-generic-password -U changes an item that is there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Folders that macOS keeps programs out of until the user allows it: what to say when it does.
 
 A terminal that was not allowed into Documents, Desktop or Downloads gets EPERM there for files whose permissions are all
-right (those give EACCES), and no dialog comes a second time. Which folders those are is in System Settings > Privacy &
+right (those give EACCES; man 2 intro: "[EPERM] Operation not permitted", as in anthropics/claude-code#90687 for such
+folders), and no dialog comes a second time. Which folders those are is in System Settings > Privacy &
 Security > Files and Folders. Knows paths and error numbers.
 """
 

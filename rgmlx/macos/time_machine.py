@@ -1,4 +1,4 @@
-"""Has Time Machine leave out what can be had again: models that were downloaded here, and states of the model.
+"""Has Time Machine leave out what can be had again: models that were downloaded or converted here, and states of the model.
 
 `tmutil addexclusion` without -p needs no administrator and marks the directory itself, so that the mark goes with it when
 it is moved, and goes away with it (man 8 tmutil: "a location-independent ('sticky') exclusion"). Only directories that

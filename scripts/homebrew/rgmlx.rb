@@ -1,6 +1,8 @@
 # rgmlx from a clone of its repository, for a tap of your own: docs/mac.md puts the clone's address in the place of
 # REPOSITORY.
 #
+# The homepage is that of the model: brew style wants one on the web, and a clone may come from anywhere.
+#
 # Homebrew's resources are built from their sources, which MLX's Metal library does not have. So the packages are
 # those of requirements.lock, by version and hash, as in `make`: this file names none, and can't fall behind it.
 # Nobody has run it yet.
@@ -8,7 +10,7 @@ class Rgmlx < Formula
   include Language::Python::Virtualenv
 
   desc "Chat and library for RecurrentGemma on Apple silicon, through MLX"
-  homepage "REPOSITORY"
+  homepage "https://github.com/google-deepmind/recurrentgemma"
   license "Apache-2.0"
   head "REPOSITORY", using: :git, branch: "main"
 

@@ -17,6 +17,14 @@ from ..commands import COMMANDS
 _WHERE = " in an empty prompt"  # of a key that is typed otherwise
 
 
+def selecting() -> str:
+    """How a text is selected and copied, in the program and past it, as it is on this terminal."""
+    here = terminals.here()
+    past = {"Apple_Terminal": "Fn", "iTerm.app": "Option"}.get(here.name, "")
+    own = "Ctrl+C copies text that the mouse has selected."
+    return f"{own} With {past} held the mouse selects for the terminal, and Cmd+C copies." if past else own
+
+
 def rows() -> list[tuple[str, str]]:
     """The keys that belong to no command, and what they do, as it is on this terminal."""
     here = terminals.here()
@@ -35,6 +43,7 @@ def rows() -> list[tuple[str, str]]:
         ),
         ("Ctrl+C", "copy what is selected, else stop a reply, else clear what you typed"),
         ("Ctrl+_", "undo, what was cleared included (Ctrl+Shift+Z where the terminal tells); Ctrl+Y redoes"),
+        ("Ctrl+X", "cut what is selected; where that is nothing select all"),
         ("Ctrl+Z", "pause, and back to the shell; fg goes on"),
         ("Ctrl+P", "all commands, to search and choose from"),
     ]
@@ -72,7 +81,5 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content.assemble((command.usage, "bold"), key))
                 yield Static(command.summary, classes="summary", markup=False)
             yield Static("Text", classes="head")
-            yield Static(
-                "A message that begins with a slash: write two. Ctrl+C copies text that the mouse has selected."
-            )
+            yield Static(f"A message that begins with a slash: write two. {selecting()}", markup=False)
         yield Footer()
