@@ -11,6 +11,9 @@ WORKERS ?= 2
 PY := $(VENV)/bin/python
 SETUP = PYTHON="$(PYTHON)" sh scripts/setup.sh
 
+# Some hundred processes are begun by the tests: each would compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: chat setup mac test lint format lock clean
 .DEFAULT_GOAL := chat
 

@@ -124,6 +124,8 @@ class Interrupt:
 
 def places(scenario: Scenario, model: rgmlx.Model, opcodes: bool = False, times: int = 2) -> list[Place]:
     """Every place that a scenario comes by: the first times, and the last."""
+    gc.collect()
+    gc.freeze()  # or each strike would look for garbage among all that the process has
     action, _ = scenario(model)
     with Interrupt(None, opcodes) as count:
         action()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlx.core as mx
@@ -22,6 +23,7 @@ from stores import chat, store
 from waiting import WatchedQueue, get_watched_message, until_idle
 
 import rgmlx
+from rgmlx.host import threads
 from tui import terminals
 
 # Fixtures for all tests.
@@ -73,6 +75,13 @@ def no_terminal_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     if os.environ.get("TERM") == "xterm-kitty":
         monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """NumPy's products by one thread, as in a forward pass: others would wait for a core by spinning, beside more tests."""
+    with threads.limited():
+        yield
 
 
 @pytest.fixture(scope="session")

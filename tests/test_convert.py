@@ -27,6 +27,8 @@ from rgmlx.errors import RgmlxError
 from rgmlx.hub import demo_directory
 from rgmlx.network import stays_float32
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIG = checkpoints.config(
     hidden_size=64, lru_width=64, head_dim=64, intermediate_size=256, num_attention_heads=1, torch_dtype="bfloat16"
 )

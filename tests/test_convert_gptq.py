@@ -22,6 +22,8 @@ from rgmlx.convert.calibrate import Calibrator
 from rgmlx.convert.gptq import compensated, pack, processing_order
 from rgmlx.network import RecurrentGemma
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Tensors = dict[str, mx.array]
 RNG = np.random.default_rng(7)
 

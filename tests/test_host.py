@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -193,6 +194,44 @@ def test_a_program_keeps_its_own_number_of_threads(tiny: rgmlx.Model, monkeypatc
     monkeypatch.setattr(layers, "gelu_product", fail)
     with pytest.raises(KeyboardInterrupt):
         tiny.logits([[1, 2, 3]])
+    assert blas_threads() == outside
+
+
+@pytest.mark.parametrize("here_first", [True, False], ids=["after this thread", "before this thread"])
+def test_the_limit_holds_in_every_thread(here_first: bool) -> None:
+    """It held in the first thread only that had set it, while that lived."""
+    outside, inside = blas_threads(), list[int]()
+
+    def within() -> None:
+        with threads.limited():
+            inside.extend(blas_threads())
+
+    if here_first:
+        within()
+    for _ in range(2):
+        thread = threading.Thread(target=within)
+        thread.start()
+        thread.join()
+    within()
+    assert set(inside) == {1} and blas_threads() == outside
+
+
+def test_the_limit_is_taken_back_by_a_thread_that_did_not_set_it() -> None:
+    outside, inside = blas_threads(), threading.Barrier(2)
+
+    def leave_last() -> None:
+        with threads.limited():
+            inside.wait()
+            first_is_out.wait()
+
+    first_is_out = threading.Event()
+    thread = threading.Thread(target=leave_last)
+    with threads.limited():
+        thread.start()
+        inside.wait()
+    assert set(blas_threads()) == {1}
+    first_is_out.set()
+    thread.join()
     assert blas_threads() == outside
 
 

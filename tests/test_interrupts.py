@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import interrupt_anywhere
@@ -20,8 +22,9 @@ WHERE_STATES_MOVE = {Path(m.__file__).name for m in (atomic, chat)}
 
 
 @pytest.fixture(scope="module")
-def small() -> rgmlx.Model:
-    return small_model()
+def small() -> Iterator[rgmlx.Model]:
+    yield small_model()
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

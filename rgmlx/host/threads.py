@@ -46,6 +46,18 @@ def count() -> int:
     return variables.threads()
 
 
+def _set(blas: Any, number: int) -> None:
+    """Sets it from any thread.
+
+    threadpoolctl 3.8 lets only the first thread that does, and ignores others: their products would be by all of
+    OpenBLAS's threads, and a limit that another thread should take back would stay.
+    """
+    clear = getattr(blas, "clear_controlling_thread", lambda **_: None)  # of OpenBLAS, in newer versions
+    clear(force=True)
+    blas.set_num_threads(number)
+    clear(force=True)  # nor is it in the way of a program's own limits
+
+
 class _Limit:
     """Within it, BLAS takes `count()` threads. The last thread of the program that leaves it takes the limit back.
 
@@ -64,7 +76,7 @@ class _Limit:
                 found = [(blas, blas.get_num_threads()) for blas in _blas().lib_controllers]
                 self._before = [(blas, number) for blas, number in found if number != wanted]
                 for blas, _ in self._before:
-                    blas.set_num_threads(wanted)
+                    _set(blas, wanted)
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +84,7 @@ class _Limit:
             self._inside -= 1
             if not self._inside:
                 for blas, number in self._before:
-                    blas.set_num_threads(number)
+                    _set(blas, number)
 
 
 _limit = _Limit()
