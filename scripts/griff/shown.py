@@ -1,6 +1,6 @@
 """Twenty conversations with a model, as Markdown: what people might write, and what it answers, unedited.
 
-    python -m griff.shown [MODEL] > docs/griff-conversations.md
+    python -m griff.shown [MODEL] > conversations.md
 
 MODEL is a directory or "demo". The messages are written by hand and in no table of the generator; answers are drawn at the
 model's own sampling, with seed 1, the first draw of each.
