@@ -42,12 +42,12 @@ REFUSES: dict[str, tuple[list[str], str]] = {
     "dynamic_quant": (["--model", "demo"], "demo is quantized, and dynamic_quant starts"),
     "evaluate": (
         ["--model", "demo", "--tasks", "x"],
-        "needs the Python package lm_eval, which is not here: pip install",
+        "needs the Python package lm_eval, which is not here: ",
     ),
     "gptq": (["--model", "demo"], "demo is quantized, and gptq starts"),
     "perplexity": (
         ["--model", "demo", "--data-path", "x"],
-        "needs the Python package datasets, which is not here: pip",
+        "needs the Python package datasets, which is not here: ",
     ),
     "server": (["--model", "damaged"], "damaged/model.safetensors has a damaged header"),
     "share": (["--model", "demo"], "No hostfile provided"),
