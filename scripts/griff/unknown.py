@@ -161,6 +161,9 @@ def word(source: Source, lexicon: Lexicon) -> str:
             return made
 
 
+_WORD_TRIES = 200
+
+
 @functools.cache
 def _explained() -> frozenset[str]:
     """Words that stand in any fact."""
@@ -169,11 +172,12 @@ def _explained() -> frozenset[str]:
 
 
 def real_word(source: Source, lexicon: Lexicon) -> str:
-    """A word that does exist, of which nothing was learned."""
-    while True:
+    """A word that does exist, of which nothing was learned; without a corpus, where there is none, an invented one."""
+    for _ in range(_WORD_TRIES):
         found = source.of(source.pick(lexicon.words, lexicon.nouns))
         if found.lower() not in _explained() and not unlucky(found):
             return found
+    return word(source, lexicon)
 
 
 def person(source: Source, lexicon: Lexicon) -> str:
