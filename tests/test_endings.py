@@ -330,6 +330,16 @@ def test_ctrl_z_where_no_shell_is(ptys: Begin, tmp_path: Path) -> None:
     assert pty.end() == 0
 
 
+def typed_and_left(pty: Pty) -> None:
+    """What is typed arrives once, Ctrl+Q leaves to the shell, and the shell ends with the chat's code."""
+    pty.send("typed once")
+    pty.wait("typed once")
+    pty.send("\x11")
+    pty.wait("$ ")
+    pty.send("exit $?\n")
+    assert pty.end() == 0
+
+
 def test_a7_ctrl_z_under_inline(ptys: Begin, tmp_path: Path) -> None:
     """A7: a shell is there, and it is the screen that can't be left; it says so and goes on."""
     pty = begun_in(ptys, tmp_path, "--inline")
@@ -337,12 +347,7 @@ def test_a7_ctrl_z_under_inline(ptys: Begin, tmp_path: Path) -> None:
     pty.send("\x1a")
     pty.wait("Under --inline")  # the rest is in other lines
     assert "no shell" not in pty.text
-    pty.send("typed once")
-    pty.wait("typed once")
-    pty.send("\x11")
-    pty.wait("$ ")
-    pty.send("exit $?\n")
-    assert pty.end() == 0
+    typed_and_left(pty)
 
 
 def test_stopped_and_continued_from_elsewhere(ptys: Begin, tmp_path: Path) -> None:
@@ -373,12 +378,7 @@ def test_stopped_from_elsewhere_under_a_shell(options: tuple[str, ...], ptys: Be
     pty.send("fg\n")
     pty.wait("Nothing you write")  # drawn again
     wait_for(lambda: pty.line()[:4] == modes, about=lambda: (pty.line(), pty.text[-2000:]))
-    pty.send("typed once")
-    pty.wait("typed once")
-    pty.send("\x11")
-    pty.wait("$ ")
-    pty.send("exit $?\n")
-    assert pty.end() == 0
+    typed_and_left(pty)
 
 
 @pytest.mark.parametrize("options", [(), ("--inline",)])
