@@ -16,6 +16,7 @@ import shutil
 import struct
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -774,7 +775,7 @@ VALUES += [
 ]
 
 
-class _Command:
+class _Command(ABC):
     """A command line, as JSON: every option times every value."""
 
     def __init__(self, place: Path) -> None:
@@ -792,9 +793,9 @@ class _Command:
     def seeds(self) -> list[bytes]:
         return []
 
+    @abstractmethod
     def run(self, words: list[str]) -> int:
         """Runs it; the exit code."""
-        raise NotImplementedError
 
     def use(self, case: bytes) -> None:
         before = sys.stdin, sys.stdout, sys.stderr
