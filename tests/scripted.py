@@ -55,10 +55,12 @@ class Scripted(Session):
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None and self.head.role == USER
+        self._begin_work()  # now, as the real one does: what comes after is a stop
         return self._scripted(self._start_run())
 
     def go_on(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None and self.head.role == MODEL
+        self._begin_work()
         return self._scripted(self._start_run())
 
     def so_far(self, chars: int) -> tuple[str, int] | None:
@@ -74,7 +76,6 @@ class Scripted(Session):
         return [message.text for message in self.store.messages.path(self.head.id if self.head else None)]
 
     def _scripted(self, run: ReplyRun) -> Iterator[str]:
-        self._cancel.clear()
         whole, asked = False, run.asked
         assert asked is not None
         try:

@@ -52,7 +52,7 @@ def test_what_is_open_during_a_reply() -> None:
 @pytest.mark.parametrize(("before", "after"), itertools.product(Activity, repeat=2))
 def test_only_declared_transitions_are_made(before: Activity, after: Activity) -> None:
     made: list[Activity] = []
-    machine = Machine(lambda: made.append(machine.now))
+    machine = Machine(lambda before: made.append(machine.now))
     machine.now = before
     if before is after:
         machine.enter(after)

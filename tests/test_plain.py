@@ -57,14 +57,14 @@ class Scripted(Session):
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.conversation is not None and self.head is not None and self.head.role == USER
-        self._cancel.clear()
-        message = self.head = self.store.messages.start_reply(self.conversation.id, self.head.id)
-        yield from self._say(message)
+        self._begin_work()
+        self.head = self.store.messages.start_reply(self.conversation.id, self.head.id)
+        return self._say(self.head)
 
     def go_on(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None
-        self._cancel.clear()
-        yield from self._say(self.store.messages.reopen(self.head.id))
+        self._begin_work()
+        return self._say(self.store.messages.reopen(self.head.id))
 
     def _say(self, message: Message) -> Iterator[str]:
         whole = False
@@ -589,9 +589,11 @@ def test_files_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_states_in_files_settings_and_the_system_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the embedded model."""
     file, store = tmp_path / "cat.rgstate", Store(tmp_path / "data")
-    first = "/system Be brief.\n/set temperature 0\nI have a cat named Zibo.\n/save " + str(file)
+    first = "/system You are kind.\n/set temperature 0\n/set max-tokens 60\nI have a cat named Zibo.\n/save " + str(
+        file
+    )
     out = talk(Session(store), f"{first}\n/model\n/open {tmp_path / 'none.rgstate'}\n", capsys, code=1)
-    assert "System text: Be brief.\n" in out and "\ntemperature: 0.0\n" in out and f"Written: {file}\n" in out
+    assert "System text: You are kind.\n" in out and "\ntemperature: 0.0\n" in out and f"Written: {file}\n" in out
     assert "none.rgstate can't be read" in out and "You: /model\nModel: demo\n" in out
     again = Session(Store(tmp_path / "other"))
     out = talk(again, "What is my cat called?\n/info", capsys, file=file)

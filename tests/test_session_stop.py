@@ -8,6 +8,7 @@ import pytest
 from sessions import (
     LONG,
     NAME,
+    STORY,
     WHOLE,
     Open,
     again,
@@ -19,6 +20,7 @@ from sessions import (
 )
 
 from rgmlx.errors import ChatError
+from rgmlx.store import MODEL, USER
 from tui import memory
 
 ABLE = "What can you do?"
@@ -52,6 +54,41 @@ def test_a_message_stopped_while_read_can_be_left_or_edited(begin: Open, small_s
     session.edit(asked.id, NAME)
     assert session.answer() == reference.say(NAME)
     assert read(session) == 0 and same_tokens(session, reference)
+
+
+@pytest.mark.parametrize("what", ["reply", "go_on", "stand"])
+def test_a_stop_of_what_is_expected_holds_when_it_begins(begin: Open, what: str) -> None:
+    """The screen says that Esc stops it before the model's thread has come to it."""
+    session = begin()
+    if what == "stand":
+        made = session.store.conversations.create("demo").id
+        asked = session.store.messages.add_finished(made, None, USER, LONG, closed=True, created=1.0)
+        session.open(made, session.store.messages.add_finished(made, asked, MODEL, LONG, closed=True, created=1.0))
+    else:
+        session.ask(STORY)
+    if what == "go_on":
+        pieces = session.reply()
+        next(pieces)
+        session.stop()
+        list(pieces)
+    head = session.head
+    session.expect()
+    session.stop()
+    if what == "stand":
+        with pytest.raises(ChatError, match="stopped"):
+            session.stand()
+        assert session.memory is not None and session.memory.point.state.position == 0
+        session.ask(NAME)
+        session.stop()  # of nothing: it is over
+        assert session.answer()
+    else:
+        begun = session.reply if what == "reply" else session.go_on
+        assert list(begun()) == [] and session.head == head
+        session.stop()
+        pieces = begun()
+        assert next(pieces)
+        session.stop()
+        list(pieces)
 
 
 def test_stopped_at_the_first_piece_and_later(begin: Open) -> None:

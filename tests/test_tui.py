@@ -52,7 +52,10 @@ class Unhurried(Session):
     """The embedded model, whose replies wait in the middle until they are stopped: none ends before a key comes."""
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
-        for number, piece in enumerate(super().reply(endless=endless)):
+        return self._unhurried(super().reply(endless=endless))
+
+    def _unhurried(self, pieces: Iterator[str]) -> Iterator[str]:
+        for number, piece in enumerate(pieces):
             if number == 5:
                 wait_for(self._cancel.is_set)
             yield piece

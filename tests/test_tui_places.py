@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import re
 import sys
+import threading
 from pathlib import Path
 
 import pytest
-from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen
+from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen, taken
 from textual.app import App
 from textual.color import Color
-from waiting import wait_until
+from waiting import wait_for, wait_until
 
+from rgmlx.errors import ChatError
 from rgmlx.store import Store
 from tui import deeds, themes
+from tui.activity import Activity
 from tui.app import ChatApp
 from tui.plain import PlainChat
 from tui.prompt import Prompt
@@ -171,6 +174,32 @@ async def test_esc_stop_is_shown_while_something_runs_and_the_list_at_any_time(t
         await wait_until(lambda: idle(app) and "esc stop" not in screen(app)[-1])
         await command(app, "/edit")
         await wait_until(lambda: "esc leave edit" in screen(app)[-1])  # it leaves the message as it was
+
+
+async def test_esc_stops_what_the_screen_says_before_the_model_has_begun_with_it(tmp_path: Path) -> None:
+    """Its thread may have come to it yet or not."""
+
+    class Late(Scripted):
+        begun = threading.Event()
+
+        def stand(self) -> int:
+            wait_for(self.begun.is_set)
+            self._begin_work()
+            if self._cancel.is_set():
+                raise ChatError("it was stopped")
+            return 0
+
+        @property
+        def stands(self) -> bool:
+            return False
+
+    app = ChatApp(Late(tmp_path, past=PAST))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: app.activity is Activity.SEEKING and "esc stop" in screen(app)[-1])
+        app.simulate_key("escape")
+        await taken(app)
+        app.session.begun.set()
+        await wait_until(lambda: idle(app) and "It was stopped" in notices(app))
 
 
 async def test_the_model_has_one_name_in_status_box_and_text(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ class Held(Talk):
     def reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None
         message = self._begin(self.head.id)
-        self._cancel.clear()
+        self._begin_work()
         yield self.first
         while not self.goes_on and not self._cancel.wait(0.01):
             pass

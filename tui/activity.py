@@ -23,6 +23,10 @@ class Activity(Enum):
     BEHIND = "a reply is written, at a place that is not on the screen"
 
 
+AT_REST = frozenset({Activity.IDLE, Activity.UNLOADED})
+"""In which the model has nothing to do."""
+
+
 class Need(Enum):
     """What a command needs of the model."""
 
@@ -121,15 +125,15 @@ class Machine:
         now: the state.
     """
 
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        """`changed` is called after each transition. The first state is that of a start: the model is loaded."""
+    def __init__(self, changed: Callable[[Activity], None] = lambda before: None) -> None:
+        """`changed` is told after each transition what the state was. The first state is that of a start: the model is loaded."""
         self.now = Activity.LOADING
         self._changed = changed
 
     @property
     def busy(self) -> bool:
         """Whether the model has something to do."""
-        return self.now not in (Activity.IDLE, Activity.UNLOADED)
+        return self.now not in AT_REST
 
     def enter(self, activity: Activity) -> None:
         """Goes to another state. Raises RuntimeError: there is no such transition."""
@@ -137,5 +141,5 @@ class Machine:
             return
         if activity not in TRANSITIONS[self.now]:
             raise RuntimeError(f"{self.now.name} is not followed by {activity.name}")
-        self.now = activity
-        self._changed()
+        before, self.now = self.now, activity
+        self._changed(before)

@@ -58,7 +58,7 @@ class Session(ConversationSession):
         self.reading: tuple[int, int] | None = None
         self.reading_again = False
         self.origins: dict[str, str] = {}
-        self._cancel = threading.Event()
+        self._cancel, self._expected = threading.Event(), False
         self._wired = contextlib.ExitStack()  # keeps the model's weights in memory between replies, too
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Session(ConversationSession):
         name, opened = name or self.name, self._opened
         if not is_utf8(name):
             raise RgmlxError(f"the name {name} is not UTF-8, which a conversation can't keep: rename the directory")
-        self._cancel.clear()
+        self._begin_work()
         try:
             fetch(name, progress or (lambda done, total: None), self._cancel.is_set)
             with (
@@ -133,7 +133,7 @@ class Session(ConversationSession):
             ChatError: it was stopped.  StoreError.
         """
         memory = self.needs()
-        self._cancel.clear()
+        self._begin_work()
         return self._come(memory, self._opened.head, self._opened.system)
 
     def reply(self, *, endless: bool = False) -> Iterator[str]:
@@ -145,7 +145,7 @@ class Session(ConversationSession):
         Raises:
             RgmlxError: a setting out of range, a full disk; what was written so far is kept.
         """
-        self._cancel.clear()  # now, not when the first piece is asked for: what comes after is a stop
+        self._begin_work()  # now, not when the first piece is asked for: what comes after is a stop
         return self._reply(self._start_run(), endless)
 
     def _reply(self, run: ReplyRun, endless: bool) -> Iterator[str]:
@@ -168,7 +168,7 @@ class Session(ConversationSession):
         Raises:
             ChatError: one does not stand at a reply.  RgmlxError: as `reply`.
         """
-        self._cancel.clear()
+        self._begin_work()
         return self._go_on(self._start_run(), endless)
 
     def _go_on(self, run: ReplyRun, endless: bool) -> Iterator[str]:
@@ -212,8 +212,13 @@ class Session(ConversationSession):
             run.message = message
         return message
 
+    def expect(self) -> None:
+        """Says that something will soon be asked of the model: a stop from now on is one of that."""
+        self._cancel.clear()
+        self._expected = True
+
     def stop(self) -> None:
-        """Stops what the model is doing, from any thread. All that was delivered stays."""
+        """Stops what the model is doing, or is expected to do, from any thread. All that was delivered stays."""
         self._cancel.set()
         if (run := self._run) is not None and run.writer is not None:
             run.writer.stop()
@@ -248,6 +253,11 @@ class Session(ConversationSession):
         return (run.message.text if run.message is not None else ""), 0
 
     # --- inside ---------------------------------------------------------------------------
+
+    def _begin_work(self) -> None:
+        if not self._expected:
+            self._cancel.clear()
+        self._expected = False
 
     def _come(self, memory: Memory, head: Message | None, system: str | None) -> int:
         stopped = self._cancel.is_set

@@ -19,7 +19,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.macos import power
 
 from . import attention
-from .activity import Activity, Machine
+from .activity import AT_REST, Activity, Machine
 from .gauges import give_back, resident_bytes
 from .inline import InlineApp
 from .lifecycle import Lifecycle
@@ -87,7 +87,9 @@ class Working(Lifecycle, InlineApp):
         row = self.written.opened.row if self.written is not None else None
         return (row.title if row is not None else "") or "Untitled"
 
-    def _activity_changed(self) -> None:
+    def _activity_changed(self, before: Activity) -> None:
+        if before in AT_REST:
+            self.session.expect()  # that there is something to stop is on the screen from here on
         self.show_status()
 
     def on_notify(self, event: Notify) -> None:
@@ -134,6 +136,7 @@ class Working(Lifecycle, InlineApp):
     def load_model(self, name: str | None = None) -> None:
         """Loads a model behind the screen; the one so far stays if that fails. Ends with Loaded or Failed."""
         self.machine.enter(Activity.LOADING)
+        self.session.expect()  # the first state is this one
         self._loading = (0, 0)
         self.watch_work()
         self._model_thread.submit(lambda: self._load(name))  # no worker: leaving must not wait for a download to end
