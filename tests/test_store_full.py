@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 from piped import Piped
 from ptys import Pty
-from scripted import Scripted
+from scripted import Scripted, command, idle, notices, screen
 from sessions import STORY, Open, goes_on_as_written, some
 from stores import check, say, texts
-from waiting import wait_for
+from waiting import wait_for, wait_until
 
 from rgmlx.store import Conversation, DiskFullError, Store, StoreError
+from tui.app import ChatApp
 from tui.plain import PlainChat
+from tui.prompt import Prompt
 
 
 class Disk:
@@ -172,6 +174,28 @@ def test_rgchat_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
     assert "This was not sent: the disk is full" in done.stdout
     assert "message 5" in export.read_text()
     assert "Deleted." in done.stdout and "There are none." in done.stdout
+
+
+async def test_the_screen_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
+    with Store(disk.data) as store:
+        _fill_store(store, 0)
+    disk.fill(reserve=False)
+    chat, export = Scripted(disk.data, ["ok"]), tmp_path / "out.md"
+    assert chat.open(1)
+    app = ChatApp(chat)
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: idle(app) and "The disk is full: conversations can be read" in notices(app))
+        assert any("message 5" in text for text in screen(app))
+        await command(app, "another message")
+        await wait_until(lambda: idle(app) and "This was not sent: the disk is full" in notices(app))
+        assert app.query_one(Prompt).text == "another message"
+        await command(app, f"/export {export}")
+        await wait_until(lambda: idle(app) and export.exists() and "message 5" in export.read_text())
+        await command(app, "/delete")
+        await wait_until(lambda: chat.conversation is None and chat.store.conversations.listed() == [])
+    chat.close()
+    chat.store.close()
+    check(disk.data)
 
 
 _LIMITED = """

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from waiting import wait_for
 
-from rgmlx.store import Store
+from rgmlx.store import USER, Store
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, a real terminal to type into")
-def test_a_draft_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waits", [False, True], ids=["in the prompt", "waiting for the end of a reply"])
+def test_a_draft_survives_kill_9(tmp_path: Path, waits: bool) -> None:
     socket = f"rgchat-draft-{os.getpid()}"
     with Store(tmp_path / "data") as store:  # no guide, and a conversation to type into
         chat = store.conversations.create("demo", "first").id
@@ -39,7 +40,14 @@ def test_a_draft_survives_kill_9(tmp_path: Path) -> None:
     tmux("new-session", "-d", "-s", "keep", "cat")
     try:
         start()
+        if waits:
+            tmux("send-keys", "-t", "t", "/endless", "Enter")
+            wait_for(lambda: "writing" in shown(), about=shown)  # else there is one that waits already
         tmux("send-keys", "-t", "t", "half a thought", "C-j", "and more")
+        if waits:
+            wait_for(lambda: "and more" in shown(), about=shown)
+            tmux("send-keys", "-t", "t", "Enter")
+            wait_for(lambda: "when the reply ends" in shown(), about=shown)
         wait_for(lambda: draft.exists() and "and more" in draft.read_text(), about=shown)
         os.kill(int(tmux("list-panes", "-t", "t", "-F", "#{pane_pid}")), signal.SIGKILL)
         wait_for(lambda: "t:" not in tmux("list-sessions"))
@@ -50,4 +58,4 @@ def test_a_draft_survives_kill_9(tmp_path: Path) -> None:
     finally:
         subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True)
     with Store(tmp_path / "data") as store:
-        assert [m.text for m in store.messages.tree(chat)][2] == "half a thought\nand more"
+        assert [m.text for m in store.messages.tree(chat) if m.role == USER] == ["first", "half a thought\nand more"]
