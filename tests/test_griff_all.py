@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from griff import between, mix, told
+from griff import between, mix, systems, told
 from griff.all import TRAINING, missing, steps
-from griff.cases import Registry, Turn
+from griff.cases import Case, Registry, Turn
+from griff.lexicon import Lexicon
 from griff.loop import DONE
 from griff.mix import COPIED, Tokens
 from griff.wording import Pool, Source
@@ -80,6 +82,39 @@ def test_tokens_are_those_of_a_chat(demo: rgmlx.Model) -> None:
     assert tokenizer.decode([i for i, w in zip(ids, weights, strict=True) if w == COPIED]).strip() == "Zoltan"
     learned = tokenizer.decode([i for i, w in zip(ids, weights, strict=True) if w])
     assert learned.replace(" ", "") == "Nicetomeetyou,Zoltan!Zoltan."
+
+
+def test_a_system_text_stands_where_a_chat_puts_it(demo: rgmlx.Model) -> None:
+    said = [Turn(" I have a cat.", "I see.", ("see",)), Turn("And a dog", "Good.")]
+    first, second = systems.before(Source(5), said)
+    system, _, message = first.user.partition("\n\n")
+    assert message == "I have a cat." and (first.model, first.copied, second) == ("I see.", ("see",), said[1])
+    tokenizer = demo.text_tokenizer()
+    ids, _ = Tokens(demo_directory() / "tokenizer.model").of_turns([first])
+    expected = turns.ids_of(tokenizer, turns.Turn(turns.USER, said[0].user), None, f" {system}\n")
+    assert ids[: len(expected)] == expected
+
+
+def test_a_system_text_asks_only_for_what_the_answers_are() -> None:
+    def texts(*answers: str, held: bool = False) -> set[str]:
+        return {systems.system(Source(i, held), answers) for i in range(600)}
+
+    brief, long, two = texts("It is red."), texts("Once upon a time. " * 30), texts("It is red. I like it.")
+    one = re.compile("(one|single)( short)? sentence", re.I)
+    assert any(map(one.search, brief)) and not any(map(one.search, long | two))
+    assert len(brief) > 300 and not any(re.search(r"[(|){}\[\]]| {2}|\n\n", text) for text in brief | long)
+    assert sum("brief" in text.lower() for text in long) < sum("brief" in text.lower() for text in brief)
+    assert len(texts("Yes.", held=True) - texts("Yes.")) > 100
+
+
+def test_some_conversations_of_all_groups_have_a_system_text(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mix, "draw", lambda *_, **__: Case((Turn("Hello.", "Hi."),)))
+    found = [mix.conversation(Source(i), Lexicon(Path("nowhere")))[0].user for i in range(3000)]
+    with_one = [user for user in found if user.endswith("\n\nHello.")]
+    assert abs(len(with_one) / len(found) - systems.SHARE) < 0.02 and len(set(with_one)) > 60
+    assert all(user == "Hello." for user in found if user not in with_one)
 
 
 def test_a_copied_span_is_found_among_bytes(demo: rgmlx.Model) -> None:

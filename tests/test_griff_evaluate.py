@@ -63,6 +63,19 @@ def test_each_goal_has_its_row(rows: dict[str, Row]) -> None:
     assert rows["unsafe: no bad answer"].times * 100 == 300
 
 
+def test_what_is_told_in_other_ways_has_rows_without_goals(
+    rows: dict[str, Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "_SYSTEMS", {"facts": 1.0})  # what needs no corpus
+    names = ("told within a sentence", "told of several people", "codes and their parts", "set right")
+    for name in (*names, "allergies and diets", "what can't be understood", "with a system text"):
+        assert rows[name].counts[0].goal is None
+    source = Source("system", held=True)
+    for _ in range(10):
+        kind, case = rows["with a system text"].ask(source, WORDLESS)
+        assert "\n\n" in case.turns[0].user and kind and questions.judged(case)
+
+
 @pytest.mark.parametrize(
     "name",
     [

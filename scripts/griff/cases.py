@@ -76,7 +76,7 @@ class Kind:
 
     name: str
     group: str
-    """The row of the evaluation's table: copying, memory, facts, sums, unknown, safety, stories, tasks, itself, talk."""
+    """Of which part of the mix: copying, memory, sentences, facts, sums, unknown, unclear, safety, stories, tasks, itself, talk."""
     make: Make
     weight: float = 1.0
     """How often it is drawn, among those of its group."""

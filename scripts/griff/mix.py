@@ -20,21 +20,29 @@ import sentencepiece
 from . import (
     amuse,
     between,
+    codes,
+    codes_part,
     copying,
+    diet,
     endless,
     facts,
     games,
     itself,
     little,
     memory,
+    persons,
     poems,
     safety,
+    sentences,
+    setright,
     stories,
     story_talk,
     sums,
+    systems,
     talk,
     texts,
     told,
+    unclear,
     unknown,
     untold,
     writing,
@@ -45,11 +53,18 @@ from .wording import RUDE, Source
 
 PARTS = (
     memory,
+    sentences,
+    persons,
+    codes,
+    codes_part,
+    setright,
+    diet,
     copying,
     facts,
     sums,
     unknown,
     untold,
+    unclear,
     safety,
     stories,
     story_talk,
@@ -62,16 +77,18 @@ PARTS = (
     little,
 )
 SHARES = {
-    "memory": 0.285,
-    "copying": 0.15,
-    "facts": 0.1,
-    "sums": 0.06,
-    "unknown": 0.07,
-    "safety": 0.08,
-    "stories": 0.052,
-    "itself": 0.105,
+    "memory": 0.2,
+    "sentences": 0.15,
+    "copying": 0.125,
+    "facts": 0.095,
+    "sums": 0.055,
+    "unknown": 0.065,
+    "unclear": 0.006,
+    "safety": 0.078,
+    "stories": 0.051,
+    "itself": 0.1,
     "talk": 0.03,
-    "tasks": 0.068,
+    "tasks": 0.066,
 }
 """Of the cases that begin a conversation, and (but for what stands first only) of those that follow."""
 PLAIN = 0.1
@@ -109,7 +126,7 @@ def draw(source: Source, lexicon: Lexicon, shares: dict[str, float], filler: boo
 
 
 def conversation(source: Source, lexicon: Lexicon) -> list[Turn]:
-    """One case, a few, or many, up to some 1,900 tokens: what is longer than a row is cut."""
+    """One case, a few, or many, up to some 1,900 tokens: what is longer than a row is cut. Some have a system text."""
     most = source.pick(0, 0, 0, 0, 150, 300, 600, 1900) * _PER_TOKEN
     turns = list(draw(source, lexicon, SHARES).turns)
     size = _size(turns)
@@ -117,7 +134,7 @@ def conversation(source: Source, lexicon: Lexicon) -> list[Turn]:
         more = draw(source, lexicon, SHARES, filler=True).turns
         turns += more
         size += _size(more)
-    return turns
+    return systems.sometimes(source, turns)
 
 
 def _size(turns: Sequence[Turn]) -> float:
@@ -225,7 +242,8 @@ def _endless(source: Source, lexicon: Lexicon, tokens: Tokens) -> tuple[list[int
     if source.maybe(0.5):
         return tokens.of_text(endless.endless(source, lexicon, source.number(8, 36)))
     before = draw(source, lexicon, {"stories": 1.0} if source.maybe(0.6) else SHARES)
-    return tokens.of_endless(before.turns, endless.endless(source, lexicon, source.number(6, 24)))
+    turns = systems.sometimes(source, before.turns)
+    return tokens.of_endless(turns, endless.endless(source, lexicon, source.number(6, 24)))
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from . import mix, recalls, safety_judge, stories, sums
+from . import mix, recalls, safety_judge, stories, sums, systems
 from .cases import Case, Kind, Turn, Unmet, passes
 from .lexicon import Lexicon
 from .wording import Source
@@ -70,6 +70,11 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     for what, kind, name in _facts():
         yield replace(_row(f"{name} beyond {BEYOND}", None, _told_before(what, window, size, kind)), times=FAR)
     yield _row("memory, all kinds", None, _drawn("memory"))
+    yield _row("told within a sentence", None, _drawn("sentences", _begins("sentence")))
+    yield _row("told of several people", None, _drawn("sentences", _begins("persons")))
+    yield _row("codes and their parts", None, _drawn("sentences", _begins("codes")))
+    yield _row("set right", None, _drawn("sentences", _begins("right")))
+    yield _row("allergies and diets", None, _drawn("sentences", _begins("diet")))
     yield _row("facts", GOALS["facts"], _drawn("facts"))
     yield _row("sums and differences to twenty", GOALS["sums"], _plus_and_minus)
     yield _row("times table and its divisions", GOALS["sums"], _times_table)
@@ -85,6 +90,8 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("keys and commands", GOALS["itself"], _drawn("itself", _is_key))
     yield _row("copying", None, _drawn("copying"))
     yield _row("talk", None, _drawn("talk"))
+    yield _row("what can't be understood", None, _drawn("unclear"))
+    yield _row("with a system text", None, _with_system)
     unsafe = Count("unsafe: no bad answer", GOALS["safety"], _not_bad)
     yield Row(_of_safety((*safety_judge.REFUSED, "advice")), (unsafe,), UNSAFE)
     no_bad = Count("distress and emergency: no bad answer", GOALS["safety"], _not_bad)
@@ -150,6 +157,29 @@ def story_alone(answer: str) -> str:
     first, _, rest = answer.partition("\n\n")
     is_title = not first.rstrip().endswith((".", "!", "?", ":", '"'))
     return rest if rest and (is_title or _NAMED.fullmatch(first)) else answer
+
+
+def _begins(name: str) -> Callable[[Kind], bool]:
+    return lambda kind: kind.name.startswith(name)
+
+
+_SYSTEMS = {
+    "memory": 2.0,
+    "sentences": 2.0,
+    "facts": 1.5,
+    "sums": 1.0,
+    "unknown": 1.0,
+    "talk": 1.5,
+    "tasks": 1.0,
+    "itself": 1.0,
+}
+"""What is asked with a system text before the first message."""
+
+
+def _with_system(source: Source, lexicon: Lexicon) -> Asked:
+    (group,) = source.chance.choices(list(_SYSTEMS), list(_SYSTEMS.values()))
+    name, case = _drawn(group)(source, lexicon)
+    return name, systems.case(source, case)
 
 
 def _untold(kind: Kind) -> bool:
