@@ -173,7 +173,8 @@ def ask(source: Source, piece: Piece, one: Ask, near: bool = False) -> Turn:
 
 def answered(user: str, model: str, values: Sequence[str]) -> Turn:
     """A turn whose answer copies some of these values."""
-    return Turn(user, model, tuple(dict.fromkeys(v for one in values for v in (one, capital(one)) if v and v in model)))
+    forms = dict.fromkeys(form for value in values if value for form in (value, capital(value)))
+    return Turn(user, model, tuple(form for form in forms if re.search(rf"(?<!\w){re.escape(form)}(?!\w)", model)))
 
 
 # --- answering --------------------------------------------------------------------------------

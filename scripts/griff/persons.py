@@ -138,7 +138,9 @@ def _clauses(source: Source, them: Group) -> list[tuple[Person, str]]:
         line = source.of(attribute.parts["say"])
         if before is not None and before[1] is attribute and before[0] is not person and source.maybe(0.6):
             last = before[2]
-            fitting = [one for one in attribute.parts["also"].all if not one.tags or set(one.tags) & set(last.tags)]
+            pool = attribute.parts["also"]
+            shown = pool.held if source.held else pool.kept
+            fitting = [one for one in shown if not one.tags or set(one.tags) & set(last.tags)]
             line = source.pick(*fitting) if fitting else line
             # what follows on this follows on the sentence before
             before = (person, attribute, last)

@@ -134,13 +134,17 @@ def _asked(source: Source, lexicon: Lexicon, turns: list[Turn], old: Fact, new: 
     return recalls.expected(new, [*turns, *asking_, ask(source, new)], [old.value.core])
 
 
+_NO_NOUN = re.compile(r"\b(you|your|again|said|told)\b|^as ")
+
+
 def _noun(source: Source, one: Fact) -> str:
-    """What is asked for, as a noun ("my name")."""
-    nouns = [
-        text
-        for text in one.form.mine.all
-        if not told.is_clause(text) and not re.search(r"\b(you|your|again|said|told)\b", text)
-    ]
+    """What is asked for, as a noun ("my name").
+
+    Raises:
+        Unmet: this source may show none.
+    """
+    pool = one.form.mine.held if source.held else one.form.mine.kept
+    nouns = [text for text in pool if not told.is_clause(text) and not _NO_NOUN.search(text)]
     if not nouns:
         raise Unmet("no noun for it")
     return one.worded(source.pick(*nouns))
