@@ -297,7 +297,7 @@ _PLAIN_OBJECTS = {
     "drink": ("which drink",),
     "team": ("which team",),
 }
-_LISTED = ("ball", "cake", "plant", "collect", "feast", "show", "topic", "letter", "course")
+_LISTED = ("ball", "crop", "cake", "plant", "collect", "feast", "show", "topic", "letter", "course")
 _ONES = ("thing", "gift", "made", "knit", "wear", "sell", "animal", "pet")
 HUES = re.compile(r"\b(blue|red|green|golden|silver|yellow|purple|white|black|orange|pink|gray)\b")
 

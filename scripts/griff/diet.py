@@ -108,23 +108,16 @@ def _fact(value: str) -> Fact:
     return Fact(form, Value.of(value, "allergen"), value)
 
 
-def _dish(source: Source, inside: str) -> tuple[str, str, str]:
-    """A dish with that in its name, "this" or "these" before it, and the dish with its article."""
-    name = f"{inside} {source.of(diet()['dish'])}"
-    many = name.endswith("s")
-    return name, "these" if many else "this", name if many or name.endswith("ice cream") else a(name)
+def _dish(source: Source, inside: str) -> dict[str, str]:
+    """The fields of a dish with that in its name."""
+    return _dishes(f"{inside} {source.of(diet()['dish'])}")
 
 
-def _dishes(source: Source, name: str) -> dict[str, str]:
-    many = name.endswith("s")
-    uncounted = name in ("hummus", "porridge", "ratatouille") or name.endswith(
-        ("jam", "bread", "pudding", "lasagna", "pasta")
-    )
-    return {
-        "dish": name,
-        "this": "these" if many and not uncounted else "this",
-        "a_dish": name if many or uncounted else a(name),
-    }
+def _dishes(name: str) -> dict[str, str]:
+    """The fields of a dish: itself, "this" or "these" before it, and with its article."""
+    uncounted = re.search("(hummus|porridge|ratatouille|jam|bread|pudding|lasagna|pasta|ice cream|rice)$", name)
+    many = name.endswith("s") and not uncounted
+    return {"dish": name, "this": "these" if many else "this", "a_dish": name if many or uncounted else a(name)}
 
 
 def allergic(source: Source, lexicon: Lexicon) -> Case:
@@ -150,17 +143,17 @@ def allergic(source: Source, lexicon: Lexicon) -> Case:
         ends = _turn(source, ask, _put(source, "what_says", **fields), (value,), who)
         return Case((*turns, ends), ((value,),), about="what")
     if kind == "no":
-        name, this, a_dish = _dish(source, inside)
-        ask = _say(source, "eat", fields | {"dish": name, "this": this, "a_dish": a_dish})
-        ends = _turn(source, ask, _put(source, "no", **fields), (value, inside, name), who)
+        food = _dish(source, inside)
+        ask = _say(source, "eat", fields | food)
+        ends = _turn(source, ask, _put(source, "no", **fields), (value, inside, food["dish"]), who)
         return Case((*turns, ends), (("no", "not", "don't"), (value,)), ("yes",), about="no")
     wrong = source.of(diet()["allergen"])
     while overlap(_INSIDE[wrong], inside) or ((value in ("nuts", "shellfish", "fish", "wheat")) and wrong in _RELATED):
         wrong = source.of(diet()["allergen"])
     if kind == "careful":
-        name, this, a_dish = _dish(source, _INSIDE[wrong])
-        ask = _say(source, "eat", fields | {"dish": name, "this": this, "a_dish": a_dish})
-        ends = _turn(source, ask, _put(source, "careful", **fields), (value, name), who)
+        food = _dish(source, _INSIDE[wrong])
+        ask = _say(source, "eat", fields | food)
+        ends = _turn(source, ask, _put(source, "careful", **fields), (value, food["dish"]), who)
         return Case((*turns, ends), ((value,),), ("yes",), about="careful")
     shown = value if kind == "is" else wrong
     ask = _say(source, "is", fields | {"u": shown})
@@ -209,11 +202,11 @@ def vegetarian(source: Source, lexicon: Lexicon) -> Case:
         return Case((*turns, ends), (("no", "not"), (core,)), ("yes",), about="no")
     if kind == "good" and core == "vegetarian":
         name = source.of(diet()["meatless"])
-        ask = _say(source, "eat", fields | _dishes(source, name))
+        ask = _say(source, "eat", fields | _dishes(name))
         ends = _turn(source, ask, _put(source, "veg_yes", **fields), (word, name), who)
         return Case((*turns, ends), ((core,),), about="yes")
     name = f"{source.of(diet()['meat'])} {source.of(diet()['meaty'])}"
-    ask = _say(source, "eat", fields | _dishes(source, name))
+    ask = _say(source, "eat", fields | _dishes(name))
     ends = _turn(source, ask, _put(source, "veg_no", **fields), (word, name), who)
     return Case((*turns, ends), (("no", "not"), (core,)), ("yes",), about="no")
 
@@ -225,10 +218,8 @@ def unheard(source: Source, lexicon: Lexicon) -> Case:
     turns = tell_all(source, lexicon, facts)
     turns += some_between(source, lexicon, [_fact("allergic"), *facts], turns) if source.maybe(0.3) else []
     fields = one.fields(source, one.who.user)
-    inside = _INSIDE[source.of(diet()["allergen"])]
-    name, this, a_dish = _dish(source, inside)
     if source.maybe(0.6):
-        ask = _say(source, "eat", fields | {"dish": name, "this": this, "a_dish": a_dish})
+        ask = _say(source, "eat", fields | _dish(source, _INSIDE[source.of(diet()["allergen"])]))
         model = _put(source, "unheard", **fields)
     else:
         ask = _say(source, "what", fields)

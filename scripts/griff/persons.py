@@ -125,30 +125,30 @@ def group(source: Source, lexicon: Lexicon, count: int, kinds: int) -> Group:
 # --- telling ----------------------------------------------------------------------------------
 
 
-def _clauses(source: Source, them: Group) -> list[tuple[Person, str]]:
-    """What is told, a clause each, with whom it is about: by people or by things."""
+def _clauses(source: Source, them: Group) -> list[tuple[Person, str, bool]]:
+    """What is told, a clause each, with whom it is about: by people or by things. Last: whether it stands by itself."""
     by_people = source.maybe(0.5)
     pairs = [(p, a) for p in them.people for a in them.attributes if a.name in p.known]
     if not by_people:
         pairs = [(p, a) for a in them.attributes for p in them.people if a.name in p.known]
-    found: list[tuple[Person, str]] = []
+    found: list[tuple[Person, str, bool]] = []
     before: tuple[Person, Attribute, Line] | None = None
     for person, attribute in pairs:
         value = person.known[attribute.name].text
-        line = source.of(attribute.parts["say"])
+        line, whole = source.of(attribute.parts["say"]), True
         if before is not None and before[1] is attribute and before[0] is not person and source.maybe(0.6):
             last = before[2]
             pool = attribute.parts["also"]
             shown = pool.held if source.held else pool.kept
             fitting = [one for one in shown if not one.tags or set(one.tags) & set(last.tags)]
-            line = source.pick(*fitting) if fitting else line
+            line, whole = (source.pick(*fitting), False) if fitting else (line, True)
             # what follows on this follows on the sentence before
             before = (person, attribute, last)
         else:
             before = (person, attribute, line)
         pronoun = bool(found) and found[-1][0] is person and source.maybe(0.75)
         subject = person.they if pronoun else person.intro(source)
-        found.append((person, fill(line.text, **them.words(person, subject, value))))
+        found.append((person, fill(line.text, **them.words(person, subject, value)), whole))
     return found
 
 
@@ -180,22 +180,24 @@ def telling(source: Source, them: Group) -> list[Turn]:
     found = _clauses(source, them)
     keep = [text for value in them.values() for text in (value, capital(value))]
     messages: list[str] = []
+    alone: list[bool] = []  # of each, whether Griff may say it after the user
     apart = source.maybe(0.35)
     last: Person | None = None
-    for person, text in found:
+    for person, text, whole in found:
         if messages and not (apart and person is not last):
             glue = source.pick(". ", ". ", ". ", ", ", " and ", ", and ")
             messages[-1] += glue + (capital(text) if glue == ". " else text)
         else:
             messages.append(capital(text))
+            alone.append(whole)
         last = person
     if source.maybe(0.15):
-        messages[0] = f"{source.pick(*_INTROS)}: {messages[0]}"
+        messages[0] = f"{source.of(_POOLS['intro'])}: {messages[0]}"
     turns = []
-    for text in messages:
+    for text, whole in zip(messages, alone, strict=True):
         user = typed(source, text + source.pick(".", ".", ".", "!", ""), keep)
         griff = capital(told.swapped(re.sub("^My ", "my ", text)))
-        short = len(griff) < 90 and ": " not in griff and ". " not in griff
+        short = whole and len(griff) < 90 and ": " not in griff and ". " not in griff
         model = source.pick(*_ECHOES).replace("{G}", griff) if short and source.maybe(0.4) else source.pick(*_ACKS)
         turns.append(asked.answered(user, model, them.values()))
     return turns
@@ -283,7 +285,7 @@ _UNTOLD = (
     "I don't know {y}, you have not told me.",
     "You have not told me {y}.",
 )
-_POOLS = {name: Pool(texts) for name, texts in (("also", _ALSO), ("is it", _IS_IT))}
+_POOLS = {name: Pool(texts) for name, texts in (("also", _ALSO), ("is it", _IS_IT), ("intro", _INTROS))}
 
 
 def _piece(them: Group) -> Piece:
