@@ -237,9 +237,12 @@ def tell(source: Source, one: Code) -> Turn:
     )
 
 
-def corrected(source: Source, old: Code, new: Code) -> Turn:
-    """Another one is right, or it has changed."""
-    user = source.pick(_CHANGE, _WRONG).say(source, n=new.called(source), v=new.text, o=old.text)
+def corrected(source: Source, old: Code, new: Code, near: bool = True) -> Turn:
+    """Another one is right, or it has changed. `near`: it was told last, so that "no, 4472" says which is meant."""
+    wordings = source.pick(_CHANGE, _WRONG)
+    while not re.search("[{][no][}]", template := source.of(wordings.templates)) and not near:
+        wordings = _CHANGE
+    user = wordings.fill(source, template, n=new.called(source), v=new.text, o=old.text)
     return marked(source, user, put(source.pick(*_FIXED), new, new.griff(source), o=old.text), new, old)
 
 
@@ -337,8 +340,8 @@ def changed(source: Source, lexicon: Lexicon) -> Case:
     new = code(source, lexicon, beside, like=old)
     guard = [fact for one in (old, new, *beside) for fact in one.facts()]
     turns = [tell(source, one) for one in (old, *beside)]
-    turns += gap(source, lexicon, guard, turns) if source.maybe(0.5) else []
-    turns.append(corrected(source, old, new))
+    middle = gap(source, lexicon, guard, turns) if source.maybe(0.5) else []
+    turns += [*middle, corrected(source, old, new, near=not middle and not beside)]
     turns += gap(source, lexicon, guard, turns)
     if source.maybe(0.15):
         name = old.called(source)

@@ -31,13 +31,18 @@ def _short(text: str) -> bool:
     return "it's" not in text and "it is" not in text and "It's" not in text
 
 
-def _say(source: Source, name: str, fields: dict[str, str], loose: bool = False) -> str:
+def _say(source: Source, name: str, fields: dict[str, str], loose: bool = False, far: bool = False) -> str:
+    """What the user says. `loose`: "it's" would be wrong; `far`: "it" would be, so much has been said between."""
     wordings = _SAID[name]
     for _ in range(100):
         template = source.of(wordings.templates)
-        if not loose or _short(template):
+        if not (loose and not _short(template)) and not (far and _UNSAID.search(template)):
             break
     return capital(wordings.fill(source, template, **fields))
+
+
+_UNSAID = re.compile(r"\b(sold|gave|finished) it\b|that up|^(?!.*[{](o|s2|S2)[}])[^{]*[{]n[}]")
+"""Does not say what it is about."""
 
 
 def _fields(source: Source, old: Fact, new: Fact) -> dict[str, str]:
@@ -88,8 +93,8 @@ def later(source: Source, lexicon: Lexicon) -> Case:
         turns, between = tell_all(source, lexicon, [old, *others]), True
     if between:
         turns += gap(source, lexicon, [old, new, *others], turns)
-    if between and others:
-        # What "it" is must be said when something else was told last.
+    if between:
+        # What "it" is must be said when something else was said last.
         text = told.frames()["update"].say(source, **_whole(source, old, new))
     else:
         text = _say(source, "later", _fields(source, old, new), old.form.loose)
@@ -108,11 +113,16 @@ def anew(source: Source, lexicon: Lexicon) -> Case:
     old = draw(source, lexicon, name)
     others = draw_some(source, lexicon, source.pick(1, 1, 2, 3), [old])[1:]
     new = again(source, lexicon, [old], others)
-    turns = tell_all(source, lexicon, [old, *others])
-    turns += gap(source, lexicon, [old, new, *others], turns) if source.maybe(0.5) else []
+    turns = tell_all(source, lexicon, [*others, old])
+    middle = gap(source, lexicon, [old, new, *others], turns) if source.maybe(0.5) else []
+    turns += middle
     fields = _fields(source, old, new)
     turns.append(
-        marked(typed(source, _say(source, f"anew {name}", fields), _keep(old, new)), _fixed(source, old, new), new)
+        marked(
+            typed(source, _say(source, f"anew {name}", fields, far=bool(middle)), _keep(old, new)),
+            _fixed(source, old, new),
+            new,
+        )
     )
     if source.maybe(0.15):
         turns += gap(source, lexicon, [old, new, *others], turns)
@@ -213,8 +223,9 @@ def part(source: Source, lexicon: Lexicon) -> Case:
         turns = [asked.answered(typed(source, _say(source, "part_breath", fields), keep), model, values)]
     else:
         turns = [asked.tell(source, first)]
-        turns += gap(source, lexicon, guards([first, second]), turns) if source.maybe(0.2) else []
-        turns.append(asked.answered(typed(source, _say(source, "part_later", fields), keep), model, values))
+        between = gap(source, lexicon, guards([first, second]), turns) if source.maybe(0.2) else []
+        said = typed(source, _say(source, "part_later", fields, far=bool(between)), keep)
+        turns += [*between, asked.answered(said, model, values)]
     middle = gap(source, lexicon, guards([first, second]), turns)
     wanted = source.pick(*(each for each in second.known if each.part == name or source.maybe(0.25)))
     reject = [each.accept[0] for each in first.known if each.part == name] if wanted.part == name else []
