@@ -22,7 +22,7 @@ from .checksums import INDEX
 from .config import ModelConfig
 from .errors import CheckpointError
 from .files import load_arrays, read_header
-from .network import RecurrentGemma, stays_float32
+from .griffin.network import RecurrentGemma, stays_float32
 from .reading import MAX_INDEX, present, read_json
 from .text import first_line
 

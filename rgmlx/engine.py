@@ -18,8 +18,8 @@ import numpy as np
 
 from .atomic import Steps, whole
 from .errors import NotFiniteError, RgmlxError
+from .griffin.network import RecurrentGemma
 from .kernels import launch
-from .network import RecurrentGemma
 from .process import enter, stop_at_end
 from .sampling import Sampler, Sampling
 from .settings import checked_budget

@@ -17,7 +17,7 @@ from .convert import plan
 from .convert.huggingface import SafetensorsSource
 from .errors import CheckpointError
 from .files import read_header
-from .network import RecurrentGemma
+from .griffin.network import RecurrentGemma
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from . import checksums, memory, selfcheck
 from .checkpoint import dense_gates, read_weights
 from .config import ModelConfig
 from .errors import NotFiniteError, RgmlxError
-from .network import RecurrentGemma
+from .griffin.network import RecurrentGemma
 from .reading import MAX_SETTINGS, read_json
 from .state import State, empty_layer
 

@@ -15,7 +15,7 @@ from .atomic import Busy, Steps, whole
 from .config import DTYPES, ModelConfig, describe_quantization
 from .engine import Generation, Progress, check_ids, generate_batch
 from .errors import RgmlxError, TokenizerError
-from .network import RecurrentGemma
+from .griffin.network import RecurrentGemma
 from .process import enter, work
 from .sampling import Sampling, make_sampling, recommended
 from .state import State

@@ -34,12 +34,12 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from rgmlx import checkpoint, engine
 from rgmlx.config import PRESETS, ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.host import threads
 from rgmlx.hub import resolve
 from rgmlx.kernels import launch
 from rgmlx.kernels.rg_lru import Inputs, plain, scan_kernel
 from rgmlx.model import Model
-from rgmlx.network import RecurrentGemma
 from rgmlx.sampling import Sampling
 
 VIEWS = {

@@ -24,8 +24,8 @@ from rgmlx.convert.open import open_source
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import Recipe
 from rgmlx.errors import RgmlxError
+from rgmlx.griffin.network import stays_float32
 from rgmlx.hub import demo_directory
-from rgmlx.network import stays_float32
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

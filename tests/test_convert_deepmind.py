@@ -25,7 +25,7 @@ from rgmlx.convert.orbax import OrbaxDirectory
 from rgmlx.convert.source import Source
 from rgmlx.convert.torch_pickle import TorchFile
 from rgmlx.errors import CheckpointError, RgmlxError
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.network import RecurrentGemma
 
 tensorstore = pytest.importorskip("tensorstore", reason="tensorstore has no wheel for this Python")
 

@@ -20,7 +20,7 @@ from rgmlx.config import ModelConfig
 from rgmlx.convert import calibrate, gptq
 from rgmlx.convert.calibrate import Calibrator
 from rgmlx.convert.gptq import compensated, pack, processing_order
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.network import RecurrentGemma
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,10 +15,11 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx import network, pace
+from rgmlx import pace
 from rgmlx.chunk import Chunk, plan_chunk
 from rgmlx.engine import Generation, generate_batch, prefill
 from rgmlx.errors import ConfigError, RgmlxError
+from rgmlx.griffin import network
 from rgmlx.sampling import Sampler, Sampling
 from rgmlx.state import RECENT
 

@@ -28,8 +28,8 @@ from mlx.utils import tree_flatten, tree_unflatten
 from waiting import PATIENCE
 
 import rgmlx
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.hub import demo_directory
-from rgmlx.network import RecurrentGemma
 
 HERE = Path(__file__).parent
 TINY = [

@@ -23,9 +23,9 @@ from rgmlx.config import ModelConfig
 from rgmlx.convert import pipeline
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import RECIPES
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.kernels import launch, parity
 from rgmlx.kernels.parity import Case, Shape
-from rgmlx.network import RecurrentGemma
 
 pytestmark = metal_emulator.require()
 

@@ -28,8 +28,8 @@ import rgmlx
 import rgmlx.mlx_lm
 from rgmlx import checkpoint
 from rgmlx.engine import Generation
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.hub import demo_directory
-from rgmlx.network import RecurrentGemma
 from rgmlx.sampling import Sampling
 
 GREEDY = Sampling(temperature=0)

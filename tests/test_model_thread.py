@@ -19,7 +19,7 @@ from waiting import PATIENCE, wait_for, wait_until
 
 import rgmlx
 from rgmlx import process
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.store import Store
 from rgmlx.turns import SavedChat
 from tui.app import ChatApp

@@ -31,7 +31,7 @@ from mlx.utils import tree_flatten
 
 from ..chunk import Chunk
 from ..config import ModelConfig
-from ..network import Block, RMSNorm, embedding_scale
+from ..griffin.network import Block, RMSNorm, embedding_scale
 from ..rope import Rotary
 from .gptq import compensated
 from .streamed import run_block

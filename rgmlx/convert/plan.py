@@ -18,7 +18,7 @@ from mlx.utils import tree_flatten
 
 from ..config import ModelConfig
 from ..errors import CheckpointError, RgmlxError
-from ..network import RecurrentGemma
+from ..griffin.network import RecurrentGemma
 from .recipe import Recipe, Settings, is_gate
 from .source import Source, Tensor
 

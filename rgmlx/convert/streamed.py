@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 
 from ..chunk import Chunk, plan_chunk
 from ..config import ModelConfig
-from ..network import Block, RMSNorm, embedding_scale
+from ..griffin.network import Block, RMSNorm, embedding_scale
 from ..rope import Rotary
 from ..state import empty_layer
 from .source import Source, pieces

@@ -23,7 +23,7 @@ from .matrices import Matrix, Room, fits_in_memory, numbers_in
 from .step import Step
 
 if TYPE_CHECKING:
-    from ..network import RecurrentGemma
+    from ..griffin.network import RecurrentGemma
     from ..state import State
 
 _LINEAR = (nn.Linear, nn.QuantizedLinear)
@@ -119,7 +119,7 @@ def _pair(pair: tuple[mx.array, mx.array]) -> Pair:
 
 def _is_plain(network: RecurrentGemma) -> bool:
     """Whether every layer is of the kind that the network is made of."""
-    from .. import network as ours
+    from ..griffin import network as ours
 
     known: set[type] = {*_LINEAR, *_EMBEDDING, ours.Griffin, ours.Block, ours.RecurrentBlock, ours.LocalAttention}
     known |= {ours.MLP, ours.RMSNorm, ours.Conv1d, ours.RGLRU}

@@ -24,15 +24,15 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from . import kernels, projections
-from .chunk import Chunk, plan_chunk, plan_packed, plan_step
-from .config import ATTENTION, ModelConfig
-from .host.forward import Forward
-from .kernels import launch
-from .pace import Pace
-from .projections import Joined, product
-from .rope import Rotary
-from .state import State, empty_layer
+from .. import kernels, projections
+from ..chunk import Chunk, plan_chunk, plan_packed, plan_step
+from ..config import ATTENTION, ModelConfig
+from ..host.forward import Forward
+from ..kernels import launch
+from ..pace import Pace
+from ..projections import Joined, product
+from ..rope import Rotary
+from ..state import State, empty_layer
 
 _QUERIES = 256  # of a chunk that attend at once while memory is to stay small
 _FUSED = (64, 80, 128)
@@ -425,7 +425,7 @@ class RecurrentGemma(nn.Module):
             RgmlxError: the cache is another model's, or of another batch size.
             TypeError: there are no tokens, or two of them.
         """
-        from . import mlx_lm
+        from .. import mlx_lm
 
         if (tokens is None) == (inputs is None):
             raise TypeError("give the token ids once, as tokens or as inputs")
@@ -440,7 +440,7 @@ class RecurrentGemma(nn.Module):
 
     def make_cache(self) -> list[Any]:
         """mlx-lm cache objects, one a layer, that carry our fixed-size state."""
-        from . import mlx_lm
+        from .. import mlx_lm
 
         return mlx_lm.make_cache(self)
 
