@@ -23,7 +23,7 @@ from stores import chat, store
 from waiting import WatchedQueue, get_watched_message, until_idle
 
 import rgmlx
-from rgmlx.host import threads
+from rgmlx.system import threads
 from tui import terminals
 
 # Fixtures for all tests.

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from waiting import PATIENCE
 
-from rgmlx import cache
+from rgmlx.generation.sampling import mlx_lm_samplers
 from rgmlx.kernels import elementwise, launch
-from rgmlx.sampling import mlx_lm_samplers
+from rgmlx.system import cache
 
 ASK = ["ask", "Tell me a joke", "--max-tokens", "8", "--seed", "1", "--min-p", "0.01", "--repetition-penalty", "1.1"]
 COMPILING = "from rgmlx.kernels import elementwise; elementwise._original = lambda f: f\n"

@@ -18,14 +18,14 @@ import numpy as np
 import oracle
 import pytest
 
-from rgmlx.checkpoint import build
-from rgmlx.config import ModelConfig
 from rgmlx.convert.deepmind import FlaxSource, TorchSource, is_flax, is_torch
 from rgmlx.convert.orbax import OrbaxDirectory
 from rgmlx.convert.source import Source
 from rgmlx.convert.torch_pickle import TorchFile
 from rgmlx.errors import CheckpointError, RgmlxError
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.weights.checkpoint import build
 
 tensorstore = pytest.importorskip("tensorstore", reason="tensorstore has no wheel for this Python")
 

@@ -16,8 +16,8 @@ from griff.mix import COPIED, Tokens
 from griff.wording import Pool, Source
 
 import rgmlx
-from rgmlx import turns
-from rgmlx.hub import demo_directory
+from rgmlx.conversation import turns
+from rgmlx.weights.hub import demo_directory
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

@@ -17,15 +17,17 @@ from metal_emulator import Launch, MetalError
 from mlx.utils import tree_flatten
 
 import rgmlx
-from rgmlx import kernels, projections
-from rgmlx.chunk import Chunk
-from rgmlx.config import ModelConfig
+from rgmlx import kernels
 from rgmlx.convert import pipeline
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import RECIPES
+from rgmlx.griffin import projections
+from rgmlx.griffin.chunk import Chunk
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
-from rgmlx.kernels import launch, parity
-from rgmlx.kernels.parity import Case, Shape
+from rgmlx.kernels import launch
+from rgmlx.verification import parity
+from rgmlx.verification.parity import Case, Shape
 
 pytestmark = metal_emulator.require()
 

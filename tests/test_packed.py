@@ -8,7 +8,7 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 
-from rgmlx.config import ModelConfig
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.kernels import Recurrence, rg_lru
 

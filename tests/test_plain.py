@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from waiting import PATIENCE, wait_for
 
+from rgmlx.conversation.session import Session
 from rgmlx.errors import ModelNotFoundError
 from rgmlx.store import MODEL, USER, Message, Store
 from rgmlx.store.database import NAME
@@ -29,7 +30,6 @@ from rgmlx.store.states import path_of
 from tui.history import History
 from tui.plain import PlainChat, lines, work
 from tui.plain.commands import TABLE
-from tui.session import Session
 
 ROOT = Path(__file__).parent.parent
 LOADING = "Loading demo.\n"  # said where it takes long

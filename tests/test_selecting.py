@@ -51,7 +51,7 @@ async def test_else_the_first_selection_says_which_key_copies(
 ) -> None:
     mac.program("pbcopy", PBCOPY)
     if where == "elsewhere":
-        monkeypatch.setattr("rgmlx.macos.here", lambda: False)
+        monkeypatch.setattr("rgmlx.system.macos.here", lambda: False)
         monkeypatch.delenv("DISPLAY", raising=False)
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     elif where == "over SSH":

@@ -17,12 +17,12 @@ import mlx.core as mx
 import pytest
 
 import rgmlx
-from rgmlx import selfcheck
-from rgmlx.config import ATTENTION, RECURRENT
 from rgmlx.errors import RgmlxWarning
-from rgmlx.kernels import launch, parity
+from rgmlx.griffin.config import ATTENTION, RECURRENT
+from rgmlx.kernels import launch
 from rgmlx.kernels.rg_lru import TIMES, segments, steps
-from rgmlx.marker import Marker
+from rgmlx.verification import parity, selfcheck
+from rgmlx.verification.marker import Marker
 
 CONFIG = rgmlx.ModelConfig.from_file(Path(__file__).parent / "goldens" / "tiny" / "config.json")
 

@@ -16,18 +16,18 @@ import pytest
 from sessions import Open
 
 import rgmlx
-from rgmlx.chat import Chat
 from rgmlx.cli import parser
 from rgmlx.cli.common import settings as given
-from rgmlx.engine import Generation, generate_batch
+from rgmlx.conversation.chat import Chat
+from rgmlx.conversation.session import Session
+from rgmlx.conversation.turns import NOW, Point, SavedChat
 from rgmlx.errors import ConfigError, RgmlxError
-from rgmlx.sampling import Sampler, Sampling, make_sampling, recommended
+from rgmlx.generation.engine import Generation, generate_batch
+from rgmlx.generation.sampling import Sampler, Sampling, make_sampling, recommended
 from rgmlx.settings import DRAWING, OFFERED, SETTINGS, Setting, checked
 from rgmlx.store import Store
 from rgmlx.store.snapshots import BUDGET
-from rgmlx.turns import NOW, Point, SavedChat
 from tui import deeds
-from tui.session import Session
 from tui.settings import _GENERAL, SNAPSHOT_BYTES, Defaults, SettingsError, load, parse, save
 
 NO_NUMBERS: list[Any] = [
@@ -300,7 +300,7 @@ def test_an_endless_reply_has_no_limit_of_tokens(begin: Open) -> None:
 
 
 def test_max_tokens_goes_into_a_file_with_what_the_model_remembers(begin: Open, tmp_path: Path) -> None:
-    from tui.saved import open_file, save_file
+    from rgmlx.conversation.rgstate import open_file, save_file
 
     session = begin()
     session.set_settings({"max_tokens": 3, "seed": 4})

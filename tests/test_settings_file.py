@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rgmlx import macos
+from rgmlx.system import macos
 from tui.settings import MAX_FILE, SAMPLING, SNAPSHOT_BYTES, Defaults, SettingsError, load, path, save
 
 

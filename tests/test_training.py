@@ -12,7 +12,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 import rgmlx
-from rgmlx.config import ModelConfig
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.kernels.rg_lru import Inputs, bounded_sqrt, rg_lru, scan
 

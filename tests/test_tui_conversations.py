@@ -22,12 +22,13 @@ from waiting import wait_until
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Store
-from tui import fields, textfiles
+from rgmlx.system import textfiles
+from rgmlx.system.formatting import when
+from rgmlx.system.textfiles import read_text, typed_path, write_text
+from tui import fields
 from tui.screens import conversation_pages, conversations, dialogs
 from tui.screens.conversations import ConversationsScreen, Opened, Rows
 from tui.screens.dialogs import TYPING_SECONDS, AskText, Confirm, while_there
-from tui.textfiles import read_text, typed_path, write_text
-from tui.words import when
 
 SIZE = (80, 24)
 

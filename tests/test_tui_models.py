@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 from waiting import PATIENCE, wait_until
 
-from rgmlx.models import list_models
+from rgmlx.weights.catalog import list_models
 from tui.screens.guide import GuideScreen
 from tui.screens.models import MAX_ROWS, ModelsScreen
 

@@ -26,14 +26,14 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static, TextArea
 from waiting import PATIENCE, wait_until
 
+from rgmlx.conversation.context import Horizon
+from rgmlx.conversation.metrics import Gauges
 from rgmlx.errors import RgmlxError
-from rgmlx.models import Installed
+from rgmlx.weights.catalog import Installed
 from tui.app import ChatApp
 from tui.commands import COMMANDS
 from tui.completions import Completions
-from tui.gauges import Gauges
 from tui.history import History
-from tui.memory import Horizon
 from tui.prompt import Prompt
 from tui.reply import HorizonLine, Notice, ReplyMessage
 from tui.screens.conversation_rows import Rows

@@ -16,7 +16,7 @@ from textual.widgets import Label, Static
 from textual.widgets._markdown import MarkdownBullet
 from waiting import until_idle, wait_until
 
-from rgmlx.text import MAX_MARKS
+from rgmlx.system.printable import MAX_MARKS
 from tui.app import ChatApp
 from tui.markdown import SafeMarkdown
 from tui.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts

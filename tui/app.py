@@ -19,10 +19,12 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Footer, Static
 
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
-from rgmlx.text import printable
+from rgmlx.system.formatting import model_name, sentence
+from rgmlx.system.printable import printable
 
 from . import keys, textual_fixes, themes
 from .actions import Actions
@@ -41,14 +43,12 @@ from .palette import Palette
 from .parts import KEPT_CHARS
 from .prompt import Prompt
 from .screens.models import ModelsScreen
-from .session import Session
 from .settings import Defaults
 from .status import status_line
 from .transcript import Transcript
-from .words import model_name, sentence
 
 if TYPE_CHECKING:
-    from .memory import Horizon
+    from rgmlx.conversation.context import Horizon
 
 GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "

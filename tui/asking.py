@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rgmlx.conversation import places
+from rgmlx.conversation.navigation import Travel
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import is_repository, resolve
+from rgmlx.system.formatting import sentence
+from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
+from rgmlx.weights.hub import is_repository, resolve
 
-from . import deeds, places, settings
+from . import deeds, settings
 from .activity import Activity, Need, Verdict, verdict
 from .prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
@@ -22,13 +26,11 @@ from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
-from .textfiles import exists, read_text, typed_path, write_text
-from .travel import Travel
-from .words import sentence
 
 if TYPE_CHECKING:
+    from rgmlx.conversation.session import Session
+
     from .app import ChatApp
-    from .session import Session
 
 
 class Asking:
@@ -256,7 +258,7 @@ class Asking:
         await self.open_conversation(made.id)
 
     async def save(self, name: str) -> None:
-        from .saved import check_name, save_file
+        from rgmlx.conversation.rgstate import check_name, save_file
 
         deeds.conversation(self.session)
         check_name(typed_path(name))
@@ -269,7 +271,7 @@ class Asking:
         await self._to_new_file(name, write)
 
     async def open(self, name: str) -> None:
-        from .saved import open_file
+        from rgmlx.conversation.rgstate import open_file
 
         path = typed_path(name)
         if await self._with_model(lambda: open_file(self.session, path)):

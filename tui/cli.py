@@ -19,13 +19,13 @@ from rgmlx import __version__
 from rgmlx.cli import signals, streams
 from rgmlx.cli.common import Parser, add_settings, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
-from rgmlx.decoding import argument
-from rgmlx.device import named
 from rgmlx.errors import RgmlxError
-from rgmlx.paths import expanded
-from rgmlx.reading import NotRegular, open_regular
 from rgmlx.shell import typed
-from rgmlx.text import printable
+from rgmlx.system.decoding import argument
+from rgmlx.system.device import named
+from rgmlx.system.paths import expanded
+from rgmlx.system.printable import printable
+from rgmlx.system.reading import NotRegular, open_regular
 
 if TYPE_CHECKING:
     from .app import ChatApp
@@ -148,12 +148,12 @@ def _run(options: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) and not options.plain:
         ask = typed('rgmlx ask "..."')
         raise RgmlxError(f"this is not a terminal: for one answer in a pipe use  {ask}, or add --plain")
-    from rgmlx.hub import is_repository, resolve
+    from rgmlx.conversation.session import Session
     from rgmlx.store import Store
     from rgmlx.store.database import NAME
+    from rgmlx.weights.hub import is_repository, resolve
 
     from . import settings
-    from .session import Session
     from .themes import NAMES
 
     is_plain = options.plain or os.environ.get("TERM") == "dumb"

@@ -17,8 +17,8 @@ from typing import Any
 from markdown_it import MarkdownIt
 from textual.app import App
 
-from rgmlx import macos
-from rgmlx.macos import pasteboard
+from rgmlx.system import macos
+from rgmlx.system.macos import pasteboard
 
 MAX_TERMINAL = 74_994
 """Bytes that a terminal is sure to take by OSC 52: 100,000 characters of base64."""

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from .commands import ALIASES
 from .files import Matches, begun, complete

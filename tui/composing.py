@@ -13,17 +13,17 @@ from textual import on
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from rgmlx.conversation.session import Session
 from rgmlx.store import Conversation, StoreError
 from rgmlx.store import Message as Stored
+from rgmlx.system.formatting import joined, sentence
+from rgmlx.system.textfiles import reason
 
 from .activity import waits_for
 from .drafts import Draft, Drafts
 from .outbox import Outbox, Waiting
 from .prompt import Prompt
 from .selecting import Selecting
-from .session import Session
-from .textfiles import reason
-from .words import joined, sentence
 
 KEEP_SECONDS = 0.5
 """So long after a key the draft goes to the disk, with all that was typed by then."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rgmlx import __version__
-from rgmlx.text import first_line
+from rgmlx.system.printable import first_line
 
 NAME = "errors.log"
 MAX_BYTES = 200_000

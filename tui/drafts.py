@@ -19,14 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rgmlx.reading import parse_json, read_text
 from rgmlx.store import Claim, Conversation, StoreError
 from rgmlx.store.aside import beside, damaged
 from rgmlx.store.claims import claim
 from rgmlx.store.rescue import places
-
-from .textfiles import reason, replace_text
-from .words import joined
+from rgmlx.system.formatting import joined
+from rgmlx.system.reading import parse_json, read_text
+from rgmlx.system.textfiles import reason, replace_text
 
 MAX_CHARS = 2_000_000
 """Of a draft; a longer one is not kept before the end."""

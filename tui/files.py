@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rgmlx.decoding import NotText, decoded
-from rgmlx.macos.privacy import NotAllowed
-from rgmlx.paths import expanded
-from rgmlx.reading import NotRegular, TooLarge, read_bytes
-from rgmlx.text import printable
+from rgmlx.system.decoding import NotText, decoded
+from rgmlx.system.macos.privacy import NotAllowed
+from rgmlx.system.paths import expanded
+from rgmlx.system.printable import printable
+from rgmlx.system.reading import NotRegular, TooLarge, read_bytes
 
 MAX_FILE = 2_000_000
 MAX_TOTAL = 8_000_000

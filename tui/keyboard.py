@@ -12,7 +12,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, TextArea
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from . import keys, terminals
 from .activity import Activity

@@ -19,7 +19,7 @@ from textual.drivers.linux_inline_driver import LinuxInlineDriver
 from textual.geometry import Offset
 from textual.worker import WorkerFailed
 
-from rgmlx.macos import power
+from rgmlx.system.macos import power
 
 from . import crash_log
 from .signals import in_front, stop_in_background

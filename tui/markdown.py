@@ -26,7 +26,7 @@ from textual.widgets._markdown import (
     MarkdownTable,
 )
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 MAX_CELLS = 60
 """Cells of a table that get a widget each."""

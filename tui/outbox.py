@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widgets import Static
 
+from rgmlx.conversation.opened import ReplyRun
 from rgmlx.store import Message
-from rgmlx.text import printable
-
-from .opened import ReplyRun
-from .words import one_line
+from rgmlx.system.formatting import one_line
+from rgmlx.system.printable import printable
 
 _SHOWN = 500  # characters of a message
 

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from rgmlx.text import joins
+from rgmlx.system.printable import joins
 
 PART_CHARS = 2_000
 """A new part begins at the next boundary between blocks once the open one holds this many characters ..."""

@@ -15,6 +15,8 @@ from textual.binding import Binding, BindingType
 from textual.document._document import EditResult, Location
 from textual.message import Message
 
+from rgmlx.system.formatting import joined
+
 from .clipboard import Pasted, copy, fits
 from .completions import Completions, Word, word_at
 from .fields import TextField
@@ -22,7 +24,6 @@ from .files import dropped, mention
 from .history import History, Walk
 from .keys import END, NEW_LINE, UNDO
 from .typed import lines
-from .words import joined
 
 ORDER_SECONDS = 10.0
 """For so long at most a key waits for those before it: a path that was dropped may be on a disk that never answers."""

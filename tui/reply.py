@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from rgmlx.store import USER
 from rgmlx.store import Message as Stored
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from .markdown import SafeMarkdown
 from .parts import LIVE_CHARS, Parts

@@ -16,18 +16,18 @@ from typing import Any
 
 import platformdirs
 
-from rgmlx import macos
-from rgmlx.decoding import NotText
 from rgmlx.errors import RgmlxError
-from rgmlx.reading import TooLarge, read_text
 from rgmlx.settings import OFFERED, Setting
 from rgmlx.store.text import clean
-from rgmlx.text import printable
+from rgmlx.system import macos
+from rgmlx.system.decoding import NotText
+from rgmlx.system.formatting import cut
+from rgmlx.system.printable import printable
+from rgmlx.system.reading import TooLarge, read_text
+from rgmlx.system.textfiles import reason, replace_text
 
-from .textfiles import reason, replace_text
 from .themes import DARK, NAMES
 from .toml_lines import Key, Known, Lines, sample, written
-from .words import cut
 
 SNAPSHOT_BYTES = 2 * 10**9
 MAX_FILE = 1_000_000  # bytes; a longer one is no file of settings
@@ -326,7 +326,7 @@ def _fresh() -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    from rgmlx.files import sync_directory  # brings MLX in, which is there by the time one saves
+    from rgmlx.system.files import sync_directory  # brings MLX in, which is there by the time one saves
 
     try:
         path = path.resolve()  # people keep such files elsewhere and link to them

@@ -17,7 +17,7 @@ from textual.message import Message as TextualMessage
 
 from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
-from rgmlx.text import Cleaner
+from rgmlx.system.printable import Cleaner
 
 from .pages import Pages
 from .reply import NOTICE, Entry, HorizonLine, Message

@@ -5,9 +5,9 @@ from __future__ import annotations
 import mlx.core as mx
 import numpy as np
 
-from ..host.functions import gelu as host_gelu
 from . import launch
 from .elementwise import gelu
+from .functions import gelu as host_gelu
 
 _KERNEL = launch.Kernel("gelu_product", ["gate", "up", "bias"], ["y"])
 _VJP = launch.Kernel("gelu_product_vjp", ["joined", "bias", "d_y"], ["d_joined", "d_bias"])

@@ -24,8 +24,7 @@ from typing import Any, Literal
 import mlx.core as mx
 import numpy as np
 
-from .. import cache, variables
-from ..host import threads
+from ..system import cache, threads, variables
 
 _HERE = Path(__file__).parent
 Backend = Literal["metal", "cuda", "numpy"]

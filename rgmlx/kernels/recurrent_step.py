@@ -10,11 +10,11 @@ from typing import NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..host.functions import gelu as host_gelu
 from . import launch
 from .conv import host as host_conv
 from .conv import plain as plain_conv
 from .elementwise import gelu
+from .functions import gelu as host_gelu
 from .rg_lru import Inputs as Recurrence
 from .rg_lru import decay
 from .rg_lru import host as host_rg_lru

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..host.functions import gelu as host_gelu
-from ..host.functions import sigmoid
 from . import launch
 from .elementwise import gelu, softplus
+from .functions import gelu as host_gelu
+from .functions import sigmoid
 
 C = 8.0  # the paper's constant c
 _SEGMENT = 32  # plain operations: steps run one after another; segments run side by side

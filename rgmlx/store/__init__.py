@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..paths import expanded
+from ..system.paths import expanded
 from .claims import Claim, claim, unlocked
 from .conversations import Conversation, Conversations
 from .database import Database

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..macos import privacy
 from ..shell import typed
+from ..system.macos import privacy
 from . import aside, entries, fresh, links, log, migrations, moved, readonly, rescue, room
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, damaged

@@ -11,9 +11,9 @@ import math
 from typing import Any
 
 from ..errors import RgmlxError
-from ..reading import parse_json
 from ..settings import SETTINGS, checked
-from . import times
+from ..system import times
+from ..system.reading import parse_json
 from .conversations import Conversation, Conversations
 from .database import Database
 from .errors import StoreError

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..macos import privacy
+from ..system.macos import privacy
 from . import migrations
 from .database import Database
 from .errors import StoreError

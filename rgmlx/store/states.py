@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..macos import time_machine
+from ..system.macos import time_machine
 from . import moved, readonly, room
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, kind, spoilt

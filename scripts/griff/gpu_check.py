@@ -51,7 +51,7 @@ def parity() -> None:
 
     from rgmlx.griffin.network import RecurrentGemma
     from rgmlx.kernels import launch
-    from rgmlx.kernels.parity import Shape, cases, training_cases
+    from rgmlx.verification.parity import Shape, cases, training_cases
 
     from . import shapes
     from .rows import batch_of

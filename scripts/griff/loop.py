@@ -12,7 +12,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from rgmlx.config import ModelConfig
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
 
 from . import checkpoint, shapes

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from rgmlx.decoding import LineReader, standard_input
 from rgmlx.errors import RgmlxError
-from rgmlx.text import printable
+from rgmlx.system.decoding import LineReader, standard_input
+from rgmlx.system.printable import printable
 
 from ..history import History
 

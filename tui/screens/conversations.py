@@ -25,12 +25,12 @@ from textual.widgets import Input, OptionList, Static
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation, Store
-from rgmlx.text import printable
+from rgmlx.system.formatting import sentence
+from rgmlx.system.printable import printable
+from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 
 from ..fields import OneLine
 from ..keys import UNDO, brief
-from ..textfiles import exists, read_text, typed_path, write_text
-from ..words import sentence
 from .conversation_pages import Page, View, read_page
 from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
 from .dialogs import AskText, Confirm, leave, while_there

@@ -19,7 +19,7 @@ from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from ..fields import OneLine
 

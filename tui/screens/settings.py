@@ -19,7 +19,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Label, Static, TextArea
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from ..fields import OneLine, TextField
 from ..settings import SAMPLING, SettingsError, of_file, parse, unset
