@@ -684,7 +684,7 @@ class Toml:
         return [text.encode(), b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(), text.encode("utf-16")]
 
     def use(self, case: bytes) -> None:
-        from tui import settings
+        from tui.settings import settings
 
         self._path.write_bytes(case)
         found, problems = settings.load(self._path)
@@ -712,7 +712,7 @@ class Text:
 
     def use(self, case: bytes) -> None:
         from rgmlx.convert.text import from_file
-        from tui.files import expand
+        from tui.prompt.files import expand
 
         self._path.write_bytes(case)
         assert not expand(f"@{self._path}").text.count("\r")

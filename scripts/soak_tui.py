@@ -26,7 +26,7 @@ from rgmlx.conversation.metrics import resident_bytes
 from rgmlx.conversation.session import Session
 from rgmlx.store import Message, Store
 from tui.app import ChatApp
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 
 FLUSH_SECONDS = 0.5
 

@@ -24,7 +24,7 @@ from waiting import WatchedQueue, get_watched_message, until_idle
 
 import rgmlx
 from rgmlx.system import threads
-from tui import terminals
+from tui.terminal import terminals
 
 # Fixtures for all tests.
 __all__ = ["begin_sessions", "chat", "closed", "home", "hub", "read_in_small_steps", "server", "store"]

@@ -16,8 +16,8 @@ from rgmlx.conversation.opened import ReplyRun
 from rgmlx.conversation.session import Session
 from rgmlx.store import MODEL, USER, Message, Store
 from tui.app import ChatApp
-from tui.prompt import Prompt
-from tui.reply import Notice
+from tui.prompt.prompt import Prompt
+from tui.transcript.reply import Notice
 
 _KEYS = ("enter", "escape", "tab", "up", "down")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from rgmlx.store import Conversation, Store
-from tui import drafts
-from tui.drafts import Draft, Drafts
+from tui.prompt import drafts
+from tui.prompt.drafts import Draft, Drafts
 
 
 @pytest.fixture(name="one")

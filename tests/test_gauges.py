@@ -18,7 +18,7 @@ from rgmlx.conversation.metrics import Gauges, give_back, resident_bytes
 from rgmlx.system.formatting import sentence
 from rgmlx.system.macos import footprint
 from tui.status import status_line
-from tui.textual_fixes import forget_geometry
+from tui.terminal.textual_fixes import forget_geometry
 
 __all__ = ["linux", "mac"]
 

@@ -21,7 +21,7 @@ from tui.app import ChatApp
 from tui.commands import ALIASES, BY_NAME, COMMANDS, Command
 from tui.keyboard import Keyboard
 from tui.plain.commands import TABLE as PLAIN
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 from tui.screens.conversation_rows import Rows
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.guide import GuideScreen

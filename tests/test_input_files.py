@@ -34,8 +34,9 @@ from rgmlx.tokenizer import Tokenizer
 from rgmlx.weights.catalog import list_models
 from rgmlx.weights.checkpoint import INDEX, weight_files
 from rgmlx.weights.hub import demo_directory
-from tui import cli, settings
-from tui.files import expand
+from tui import cli
+from tui.prompt.files import expand
+from tui.settings import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -286,9 +287,9 @@ def test_b15_one_function_opens_every_file_from_outside() -> None:
         "rgmlx/system/memory.py": "/proc/meminfo",
         "rgmlx/verification/selfcheck.py": "the kernels, and its own notes",
         "rgmlx/kernels/launch.py": "the kernels",
-        "tui/crash_log.py": "its own file",
+        "tui/terminal/crash_log.py": "its own file",
         "rgmlx/conversation/metrics.py": "/proc/self/statm",
-        "tui/history.py": "its own file, which it looks at first",
+        "tui/prompt/history.py": "its own file, which it looks at first",
     }
     found = set()
     for path in [*(ROOT / "rgmlx").rglob("*.py"), *(ROOT / "tui").rglob("*.py")]:

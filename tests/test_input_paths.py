@@ -28,7 +28,7 @@ from rgmlx.weights.catalog import list_models
 from rgmlx.weights.hub import demo_directory, is_repository, named
 from tui.cli import _run
 from tui.cli import parser as rgchat_parser
-from tui.files import complete, expand
+from tui.prompt.files import complete, expand
 from tui.screens.model_rows import rows as model_rows
 
 ROOT = Path(__file__).parent.parent

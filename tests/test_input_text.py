@@ -35,8 +35,8 @@ from rgmlx.system.decoding import Decoder, LineReader, NotText, argument, decode
 from rgmlx.system.textfiles import read_text
 from rgmlx.tokenizer import Tokenizer
 from rgmlx.weights.hub import demo_directory
-from tui import settings
-from tui.files import expand
+from tui.prompt.files import expand
+from tui.settings import settings
 
 TEXT = "Tell me of “Zoë”, 日本 and 🦊.\nThen stop.\n\nNow.\n"
 

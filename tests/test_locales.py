@@ -14,7 +14,7 @@ import pytest
 from test_plain import ROOT, said, scripted, terminals
 
 from rgmlx.store import USER
-from tui.history import History
+from tui.prompt.history import History
 
 __all__ = ["terminals"]
 

@@ -27,9 +27,9 @@ from rgmlx.errors import ModelNotFoundError
 from rgmlx.store import MODEL, USER, Message, Store
 from rgmlx.store.database import NAME
 from rgmlx.store.states import path_of
-from tui.history import History
 from tui.plain import PlainChat, lines, work
 from tui.plain.commands import TABLE
+from tui.prompt.history import History
 
 ROOT = Path(__file__).parent.parent
 LOADING = "Loading demo.\n"  # said where it takes long

@@ -28,7 +28,7 @@ from rgmlx.system.macos import privacy
 from rgmlx.system.textfiles import read_text, write_text
 from rgmlx.weights import catalog, hub
 from tui.app import ChatApp
-from tui.files import expand
+from tui.prompt.files import expand
 
 __all__ = ["linux", "mac"]
 

@@ -12,11 +12,11 @@ from test_keyboard import SIZE, ready, select, told
 from textual.widgets import TextArea
 from waiting import wait_until
 
-from tui import clipboard
 from tui.app import ChatApp
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 from tui.selecting import HINT
-from tui.settings import Defaults
+from tui.settings.settings import Defaults
+from tui.terminal import clipboard
 
 __all__ = ["linux", "mac"]
 

@@ -195,7 +195,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import mlx.core as mx
 import rgmlx
 from pathlib import Path
-from rgmlx import selfcheck
+from rgmlx.verification import selfcheck
 from rgmlx.kernels import launch, parity
 launch.backend = lambda: None if launch._off else "metal"
 selfcheck._file = lambda: Path(sys.argv[1])

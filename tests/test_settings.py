@@ -28,7 +28,7 @@ from rgmlx.settings import DRAWING, OFFERED, SETTINGS, Setting, checked
 from rgmlx.store import Store
 from rgmlx.store.snapshots import BUDGET
 from tui import deeds
-from tui.settings import _GENERAL, SNAPSHOT_BYTES, Defaults, SettingsError, load, parse, save
+from tui.settings.settings import _GENERAL, SNAPSHOT_BYTES, Defaults, SettingsError, load, parse, save
 
 NO_NUMBERS: list[Any] = [
     math.nan,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rgmlx.system import macos
-from tui.settings import MAX_FILE, SAMPLING, SNAPSHOT_BYTES, Defaults, SettingsError, load, path, save
+from tui.settings.settings import MAX_FILE, SAMPLING, SNAPSHOT_BYTES, Defaults, SettingsError, load, path, save
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_a_link_stays_a_link_and_the_file_is_the_owners_alone(file: Path, tmp_pa
 
 
 def test_reading_settings_imports_neither_mlx_nor_textual() -> None:
-    code = "import sys, tui.settings as s; s.load(s.path()); print({m.split('.')[0] for m in sys.modules})"
+    code = "import sys, tui.settings.settings as s; s.load(s.path()); print({m.split('.')[0] for m in sys.modules})"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'tui'" in out
     assert not any(f"'{name}'" in out for name in ("mlx", "textual", "numpy"))

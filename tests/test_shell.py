@@ -19,7 +19,7 @@ from rgmlx.cli import main
 from rgmlx.errors import ModelNotFoundError, NotFiniteError
 from rgmlx.shell import typed
 from rgmlx.store import moved
-from rgmlx.system import shell
+from rgmlx import shell
 from rgmlx.weights import hub
 from tui.screens import guide, models
 

@@ -16,7 +16,7 @@ from stores import check, say
 
 from rgmlx.settings import OFFERED
 from rgmlx.store import Store
-from tui.drafts import Drafts
+from tui.prompt.drafts import Drafts
 
 CUT = "/continue goes on with it"
 CUTS = ("--max-tokens", "1", "--temperature", "0")

@@ -24,7 +24,7 @@ from waiting import wait_for, wait_until
 from rgmlx.store import Conversation, DiskFullError, Store, StoreError
 from tui.app import ChatApp
 from tui.plain import PlainChat
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 
 
 class Disk:

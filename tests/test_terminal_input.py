@@ -13,8 +13,8 @@ from ptys import Pty, doomed, ptys
 from textual import events
 from textual.message import Message
 
-from tui import terminal_input
-from tui.terminal_input import QUIET_TICKS, TerminalParser, clean
+from tui.terminal import input as terminal_input
+from tui.terminal.input import QUIET_TICKS, TerminalParser, clean
 
 __all__ = ["ptys"]
 

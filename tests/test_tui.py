@@ -16,9 +16,9 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Store
 from tui.activity import Activity
 from tui.app import ChatApp
-from tui.prompt import Prompt
-from tui.reply import HorizonLine, ReplyMessage, UserMessage
-from tui.scroll import MAX_MESSAGES
+from tui.prompt.prompt import Prompt
+from tui.transcript.reply import HorizonLine, ReplyMessage, UserMessage
+from tui.transcript.scroll import MAX_MESSAGES
 
 SIZE = (80, 24)
 

@@ -21,10 +21,10 @@ from tui import deeds, themes
 from tui.activity import Activity
 from tui.app import ChatApp
 from tui.plain import PlainChat
-from tui.prompt import Prompt
-from tui.reply import ReplyMessage
+from tui.prompt.prompt import Prompt
 from tui.screens.conversations import ConversationsScreen, Search
 from tui.screens.tree import TreeScreen, contrast
+from tui.transcript.reply import ReplyMessage
 
 SIZE = (80, 24)
 PAST = ("one", "1", "two", "2", "three", "3")

@@ -17,7 +17,7 @@ from waiting import wait_until
 from rgmlx.store import Store
 from tui.screens.settings import Changed, SettingsScreen, Values
 from tui.screens.tree import TreeScreen
-from tui.settings import SAMPLING
+from tui.settings.settings import SAMPLING
 from tui.themes import NAMES, register
 
 

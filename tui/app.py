@@ -26,26 +26,27 @@ from rgmlx.store import Message as Stored
 from rgmlx.system.formatting import model_name, sentence
 from rgmlx.system.printable import printable
 
-from . import keys, textual_fixes, themes
+from . import themes
 from .actions import Actions
 from .activity import Activity, Need, Verdict, refusal, verdict
 from .commands import COMMANDS as TABLE
 from .commands import OFFERED, parse, plain, pressed
-from .completions import Completions
 from .composing import Composing
-from .drafts import Drafts
-from .files import expand
-from .history import History
 from .messages import Ended, Failed, Loaded, Stood
-from .outbox import Waiting
-from .pages import Pages
 from .palette import Palette
-from .parts import KEPT_CHARS
-from .prompt import Prompt
+from .prompt.completions import Completions
+from .prompt.drafts import Drafts
+from .prompt.files import expand
+from .prompt.history import History
+from .prompt.outbox import Waiting
+from .prompt.prompt import Prompt
 from .screens.models import ModelsScreen
-from .settings import Defaults
+from .settings.settings import Defaults
 from .status import status_line
-from .transcript import Transcript
+from .terminal import keys, textual_fixes
+from .transcript.pages import Pages
+from .transcript.parts import KEPT_CHARS
+from .transcript.transcript import Transcript
 
 if TYPE_CHECKING:
     from rgmlx.conversation.context import Horizon

@@ -15,9 +15,9 @@ from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 from rgmlx.weights.hub import is_repository, resolve
 
-from . import deeds, settings
+from . import deeds
 from .activity import Activity, Need, Verdict, verdict
-from .prompt import Prompt
+from .prompt.prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
 from .screens.dialogs import Confirm
 from .screens.guide import GET, GuideScreen
@@ -26,6 +26,7 @@ from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
+from .settings import settings
 
 if TYPE_CHECKING:
     from rgmlx.conversation.session import Session

@@ -102,7 +102,7 @@ def end_with(run: Callable[[], int], data: Callable[[], Path]) -> NoReturn:
         except (RgmlxError, OSError):
             raise
         except Exception as e:
-            from . import crash_log
+            from .terminal import crash_log
 
             raise RgmlxError(crash_log.report(data(), e)) from e
 
@@ -153,7 +153,7 @@ def _run(options: argparse.Namespace) -> int:
     from rgmlx.store.database import NAME
     from rgmlx.weights.hub import is_repository, resolve
 
-    from . import settings
+    from .settings import settings
     from .themes import NAMES
 
     is_plain = options.plain or os.environ.get("TERM") == "dumb"
@@ -194,8 +194,8 @@ def _run(options: argparse.Namespace) -> int:
 
             return with_all_kept(PlainChat(session, file=file).run, store.rescue, late=store.notices)
         from .app import ChatApp
-        from .drafts import Drafts
-        from .history import History
+        from .prompt.drafts import Drafts
+        from .prompt.history import History
 
         drafts = Drafts(data / "drafts")
         app = ChatApp(

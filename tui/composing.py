@@ -20,9 +20,9 @@ from rgmlx.system.formatting import joined, sentence
 from rgmlx.system.textfiles import reason
 
 from .activity import waits_for
-from .drafts import Draft, Drafts
-from .outbox import Outbox, Waiting
-from .prompt import Prompt
+from .prompt.drafts import Draft, Drafts
+from .prompt.outbox import Outbox, Waiting
+from .prompt.prompt import Prompt
 from .selecting import Selecting
 
 KEEP_SECONDS = 0.5

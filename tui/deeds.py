@@ -12,7 +12,7 @@ from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER, Message
 from rgmlx.system.printable import printable
 
-from . import settings
+from .settings import settings
 
 _OFF = ("default", "none", "off", "")
 

@@ -17,7 +17,7 @@ from textual.document._edit import Edit
 from textual.widgets import Input, TextArea
 from textual.widgets.input import Selection
 
-from . import typed
+from .terminal import typed
 
 MAX_CHARS = 4_096
 """Of one line: as long as a path can be. What is pasted beyond it is left out."""

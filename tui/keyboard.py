@@ -14,11 +14,11 @@ from textual.widgets import Input, TextArea
 
 from rgmlx.system.printable import printable
 
-from . import keys, terminals
 from .activity import Activity
-from .clipboard import copy
 from .commands import COMMANDS, WHILE_EMPTY
-from .prompt import Prompt
+from .prompt.prompt import Prompt
+from .terminal import keys, terminals
+from .terminal.clipboard import copy
 from .work import Working
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from textual.worker import WorkerFailed
 
 from rgmlx.system.macos import power
 
-from . import crash_log
-from .signals import in_front, stop_in_background
+from .terminal import crash_log
+from .terminal.signals import in_front, stop_in_background
 
 LOOK_SECONDS = 2.0
 """How often is looked whether the terminal is still there: not every end of one comes with a signal."""

@@ -22,14 +22,14 @@ from rgmlx.errors import RgmlxError
 from rgmlx.system.formatting import cut, duration
 from rgmlx.system.macos import power
 
-from . import attention
 from .activity import AT_REST, Activity, Machine
 from .inline import InlineApp
 from .lifecycle import Lifecycle
 from .messages import Ended, Failed, Loaded, Stood
 from .model_thread import ModelThread
-from .textual_fixes import forget_geometry
-from .transcript import Transcript
+from .terminal import attention
+from .terminal.textual_fixes import forget_geometry
+from .transcript.transcript import Transcript
 
 if TYPE_CHECKING:
     from rgmlx.conversation.context import Horizon

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import RgmlxError
-from ..system import reading
+from . import reading
 from .decoding import NotText
 from .macos import privacy
 from .paths import expanded

@@ -20,7 +20,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.system.decoding import LineReader, standard_input
 from rgmlx.system.printable import printable
 
-from ..history import History
+from ..prompt.history import History
 
 if TYPE_CHECKING:
     from .wrapping import Wrapper

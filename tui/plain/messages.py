@@ -12,7 +12,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Message
 
 from .. import deeds
-from ..files import expand
+from ..prompt.files import expand
 from .talk import Talk, short, who
 
 TREE_ROWS = 50

@@ -30,7 +30,7 @@ from rgmlx.system.printable import printable
 from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 
 from ..fields import OneLine
-from ..keys import UNDO, brief
+from ..terminal.keys import UNDO, brief
 from .conversation_pages import Page, View, read_page
 from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
 from .dialogs import AskText, Confirm, leave, while_there

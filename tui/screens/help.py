@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from .. import keys, terminals
 from ..commands import COMMANDS
+from ..terminal import keys, terminals
 
 _WHERE = " in an empty prompt"  # of a key that is typed otherwise
 

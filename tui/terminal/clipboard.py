@@ -114,7 +114,7 @@ def code_blocks(markdown: str) -> list[str]:
 
 @cache
 def _parser() -> MarkdownIt:
-    """As `tui.markdown.parser` sees blocks, but with their text untouched, and without looking into paragraphs."""
+    """As `tui.transcript.markdown.parser` sees blocks, but with their text untouched, and without looking into paragraphs."""
     return MarkdownIt("gfm-like", {"html": False, "linkify": False}).disable("inline")
 
 

@@ -26,7 +26,7 @@ from rgmlx.system.printable import printable
 from rgmlx.system.reading import TooLarge, read_text
 from rgmlx.system.textfiles import reason, replace_text
 
-from .themes import DARK, NAMES
+from ..themes import DARK, NAMES
 from .toml_lines import Key, Known, Lines, sample, written
 
 SNAPSHOT_BYTES = 2 * 10**9

@@ -24,7 +24,7 @@ from textual.style import Style
 from textual.widgets import OptionList
 
 from . import signals
-from .terminal_input import TerminalParser
+from .input import TerminalParser
 from .typed import is_text
 
 

@@ -17,13 +17,13 @@ from textual.message import Message
 
 from rgmlx.system.formatting import joined
 
-from .clipboard import Pasted, copy, fits
+from ..fields import TextField
+from ..terminal.clipboard import Pasted, copy, fits
+from ..terminal.keys import END, NEW_LINE, UNDO
+from ..terminal.typed import lines
 from .completions import Completions, Word, word_at
-from .fields import TextField
 from .files import dropped, mention
 from .history import History, Walk
-from .keys import END, NEW_LINE, UNDO
-from .typed import lines
 
 ORDER_SECONDS = 10.0
 """For so long at most a key waits for those before it: a path that was dropped may be on a disk that never answers."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rgmlx.store.private import make_private
 
-from .typed import lines
+from ..terminal.typed import lines
 
 MAX_ENTRIES = 1_000
 MAX_BYTES = 1_000_000

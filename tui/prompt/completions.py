@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from rgmlx.system.printable import printable
 
-from .commands import ALIASES
+from ..commands import ALIASES
 from .files import Matches, begun, complete
 
 MAX_ROWS = 8
