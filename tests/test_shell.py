@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 from test_mlx_lm_commands import place
 
-from rgmlx import cli
+from rgmlx import cli, shell
 from rgmlx.cli import main
 from rgmlx.errors import ModelNotFoundError, NotFiniteError
 from rgmlx.shell import typed
 from rgmlx.store import moved
-from rgmlx import shell
 from rgmlx.weights import hub
 from tui.screens import guide, models
 

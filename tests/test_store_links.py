@@ -10,7 +10,7 @@ from stores import check, say
 
 from rgmlx.conversation.session import Session
 from rgmlx.store import Store
-from rgmlx.store.recovery import LOST
+from rgmlx.store.rows import LOST
 
 
 def _made(directory: Path, conversations: int = 6, turns: int = 8) -> Path:

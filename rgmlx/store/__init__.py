@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 
 from ..system.paths import expanded
 from .claims import Claim, claim, unlocked
-from .conversations import Conversation, Conversations
+from .conversations import Conversations
 from .database import Database
 from .errors import DiskFullError, StoreError
 from .exchange import Exchange
-from .messages import MODEL, USER, Message, Messages
+from .messages import Messages
 from .outline import Outline, Outlines
+from .rows import MODEL, USER, Conversation, Message
 from .search import Hit, Search
 
 if TYPE_CHECKING:

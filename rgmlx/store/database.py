@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from ..shell import typed
 from ..system.macos import privacy
 from . import aside, entries, fresh, links, log, migrations, moved, readonly, rescue, room
+from .earlier import move_states
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, damaged
 from .faults import kind as _kind
@@ -31,6 +32,7 @@ from .notices import Notices
 from .owed import Owed
 from .private import create_private, make_private
 from .recent import Recent
+from .recovery import recover
 from .states import States
 from .text import decoded
 
@@ -258,14 +260,10 @@ class Database:
         """Takes the states that an earlier version kept among the conversations to the file that they are in now."""
         sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'snapshots'"
         if connection.execute(sql).fetchone():
-            from .earlier import move_states
-
             move_states(connection, self.states)
 
     def _recover(self) -> None:
         """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced."""
-        from .recovery import recover
-
         emptied, part = moved.is_emptied(self.path), aside.part(self.path)
         try:
             report = recover(self.path, part)

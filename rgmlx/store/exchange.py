@@ -14,10 +14,11 @@ from ..errors import RgmlxError
 from ..settings import SETTINGS, checked
 from ..system import times
 from ..system.reading import parse_json
-from .conversations import Conversation, Conversations
+from .conversations import Conversations
 from .database import Database
 from .errors import StoreError
-from .messages import MODEL, USER, Messages
+from .messages import Messages
+from .rows import MODEL, USER, Conversation
 
 FORMAT, VERSION = "rgmlx-conversation", 1
 

@@ -12,15 +12,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .hashes import NO_HASH, content_hash, root_hash
 from .migrations import pair
+from .rows import LOST, UNTITLED, Conversation, Message
 from .text import as_text
-
-if TYPE_CHECKING:
-    from .conversations import Conversation
-    from .messages import Message
 
 MOST = 1_000_000
 """Characters of all messages; what was looked at longest ago goes first."""
@@ -149,8 +145,6 @@ class Recent:
 
     @staticmethod
     def _add_conversation(c: sqlite3.Connection, number: int, known: Conversation | None, kept: list[_Kept]) -> None:
-        from .recovery import UNTITLED
-
         if known is not None:
             values = (known.title, known.model, known.system, json.dumps(known.settings), known.created, known.updated)
         else:
@@ -163,8 +157,6 @@ class Recent:
 
     @staticmethod
     def _write_message(c: sqlite3.Connection, one: _Kept) -> None:
-        from .recovery import LOST
-
         message, text = one.message, one.text
         sql = "SELECT text FROM messages WHERE id = ? AND conversation = ?"
         there = c.execute(sql, (message.id, message.conversation)).fetchone()

@@ -20,7 +20,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..system.macos import time_machine
 from . import moved, readonly, room
@@ -28,10 +28,8 @@ from .errors import DiskFullError, StoreError
 from .faults import Damaged, kind, spoilt
 from .migrations import pairing
 from .private import create_private, make_private, make_private_directory
+from .tables import Tables
 from .text import decoded
-
-if TYPE_CHECKING:
-    from .database import Database
 
 DIRECTORY, NAME = "states", "states.db"
 VERSION = 1
@@ -93,7 +91,7 @@ class States:
 
     def __init__(
         self,
-        database: Database,
+        database: Tables,
         lock: contextlib.AbstractContextManager[Any],
         alone: Callable[[Path], contextlib.AbstractContextManager[None]],
     ) -> None:
