@@ -29,9 +29,9 @@ from rgmlx.system.printable import printable
 from . import themes
 from .actions import Actions
 from .activity import Activity, Need, Verdict, refusal, verdict
+from .chatting import Chatting
 from .commands import COMMANDS as TABLE
 from .commands import OFFERED, parse, plain, pressed
-from .composing import Composing
 from .messages import Ended, Failed, Loaded, Stood
 from .palette import Palette
 from .prompt.completions import Completions
@@ -60,13 +60,14 @@ FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
 
 
-class ChatApp(Composing):
+class ChatApp(Chatting):
     """One conversation on one screen."""
 
     TITLE = "rgchat"
     CSS_PATH = "styles.tcss"
     COMMANDS: ClassVar = {Palette}
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    actions: Actions
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             ",".join(command.keys),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from rgmlx.conversation import places
 from rgmlx.conversation.navigation import Travel
 from rgmlx.errors import RgmlxError
+from rgmlx.store import Message
 from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 from rgmlx.weights.hub import is_repository, resolve
 
 from . import deeds
 from .activity import Activity, Need, Verdict, verdict
+from .chatting import Chatting
 from .prompt.prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
 from .screens.dialogs import Confirm
@@ -31,19 +34,37 @@ from .settings import settings
 if TYPE_CHECKING:
     from rgmlx.conversation.session import Session
 
-    from .app import ChatApp
 
-
-class Asking:
+class Asking(ABC):
     """What is asked on other screens, and what becomes of the answers."""
 
-    def __init__(self, app: ChatApp) -> None:
+    def __init__(self, app: Chatting) -> None:
         self.app = app
         self.trail = Travel(app.session)
 
     @property
     def session(self) -> Session:
         return self.app.session
+
+    # --- what the other half does -----------------------------------------------------------
+
+    @abstractmethod
+    async def run(self, name: str, argument: str, typed: str = "") -> None:
+        """Does what a command says."""
+
+    @abstractmethod
+    def edit_message(self, message: Message) -> None:
+        """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
+
+    @abstractmethod
+    async def arrive(self, message: int | None) -> None:
+        """One stands at another message now; the transcript shows what was said up to there."""
+
+    @abstractmethod
+    async def copy_text(self, text: str) -> None:
+        """Puts a text on the clipboard, and says so."""
+
+    # --- what is shown ----------------------------------------------------------------------
 
     async def say(self, text: str) -> None:
         """A sentence in the transcript."""
@@ -141,15 +162,15 @@ class Asking:
     async def _chosen(self, chosen: Chosen | None) -> None:
         if chosen is None:
             return
-        actions, message = self.app.actions, self.session.store.messages.get(chosen.message)
+        message = self.session.store.messages.get(chosen.message)
         if chosen.action == "copy":
-            await actions.copy_text(message.text)
+            await self.copy_text(message.text)
         elif chosen.action == "edit":
-            actions.edit_message(message)
+            self.edit_message(message)
         elif self._may(Need.PLACE):
-            await actions.arrive(self.trail.go(message.id))
+            await self.arrive(self.trail.go(message.id))
             if chosen.action in ("regenerate", "continue"):
-                await actions.run(chosen.action, "")  # or once the model stands there
+                await self.run(chosen.action, "")  # or once the model stands there
 
     def model(self, name: str) -> None:
         if name:

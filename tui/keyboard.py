@@ -6,7 +6,7 @@ Knows which widget has the focus and what is selected; what a command does is in
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -21,11 +21,14 @@ from .terminal import keys, terminals
 from .terminal.clipboard import copy
 from .work import Working
 
-if TYPE_CHECKING:
-    from .actions import Actions
-
 STOPPABLE = (Activity.SENDING, Activity.SEEKING, Activity.WRITING, Activity.BEHIND)
 """What Ctrl+C stops."""
+
+
+class Runs(Protocol):
+    """What runs a command by its name."""
+
+    async def run(self, name: str, argument: str, typed: str = "") -> None: ...
 
 
 class Keyboard(Working):
@@ -37,7 +40,7 @@ class Keyboard(Working):
         Binding("super+c", "copy_only", "copy", show=False, priority=True),
         Binding(keys.UNDO, "undo", "undo", show=False, priority=True),  # or it does not reach a modal screen
     ]
-    actions: Actions
+    actions: Runs
 
     async def on_event(self, event: events.Event) -> None:
         """Keys are handled in their order: one that means something here waits for those that the prompt was given."""
