@@ -196,7 +196,8 @@ import mlx.core as mx
 import rgmlx
 from pathlib import Path
 from rgmlx.verification import selfcheck
-from rgmlx.kernels import launch, parity
+from rgmlx.kernels import launch
+from rgmlx.verification import parity
 launch.backend = lambda: None if launch._off else "metal"
 selfcheck._file = lambda: Path(sys.argv[1])
 ran = []
