@@ -220,10 +220,10 @@ def test_many_rows_stay_within_the_grid_of_cuda(shape: Shape, monkeypatch: pytes
 
 
 def test_a_number_that_is_not_one_is_an_error() -> None:
-    """Also in the second output, and in the twin's."""
+    """Also in the second output, and in the reference's."""
     good, bad = mx.ones((3,)), mx.array([1.0, float("nan"), 1.0])
-    for kernel, twin in ((bad, good), (good, bad), (bad, bad)):
-        outputs = iter([[good, kernel], [good, twin]])
+    for kernel, reference in ((bad, good), (good, bad), (bad, bad)):
+        outputs = iter([[good, kernel], [good, reference]])
         assert Case("planted", mx.float32, Shape(), lambda outputs=outputs: next(outputs)).error() == float("inf")
     assert Case("planted", mx.float32, Shape(), lambda: [good, good]).error() == 0
 

@@ -112,13 +112,13 @@ class RecurrentBlock(Joining):
         conv_weight, conv_bias = self.conv_1d.weight.astype(mx.float32), self.conv_1d.bias.astype(mx.float32)
         if chunk.is_step:
             inputs = kernels.StepInputs(inner, bias, tail, conv_weight, conv_bias, *weights, *biases, decay, h)
-            y, tail, h = kernels.recurrent_step(inputs, chunk.first, raw=True)
+            y, tail, h = kernels.recurrent_step(inputs, chunk.first, inference=True)
         else:
-            blocks, raw = weights[0].shape[0], chunk.is_inference
+            blocks, inference = weights[0].shape[0], chunk.is_inference
             lengths, positions = chunk.lengths, chunk.positions
-            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, lengths, blocks, raw, positions)
+            z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, lengths, blocks, inference, positions)
             recurrence = kernels.Recurrence(z, z @ weights[0], z @ weights[1], *biases, decay, h)
-            y, h = kernels.gated(recurrence, chunk.first, lengths, inner, bias, raw, positions)
+            y, h = kernels.gated(recurrence, chunk.first, lengths, inner, bias, inference, positions)
         return y, (tail, h)
 
 
@@ -173,7 +173,9 @@ class LocalAttention(Joining):
             y = kernels.attend_step(q, keys, values, chunk.place)
             return product(y, [self.o_proj], None, chunk), (keys, values)
         assert chunk.cos is not None and chunk.sin is not None
-        q, k, v = kernels.rotary(inner, bias, chunk.cos, chunk.sin, self.heads, self.kv_heads, raw=chunk.is_inference)
+        q, k, v = kernels.rotary(
+            inner, bias, chunk.cos, chunk.sin, self.heads, self.kv_heads, inference=chunk.is_inference
+        )
         (k, keys), (v, values) = (chunk.with_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
         y = attend_paced(q, k, v, chunk).swapaxes(1, 2).reshape(batch, time, -1)
         return product(y, [self.o_proj], None, chunk), (keys, values)
@@ -195,7 +197,7 @@ class MLP(Joining):
             inner = self._joined.gelu(x, chunk)
         else:
             both, bias = self.project(x, chunk)
-            inner = kernels.gelu_product(both, None, bias, raw=chunk.is_inference)
+            inner = kernels.gelu_product(both, None, bias, inference=chunk.is_inference)
             del both
         if chunk.pace:
             chunk.pace(inner, 3 * inner.nbytes)

@@ -117,8 +117,8 @@ class Joined:
                     )
                     for p in (slice(None, half), slice(half, None))
                 )
-                return kernels.gelu_product(gate, up, bias, raw=True)
-        return kernels.gelu_product(self(x, chunk)[0], None, bias, raw=inference)
+                return kernels.gelu_product(gate, up, bias, inference=True)
+        return kernels.gelu_product(self(x, chunk)[0], None, bias, inference=inference)
 
 
 def product(

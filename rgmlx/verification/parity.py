@@ -1,4 +1,4 @@
-"""Every kernel beside its twin in plain MLX operations, on whatever device there is.
+"""Every kernel beside its reference in plain MLX operations, on whatever device there is.
 
 The same cases serve the tests (in an emulator), `rgmlx doctor` (on the machine's own GPU) and the
 self-check at the first load. An error is relative: the largest difference, as a fraction of the largest
@@ -53,7 +53,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Case:
-    """One kernel on one set of numbers. `run` computes it by the kernel or by its twin, as `launch` says."""
+    """One kernel on one set of numbers. `run` computes it by the kernel or by its reference, as `launch` says."""
 
     kernel: str
     dtype: mx.Dtype
@@ -80,7 +80,7 @@ class Case:
     def tolerance(self) -> float:
         """The largest error accepted."""
         if self.dtype == mx.float32 and launch.rounds_products():
-            return 2e-3  # of the twin's products
+            return 2e-3  # of the reference's products
         return TOLERANCE[self.dtype]
 
     def error(self) -> float:
@@ -199,34 +199,43 @@ def cases(shape: Shape, dtype: mx.Dtype, seed: int = 0) -> Iterator[Case]:
         return mx.vjp(f, list(inputs), [d_y, d_last])[1]
 
     yield Case("rg_lru_scan", dtype, s, lambda: rg_lru(inputs, first, lengths))
-    yield Case("rg_lru_scan, gated", dtype, s, lambda: gated(inputs, first, lengths, branch, branch_bias, raw=True))
+    yield Case(
+        "rg_lru_scan, gated", dtype, s, lambda: gated(inputs, first, lengths, branch, branch_bias, inference=True)
+    )
     yield Case("rg_lru_scan_vjp", dtype, s, gradient)
 
     tail, taps, conv_bias = own(s.batch, s.taps - 1, width), numbers(width, s.taps, 1), numbers(width)
     if s.taps > 1:
         yield Case(
-            "conv", dtype, s, lambda: conv(branch, branch_bias, tail, taps, conv_bias, lengths, s.blocks, raw=True)
+            "conv",
+            dtype,
+            s,
+            lambda: conv(branch, branch_bias, tail, taps, conv_bias, lengths, s.blocks, inference=True),
         )
         blocks = [own(s.blocks, s.block, s.block, scale=s.block**-0.5) for _ in range(2)]
         step = StepInputs(
             *(branch[:, :1], branch_bias, tail, taps, conv_bias, blocks[0], blocks[1]), bias, -bias, bias - 5.0, h
         )
-        yield Case("recurrent_step", dtype, s, lambda: recurrent_step(step, first, raw=True))
+        yield Case("recurrent_step", dtype, s, lambda: recurrent_step(step, first, inference=True))
 
     beside = own(s.batch, s.time, width)
     stream, added, weight = numbers(s.batch, s.time, width), own(s.batch, s.time, width), numbers(width)
     yield Case(
-        "add_norm", dtype, s, lambda: add_norm(stream, added, branch_bias[:width], weight, 1e-6, dtype, raw=True)
+        "add_norm", dtype, s, lambda: add_norm(stream, added, branch_bias[:width], weight, 1e-6, dtype, inference=True)
     )
-    yield Case("add_norm, no bias", dtype, s, lambda: add_norm(stream, added, None, weight, 1e-6, dtype, raw=True))
-    yield Case("gelu_product", dtype, s, lambda: [gelu_product(branch, None, branch_bias, raw=True)])
-    yield Case("gelu_product, apart", dtype, s, lambda: [gelu_product(added, beside, None, raw=True)])
+    yield Case(
+        "add_norm, no bias", dtype, s, lambda: add_norm(stream, added, None, weight, 1e-6, dtype, inference=True)
+    )
+    yield Case("gelu_product", dtype, s, lambda: [gelu_product(branch, None, branch_bias, inference=True)])
+    yield Case("gelu_product, apart", dtype, s, lambda: [gelu_product(added, beside, None, inference=True)])
 
     all_heads, half = s.heads + 2 * s.kv_heads, max(1, s.size // 4)
     joined, joined_bias = own(s.batch, s.time, all_heads * s.size), own(all_heads * s.size)
     angles = rng.uniform(0, 6, (s.batch, 1, s.time, half)).astype(np.float32)
     cosine, sine = mx.array(np.cos(angles)), mx.array(np.sin(angles))
-    yield Case("rotary", dtype, s, lambda: rotary(joined, joined_bias, cosine, sine, s.heads, s.kv_heads, raw=True))
+    yield Case(
+        "rotary", dtype, s, lambda: rotary(joined, joined_bias, cosine, sine, s.heads, s.kv_heads, inference=True)
+    )
     ring = [own(s.batch, s.kv_heads, s.ring, s.size) for _ in range(2)]
     where = mx.array([[(7 * i + 5) % s.ring, max(1, s.ring - 3 * i)] for i in range(s.batch)], mx.float32)
     place = mx.concatenate([cosine[:, 0, 0], sine[:, 0, 0], where], axis=1)

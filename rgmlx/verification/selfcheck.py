@@ -46,7 +46,7 @@ CUDA_ONLY = ("rotary_step", "attend_step", "quantized_step", "dequantize")
 _FORMS_OF_CUDA = ("gelu_product, apart",)  # of matrices that are made dense
 
 PLAIN_ON_A_CPU = (*CUDA_ONLY, "rg_lru_scan")
-"""Kernels that have no twin in NumPy: a gradient, and the recurrence without what surrounds it."""
+"""Kernels that have no reference in NumPy: a gradient, and the recurrence without what surrounds it."""
 _IN_NUMPY = ("rg_lru_scan, gated",)
 _OF_LAYERS = {
     RECURRENT: ("rg_lru_scan", "conv", "recurrent_step"),
@@ -141,7 +141,7 @@ def _checked(config: ModelConfig, dtype: mx.Dtype, key: str) -> Result:
 def check(
     config: ModelConfig, dtype: mx.Dtype, note: Callable[[parity.Case], None] = lambda case: None
 ) -> dict[str, tuple[str, ...]]:
-    """Runs every kernel that a model needs beside its twin.
+    """Runs every kernel that a model needs beside its reference.
 
     Args:
         note: told of each case before it is run.
