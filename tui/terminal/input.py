@@ -49,6 +49,8 @@ class _AltEnter:
 
 # What terminals without the Kitty protocol send for Alt+Enter. Textual takes it for Enter: a message sent too early.
 cast(dict[str, Any], ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (_AltEnter,))
+# Alt+Backspace where Backspace is \x08: as where it is \x7f.
+cast(dict[str, Any], ANSI_SEQUENCES_KEYS).setdefault("\x1b\x08", ANSI_SEQUENCES_KEYS["\x1b\x7f"])
 
 
 class TerminalParser(XTermParser):
@@ -67,6 +69,7 @@ class TerminalParser(XTermParser):
         self._quiet = 0  # ticks since there was input
         self._escape = False  # an ESC was read, and what follows it tells whose it is
         self._meta = ""  # what came behind it, which may begin a key with Option
+        self._alt = False  # the character that comes next from a sequence which is none was behind its ESC
         self._same = _SAME | (_SAME_IN_ITERM if terminals.here().name == "iTerm.app" else {})
         super().__init__(debug)
 
@@ -100,12 +103,21 @@ class TerminalParser(XTermParser):
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         """Keys; what is pressed with Alt types nothing, which Textual has it do, and under a name without Alt for signs.
 
-        It is known at once: Textual would wait for more, and type `^d` where another key with Alt comes meanwhile.
+        It is known at once: Textual would wait for more. No sequence goes on behind a control: there ESC was Esc. A
+        sequence that is none comes again as single characters, of which Textual makes `^` of the ESC where another ESC or
+        too much followed it, and Alt where nothing did: here that is Alt in each case.
         """
+        if sequence == "\x1b":
+            self._alt = True
+            return
+        alt, self._alt = alt or self._alt, False
         if len(sequence) == 2 and sequence[0] == "\x1b":
             alt = True  # Alt+1 is what Option+1 types on a Mac, it says
-            if sequence not in ANSI_SEQUENCES_KEYS and is_text(sequence[1]) and sequence[1] not in _INTRODUCERS:
+            if sequence not in ANSI_SEQUENCES_KEYS and sequence[1] not in _INTRODUCERS:
                 sequence = sequence[1]
+                if not is_text(sequence):
+                    alt = False
+                    yield events.Key("escape", "\x1b")
         for event in super()._sequence_to_key_events(sequence, alt):
             if alt and event.is_printable:
                 name = event.key if event.key.startswith("alt+") else f"alt+{_character_to_key(sequence[-1])}"
