@@ -44,6 +44,7 @@ PASTES = [
     ("coloured", "BEGIN \x1b[31mred\x1b[0m\nsecond\nend", "BEGIN red\nsecond\nend"),
     ("keys", "log \x1b[1mBold\x1b[0m \x11 text\x07\x03\x1a\x7f\x00", "log Bold  text"),
     ("lines", "a\rb\r\nc", "a\rb\r\nc"),
+    ("ends of lines and pages", "four\x0bfive\x0csix\x1b\x0cseven", "four\nfive\nsix\nseven"),
     ("arrows", "a\x1b[A\x1bOB\x1b[1;5Cb", "ab"),
     ("title", "a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c\x1bP1$r\x1b\\d", "abcd"),
     ("unfinished", "a\x1b]0;title\nb\x1b[31", "a]0;title\nb[31"),
@@ -80,7 +81,7 @@ def test_no_control_is_left_of_any_paste() -> None:
     for code in [*range(0x20), *range(0x7F, 0xA0)]:
         for text in (f"a{chr(code)}b", f"a\x1b{chr(code)}b"):
             left = [c for c in clean(text) if c < " " or "\x7f" <= c <= "\x9f"]
-            assert left == ([chr(code)] if chr(code) in "\t\n\r" else [])
+            assert left == (["\n"] if chr(code) in "\x0b\x0c" else [chr(code)] if chr(code) in "\t\n\r" else [])
 
 
 def test_a_paste_without_an_end_ends() -> None:

@@ -29,7 +29,8 @@ QUIET_TICKS = 25
 _ESCAPE = re.compile(
     "\x1b(?:\\[[0-?]*[ -/]*[@-~]|[PX^_\\]][^\x07\x1b\r\n]*(?:\x07|\x1b\\\\)|[NO][!-~]|[ -/]*[0-Z\\\\^-~])"
 )
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_BREAKS = re.compile("[\x0b\x0c]")  # lines and pages end with them, as of PDF text
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # ESC before the sequence of a key is Option with that key in iTerm2's default profile, and in macOS Terminal where Option
 # is Meta (gnachman/iTerm2 plists/DefaultBookmark.plist, earendil-works/pi#8697); rxvt does the same. Textual takes it for
 # Esc, and that would stop a reply.
@@ -58,7 +59,7 @@ class TerminalParser(XTermParser):
     is a key with Alt however it comes.
 
     Textual reads keys in a paste after its first ESC: text vanishes, and controls in it act. Here escape sequences and
-    controls are dropped; tabs and line breaks stay, in which \\r is one. A paste of more than `MAX_KEPT` characters
+    controls are dropped; tabs and line breaks stay (see `clean`), in which \\r is one. A paste of more than `MAX_KEPT` characters
     becomes one that is longer than what is taken, so that it is refused and not cut.
     """
 
@@ -179,8 +180,8 @@ class TerminalParser(XTermParser):
 
 
 def clean(text: str) -> str:
-    """A text without escape sequences and controls; tabs and line breaks stay."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
+    """A text without escape sequences and controls; tabs and line breaks stay, and vertical tabs and form feeds are some."""
+    return _CONTROL.sub("", _BREAKS.sub("\n", _ESCAPE.sub("", text)))
 
 
 def _with_alt(found: re.Match[str]) -> str:
