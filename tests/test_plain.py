@@ -619,7 +619,7 @@ def test_a_limit_of_tokens_cuts_a_reply_and_says_so(tmp_path: Path) -> None:
     assert len(said(tmp_path)) == 2 and not said(tmp_path)[1].closed
     wrong = rgchat(tmp_path, "hello", "--max-tokens", "0")
     assert (wrong.returncode, wrong.stdout) == (1, "")
-    assert wrong.stderr == "rgchat: max_tokens must be a whole number between 1 and 2**63 - 1, not 0\n"
+    assert wrong.stderr == "rgchat: max_tokens must be a whole number between 1 and 9,223,372,036,854,775,807, not 0\n"
 
 
 @pytest.mark.parametrize("name", ["quit", "exit", "bye", "EXIT"])

@@ -81,8 +81,8 @@ def test_every_place_has_the_settings_of_the_table() -> None:
 
 
 def test_what_a_setting_must_be_names_its_limits() -> None:
-    """Fault 12d: max_tokens was to be 1 or more, and 99999999999999999999999 was not."""
-    shown = {2**63 - 1: "2**63 - 1", 2**31 - 1: "2**31 - 1", math.nextafter(math.inf, 0): "finite"}
+    """Fault 12d: max_tokens was to be 1 or more, and 99999999999999999999999 was not; the limits as one reads numbers."""
+    shown = {2**63 - 1: "9,223,372,036,854,775,807", 2**31 - 1: "2,147,483,647", math.nextafter(math.inf, 0): "finite"}
     for name, setting in [*SETTINGS.items(), ("snapshot_bytes", _GENERAL["snapshot_bytes"])]:
         assert isinstance(setting, Setting)
         for limit in (setting.low, setting.high):

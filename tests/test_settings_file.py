@@ -173,10 +173,19 @@ def test_a_fresh_file_explains_itself(file: Path) -> None:
         ("[sampling]\ntemperature = inf", "not inf"),
         ("[sampling]\ntop_p = 1.01", "sampling.top_p must be a number between 0 and 1, not 1.01"),
         ("[sampling]\nmin_p = -0.1", "sampling.min_p must be a number between 0 and 1, not -0.1"),
-        ("[sampling]\nseed = 1.5", "sampling.seed must be a whole number between 0 and 2**63 - 1, not 1.5"),
-        ("[sampling]\nseed = 1979-05-27", "sampling.seed must be a whole number between 0 and 2**63 - 1, not"),
+        (
+            "[sampling]\nseed = 1.5",
+            "sampling.seed must be a whole number between 0 and 9,223,372,036,854,775,807, not 1.5",
+        ),
+        (
+            "[sampling]\nseed = 1979-05-27",
+            "sampling.seed must be a whole number between 0 and 9,223,372,036,854,775,807, not",
+        ),
         ("sampling = 3", "sampling must be a table"),
-        ("snapshot_bytes = -1", "snapshot_bytes must be a whole number of bytes between 0 and 2**63 - 1, not -1"),
+        (
+            "snapshot_bytes = -1",
+            "snapshot_bytes must be a whole number of bytes between 0 and 9,223,372,036,854,775,807, not -1",
+        ),
         ("theme = 'drak'", 'theme must be one of dark, light, contrast, not "drak"'),
         ("model = ''", "model must be a name that is not empty"),
         ("model = {a = 1}", "model must be a name that is not empty, not "),

@@ -45,6 +45,10 @@ class NotText(ValueError):
         )
 
 
+LEFT_OUT = f"a line was left out: it is {NotText(False)}"
+"""What is said of a line that is not text."""
+
+
 class Decoder:
     """Bytes that come in pieces, as text. What is wrong in them is marked; `check` finds the marks."""
 
@@ -138,7 +142,7 @@ class LineReader:
         if not end and not size and not wrong:
             raise EOFError
         if wrong:
-            raise RgmlxError(f"a line was left out: it is {NotText(False)}")
+            raise RgmlxError(LEFT_OUT)
         if size >= self._limit:
             raise RgmlxError(f"a line may have {self._limit:,} characters: this one was left out")
         return "".join(parts)

@@ -119,7 +119,7 @@ _GENERAL: Mapping[str, AnySetting] = {
         int,
         0,
         _MAX_INTEGER,
-        "a whole number of bytes between 0 and 2**63 - 1",
+        f"a whole number of bytes between 0 and {_MAX_INTEGER:,}",
         "Disk space for states of the model, which let a conversation go on without reading it again.",
         sample=SNAPSHOT_BYTES,
     ),

@@ -29,7 +29,8 @@ QUIET_TICKS = 25
 _ESCAPE = re.compile(
     "\x1b(?:\\[[0-?]*[ -/]*[@-~]|[PX^_\\]][^\x07\x1b\r\n]*(?:\x07|\x1b\\\\)|[NO][!-~]|[ -/]*[0-Z\\\\^-~])"
 )
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_BREAKS = re.compile("[\x0b\x0c]")  # lines and pages end with them, as of PDF text
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # ESC before the sequence of a key is Option with that key in iTerm2's default profile, and in macOS Terminal where Option
 # is Meta (gnachman/iTerm2 plists/DefaultBookmark.plist, earendil-works/pi#8697); rxvt does the same. Textual takes it for
 # Esc, and that would stop a reply.
@@ -49,6 +50,8 @@ class _AltEnter:
 
 # What terminals without the Kitty protocol send for Alt+Enter. Textual takes it for Enter: a message sent too early.
 cast(dict[str, Any], ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (_AltEnter,))
+# Alt+Backspace where Backspace is \x08: as where it is \x7f.
+cast(dict[str, Any], ANSI_SEQUENCES_KEYS).setdefault("\x1b\x08", ANSI_SEQUENCES_KEYS["\x1b\x7f"])
 
 
 class TerminalParser(XTermParser):
@@ -56,7 +59,7 @@ class TerminalParser(XTermParser):
     is a key with Alt however it comes.
 
     Textual reads keys in a paste after its first ESC: text vanishes, and controls in it act. Here escape sequences and
-    controls are dropped; tabs and line breaks stay, in which \\r is one. A paste of more than `MAX_KEPT` characters
+    controls are dropped; tabs and line breaks stay (see `clean`), in which \\r is one. A paste of more than `MAX_KEPT` characters
     becomes one that is longer than what is taken, so that it is refused and not cut.
     """
 
@@ -67,6 +70,7 @@ class TerminalParser(XTermParser):
         self._quiet = 0  # ticks since there was input
         self._escape = False  # an ESC was read, and what follows it tells whose it is
         self._meta = ""  # what came behind it, which may begin a key with Option
+        self._alt = False  # the character that comes next from a sequence which is none was behind its ESC
         self._same = _SAME | (_SAME_IN_ITERM if terminals.here().name == "iTerm.app" else {})
         super().__init__(debug)
 
@@ -100,12 +104,21 @@ class TerminalParser(XTermParser):
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         """Keys; what is pressed with Alt types nothing, which Textual has it do, and under a name without Alt for signs.
 
-        It is known at once: Textual would wait for more, and type `^d` where another key with Alt comes meanwhile.
+        It is known at once: Textual would wait for more. No sequence goes on behind a control: there ESC was Esc. A
+        sequence that is none comes again as single characters, of which Textual makes `^` of the ESC where another ESC or
+        too much followed it, and Alt where nothing did: here that is Alt in each case.
         """
+        if sequence == "\x1b":
+            self._alt = True
+            return
+        alt, self._alt = alt or self._alt, False
         if len(sequence) == 2 and sequence[0] == "\x1b":
             alt = True  # Alt+1 is what Option+1 types on a Mac, it says
-            if sequence not in ANSI_SEQUENCES_KEYS and is_text(sequence[1]) and sequence[1] not in _INTRODUCERS:
+            if sequence not in ANSI_SEQUENCES_KEYS and sequence[1] not in _INTRODUCERS:
                 sequence = sequence[1]
+                if not is_text(sequence):
+                    alt = False
+                    yield events.Key("escape", "\x1b")
         for event in super()._sequence_to_key_events(sequence, alt):
             if alt and event.is_printable:
                 name = event.key if event.key.startswith("alt+") else f"alt+{_character_to_key(sequence[-1])}"
@@ -167,8 +180,8 @@ class TerminalParser(XTermParser):
 
 
 def clean(text: str) -> str:
-    """A text without escape sequences and controls; tabs and line breaks stay."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
+    """A text without escape sequences and controls; tabs and line breaks stay, and vertical tabs and form feeds are some."""
+    return _CONTROL.sub("", _BREAKS.sub("\n", _ESCAPE.sub("", text)))
 
 
 def _with_alt(found: re.Match[str]) -> str:
