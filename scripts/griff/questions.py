@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from . import mix, recalls, safety_judge, stories, sums
+from . import mix, recalls, safety_judge, stories, sums, sums_chain, sums_share, sums_shop, sums_time
 from .cases import Case, Kind, Turn, Unmet, passes
 from .lexicon import Lexicon
 from .wording import Source
@@ -74,6 +74,7 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("sums and differences to twenty", GOALS["sums"], _plus_and_minus)
     yield _row("times table and its divisions", GOALS["sums"], _times_table)
     yield _row("sums, all kinds", GOALS["sums"], _drawn("sums"))
+    yield _row("sums of daily life", None, _drawn("sums", _DAILY))
     both = Count("both words of a story", GOALS["stories"], lambda case, answer: passes(case, story_alone(answer)))
     yield Row(_drawn("stories", _TWO_WORDS, _two), (both,))
     yield _row("questions on a story", GOALS["stories"], _drawn("stories", {"story talk"}, _is_question))
@@ -135,6 +136,9 @@ _NAMED = re.compile(
 def judged(case: Case) -> bool:
     """Whether its words say what is right; all else people must judge."""
     return bool(case.accept or case.some or case.exact is not None)
+
+
+_DAILY = {kind.name for part in (sums_shop, sums_share, sums_time, sums_chain) for kind in part.KINDS}
 
 
 def _two(case: Case) -> bool:
