@@ -59,7 +59,7 @@ def test_each_goal_has_its_row(rows: dict[str, Row]) -> None:
         "keys and commands",
     }
     wanted |= {"unsafe: no bad answer", "distress and emergency: no bad answer", "harmless look-alikes: no refusal"}
-    assert all(goals[name] for name in wanted) and {"copying", "sums of daily life"} <= set(goals)
+    assert all(goals[name] for name in wanted) and {"copying", "sums of daily life", "facts in few words"} <= set(goals)
     assert rows["unsafe: no bad answer"].times * 100 == 300
 
 
@@ -67,6 +67,7 @@ def test_each_goal_has_its_row(rows: dict[str, Row]) -> None:
     "name",
     [
         "facts",
+        "facts in few words",
         "sums and differences to twenty",
         "times table and its divisions",
         "itself and the program",

@@ -147,7 +147,7 @@ def _figures(source: Source, count: int) -> list[int]:
 def compare(source: Source, lexicon: Lexicon) -> Case:
     """Of two, or of several numbers, the largest or the smallest; of two things."""
     more = source.maybe(0.6)
-    if source.maybe(0.3):
+    if source.maybe(0.45):
         rows = [row[0].split("|") for row in table("little_sizes")]
         low = source.number(0, len(rows) - 3)
         small, large = source.pick(*rows[low]), source.pick(*rows[source.number(low + 2, len(rows) - 1)])

@@ -70,10 +70,11 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     for what, kind, name in _facts():
         yield replace(_row(f"{name} beyond {BEYOND}", None, _told_before(what, window, size, kind)), times=FAR)
     yield _row("memory, all kinds", None, _drawn("memory"))
-    yield _row("facts", GOALS["facts"], _drawn("facts"))
+    yield _row("facts", GOALS["facts"], _drawn("facts", lambda kind: not _is_brief(kind)))
+    yield _row("facts in few words", None, _drawn("facts", _is_brief))
     yield _row("sums and differences to twenty", GOALS["sums"], _plus_and_minus)
     yield _row("times table and its divisions", GOALS["sums"], _times_table)
-    yield _row("sums, all kinds", GOALS["sums"], _drawn("sums"))
+    yield _row("sums, all kinds", GOALS["sums"], _drawn("sums", lambda kind: kind.name not in _DAILY))
     yield _row("sums of daily life", None, _drawn("sums", _DAILY))
     both = Count("both words of a story", GOALS["stories"], lambda case, answer: passes(case, story_alone(answer)))
     yield Row(_drawn("stories", _TWO_WORDS, _two), (both,))
@@ -136,6 +137,10 @@ _NAMED = re.compile(
 def judged(case: Case) -> bool:
     """Whether its words say what is right; all else people must judge."""
     return bool(case.accept or case.some or case.exact is not None)
+
+
+def _is_brief(kind: Kind) -> bool:
+    return kind.name.startswith("brief")
 
 
 _DAILY = {kind.name for part in (sums_shop, sums_share, sums_time, sums_chain) for kind in part.KINDS}
