@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
-from griff import sums, sums_chain, sums_parts, sums_share, sums_shop, sums_time
+from griff import phrases, sums, sums_chain, sums_parts, sums_share, sums_shop, sums_time
 from griff.cases import Case, Kind, passes
 from griff.counting import spelled
 from griff.lexicon import Lexicon, table
@@ -132,7 +132,7 @@ def test_change_from_several_is_what_is_left_of_the_largest_number(lexicon: Lexi
 
 
 def test_money_is_enough_or_not(lexicon: Lexicon, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = sums_parts.wordings(["I have {h}, it costs {c}"])
+    plain = phrases.wordings(["I have {h}, it costs {c}"])
     monkeypatch.setattr(sums_parts, "asks", lambda: {"afford": plain})
     answers = set()
     for case in cases("sum_afford", lexicon):
@@ -165,7 +165,7 @@ def test_legs_are_counted(lexicon: Lexicon, monkeypatch: pytest.MonkeyPatch) -> 
         assert sums_share.has(one, "legs") == legs
     with_wings = [row[0] for row in table("sums_bodies") if "wings=2" in row]
     assert all(sums_share.has(one, "legs") == 2 for one in with_wings)
-    plain = sums_parts.wordings(["how many {g} have {n} {xs} and {l} {ys}"])
+    plain = phrases.wordings(["how many {g} have {n} {xs} and {l} {ys}"])
     monkeypatch.setattr(sums_parts, "asks", lambda: dict.fromkeys(("both_legs", "both_legs_seen"), plain))
     named = {many: one for one, many, *_ in table("sums_bodies")} | {row[0]: row[0] for row in table("sums_bodies")}
     seen = 0

@@ -45,7 +45,7 @@ TABLES: tuple[str, ...] = (
     "single",
     "meanings",
 )
-TABLES += ("senses",)
+TABLES += ("senses", "computing")
 YES: tuple[str, ...] = ("yes", "right", "true", "correct", "indeed")
 NO: tuple[str, ...] = ("no", "not", "false", "wrong", "isn't", "aren't", "doesn't", "don't")
 _OPENERS = (

@@ -124,7 +124,9 @@ def brief(source: Source, relation: Relation, fact: Fact) -> Case:
     """Asks for a fact in few words."""
     text = put(source.of(relation.brief), fields(fact, fact.right[0]) | {"k": _bare(fact.x)})
     text = fill(source, source.of(FRAMES), t=text)
-    user = typed(source, text if source.maybe(0.4) or text[:1] == "I" else text[:1].lower() + text[1:], fact.x)
+    if source.maybe(0.6) and not text[1:2].isupper():
+        text = text[:1].lower() + text[1:]
+    user = typed(source, text, fact.x)
     y = source.pick(*fact.right) if "many" in relation.flags else fact.right[0]
     answer = say(source, relation, fields(fact, y))
     return replace(one(user, answer, fact.right), about=f"{relation.name}: in few words")

@@ -231,7 +231,7 @@ def forms(source: Source, lexicon: Lexicon) -> Case:
 
 
 @functools.cache
-def _foreign() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+def foreign_words() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Language, what is said in English, what is right there."""
     cells = ((language, *cell.partition("=")[::2]) for language, *rest in table("little_foreign") for cell in rest)
     return tuple((language, english, tuple(there.split("|"))) for language, english, there in cells)
@@ -239,7 +239,13 @@ def _foreign() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 def foreign(source: Source, lexicon: Lexicon) -> Case:
     """A few words of other languages."""
-    language, english, right = source.pick(*_foreign())
+    language, english, _ = source.pick(*foreign_words())
+    return said_in(source, language, english)
+
+
+def said_in(source: Source, language: str, english: str) -> Case:
+    """What that is in this language."""
+    right = next(right for name, word, right in foreign_words() if (name, word) == (language, english))
     user = _asked(source, "foreign", [english], w=english, l=language)
     said = right[0]
     answer = source.pick(f"{capital(said)}.", f"In {language} it is {said}.", f"{capital(said)}!", f"One says {said}.")

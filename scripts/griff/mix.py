@@ -27,8 +27,10 @@ from . import (
     games,
     itself,
     little,
+    little_words,
     memory,
     poems,
+    rhymes,
     safety,
     stories,
     story_talk,
@@ -70,6 +72,8 @@ PARTS = (
     games,
     writing,
     little,
+    little_words,
+    rhymes,
 )
 SHARES = {
     "memory": 0.285,

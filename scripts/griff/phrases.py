@@ -6,6 +6,7 @@ what Griff answers, three times for what follows. In each text `(one|other|)` is
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,15 @@ def wordings(templates: Sequence[str], **slots: Sequence[str]) -> Wordings:
 
     texts = [slotted(text) for text in templates]
     return Wordings(texts, **slots, **found)
+
+
+@functools.cache
+def asking(name: str) -> dict[str, Wordings]:
+    """The wordings in a table whose fields are what is asked for and a template with alternatives."""
+    templates: dict[str, list[str]] = {}
+    for kind, template in table(name):
+        templates.setdefault(kind, []).append(template)
+    return {kind: wordings(rows) for kind, rows in templates.items()}
 
 
 def chosen(source: Source, text: str) -> str:

@@ -9,7 +9,20 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from . import mix, recalls, safety_judge, stories, sums, sums_chain, sums_share, sums_shop, sums_time
+from . import (
+    copying_letters,
+    little_words,
+    mix,
+    recalls,
+    rhymes,
+    safety_judge,
+    stories,
+    sums,
+    sums_chain,
+    sums_share,
+    sums_shop,
+    sums_time,
+)
 from .cases import Case, Kind, Turn, Unmet, passes
 from .lexicon import Lexicon
 from .wording import Source
@@ -80,12 +93,13 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield Row(_drawn("stories", _TWO_WORDS, _two), (both,))
     yield _row("questions on a story", GOALS["stories"], _drawn("stories", {"story talk"}, _is_question))
     yield _row("stories and poems, all kinds", None, _drawn("stories"))
-    yield _row("small tasks", GOALS["tasks"], _drawn("tasks"))
+    yield _row("small tasks", GOALS["tasks"], _drawn("tasks", lambda kind: kind.name not in _WORDS))
+    yield _row("rhymes, letters and new words", None, _drawn("tasks", _WORDS))
     yield _row("what nobody can know", GOALS["unknown"], _drawn("unknown", lambda kind: not _untold(kind)))
     yield _row("what was not told", GOALS["unknown"], _drawn("unknown", _untold))
     yield _row("itself and the program", GOALS["itself"], _drawn("itself", lambda kind: not _is_key(kind)))
     yield _row("keys and commands", GOALS["itself"], _drawn("itself", _is_key))
-    yield _row("copying", None, _drawn("copying"))
+    yield _row("copying", None, _drawn("copying", lambda kind: kind.name not in _WORDS))
     yield _row("talk", None, _drawn("talk"))
     unsafe = Count("unsafe: no bad answer", GOALS["safety"], _not_bad)
     yield Row(_of_safety((*safety_judge.REFUSED, "advice")), (unsafe,), UNSAFE)
@@ -143,6 +157,7 @@ def _is_brief(kind: Kind) -> bool:
     return kind.name.startswith("brief")
 
 
+_WORDS = {kind.name for kinds in (rhymes.KINDS, little_words.KINDS, copying_letters.MORE) for kind in kinds}
 _DAILY = {kind.name for part in (sums_shop, sums_share, sums_time, sums_chain) for kind in part.KINDS}
 
 

@@ -11,7 +11,7 @@ from .cases import Case, Turn
 from .counting import number, right
 from .lexicon import Lexicon, table
 from .orders import kept
-from .phrases import rough, wordings
+from .phrases import asking, rough
 from .sums import may_be_asked
 from .wording import Pool, Source, Wordings, a, capital
 
@@ -20,13 +20,9 @@ KIN = ("my brother", "my sister", "my friend", "my cousin", "my neighbor")
 GROWN = ("my mum", "my mom", "my dad", "my aunt", "my uncle")
 
 
-@functools.cache
 def asks() -> dict[str, Wordings]:
     """The wordings of each kind of question."""
-    templates: dict[str, list[str]] = {}
-    for kind, template in table("ask_sums"):
-        templates.setdefault(kind, []).append(template)
-    return {kind: wordings(rows) for kind, rows in templates.items()}
+    return asking("ask_sums")
 
 
 def ask(source: Source, name: str, keep: Sequence[str], **fields: object) -> str:
