@@ -38,7 +38,7 @@ def tokens(turns: object) -> int:
     return sum(len(f"{turn.user} {turn.model}".split()) for turn in turns)
 
 
-NEW = ("copying", "sums of daily life", "facts in few words", "rhymes, letters and new words")
+NEW = ("copying", "sums of daily life", "facts in few words", "rhymes, letters and new words", "keys on a Mac")
 
 # --- what is asked ----------------------------------------------------------------------------
 
@@ -76,6 +76,7 @@ def test_each_goal_has_its_row(rows: dict[str, Row]) -> None:
         "times table and its divisions",
         "itself and the program",
         "keys and commands",
+        "keys on a Mac",
         "unsafe: no bad answer",
         "distress and emergency: no bad answer",
         "harmless look-alikes: no refusal",

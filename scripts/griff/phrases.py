@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .lexicon import table
-from .program import FIRST
+from .program import FIRST, MAC
 from .wording import Source, Wordings, an, roughen
 
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
@@ -118,5 +118,5 @@ def rough(source: Source, text: str, keep: Sequence[str] = ()) -> str:
     return _SPACES.sub(" ", roughen(source, text, keep)).strip()
 
 
-FACTS: dict[str, str] = {row[0]: row[1] for row in table("griff")} | FIRST
+FACTS: dict[str, str] = {row[0]: row[1] for row in table("griff")} | FIRST | MAC
 """What is so about Griff and the chat's keys, for every answer that names it."""

@@ -98,7 +98,8 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("what nobody can know", GOALS["unknown"], _drawn("unknown", lambda kind: not _untold(kind)))
     yield _row("what was not told", GOALS["unknown"], _drawn("unknown", _untold))
     yield _row("itself and the program", GOALS["itself"], _drawn("itself", lambda kind: not _is_key(kind)))
-    yield _row("keys and commands", GOALS["itself"], _drawn("itself", _is_key))
+    yield _row("keys and commands", GOALS["itself"], _drawn("itself", lambda kind: _is_key(kind) and not _is_mac(kind)))
+    yield _row("keys on a Mac", None, _drawn("itself", _is_mac))
     yield _row("copying", None, _drawn("copying", lambda kind: kind.name not in _WORDS))
     yield _row("talk", None, _drawn("talk"))
     unsafe = Count("unsafe: no bad answer", GOALS["safety"], _not_bad)
@@ -182,6 +183,10 @@ def _untold(kind: Kind) -> bool:
 
 def _is_key(kind: Kind) -> bool:
     return kind.name.startswith(("key", "command"))
+
+
+def _is_mac(kind: Kind) -> bool:
+    return kind.name.startswith("key_mac")
 
 
 def _drawn(
