@@ -78,8 +78,8 @@ PARTS = (
 SHARES = {
     "memory": 0.285,
     "copying": 0.15,
-    "facts": 0.1,
-    "sums": 0.08,
+    "facts": 0.11,
+    "sums": 0.09,
     "unknown": 0.07,
     "safety": 0.08,
     "stories": 0.052,

@@ -37,7 +37,7 @@ def _three(source: Source, sign: str, then: str) -> tuple[int, int, int]:
     top = 6 if then == "*" else 12 if sign == "*" else 20
     while True:
         first, second = source.number(2, top), source.number(2, top)
-        third = source.number(2, 5) if then == "*" else source.number(1, 12)
+        third = source.number(2, 5 if then == "*" else 12)
         middle = _result(sign, first, second)
         fine = _step(source, sign, first, second) and _step(source, then, middle, third)
         if fine and fresh(source, _result(then, middle, third), first, second, third):
@@ -132,7 +132,7 @@ _SHORT = Pool([tuple(row) for row in table("sums_short")])
 _FILL = Wordings(())
 _DRAWN: dict[str, Callable[[Source], tuple[int, int]]] = {
     "+": lambda source: (source.number(2, 20), source.number(2, 20)),
-    "-": lambda source: (source.number(3, 20), source.number(1, 19)),
+    "-": lambda source: (source.number(4, 20), source.number(2, 19)),
     "*": lambda source: (source.number(2, 10), source.number(2, 10)),
 }
 
