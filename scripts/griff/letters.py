@@ -210,11 +210,11 @@ def letter(source: Source, lexicon: Lexicon) -> Case:
     return Case((_taken(source, text, answer, made.x, keep),), accept, about="letter")
 
 
-def _taken(source: Source, text: str, answer: str, x: str, keep: list[str]) -> Turn:
-    """The turn; what it says may be typed badly, and is written well all the same."""
+def _taken(source: Source, text: str, answer: str, x: str, keep: list[str], before: str = "") -> Turn:
+    """The turn behind `before`; what it says may be typed badly, and is written well all the same."""
     user = roughen(source, text, keep=[*keep, x] if source.maybe(0.6) else keep)
-    given = [x if x in answer else capital(x), *keep]
-    return Turn(user, answer, tuple(one for one in given if one in answer and one.lower() in user.lower()))
+    given, said = [x if x in answer else capital(x), *keep], f"{before} {user}".lower()
+    return Turn(user, answer, tuple(one for one in given if one in answer and one.lower() in said))
 
 
 BACK = (
@@ -241,7 +241,7 @@ def asked_back(source: Source, lexicon: Lexicon) -> Case:
     text = ASK["content"].say(source, x=made.x, X=capital(made.x), them=made.to.them)
     answer = _written(source, made, medium, "")
     keep = [*made.to.keep, *made.values]
-    turn = _taken(source, text, answer, made.x, made.values)
+    turn = _taken(source, text, answer, made.x, keep, first.user)
     return Case((first, turn), tuple((one,) for one in dict.fromkeys([made.x, *keep])), about="letter asked back")
 
 

@@ -11,7 +11,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from .asks import KIDS, Wanted, creature, joined, sex, sex_of, subjects, thing, want
+from .asks import KIDS, Wanted, creature, joined, places, sex, sex_of, subjects, thing, want
 from .cases import Case, Kind, Turn, Unmet
 from .lexicon import Lexicon, table
 from .scenes import Role, Story, fill, plots, plural
@@ -21,13 +21,27 @@ from .wording import Pool, Source, a, capital, roughen
 
 TAILED = ask("tailed")
 CLAUSE = ask("clause")
-WITHOUT = (
-    "without {xs}",
-    "without any {xs}",
-    "with no {x} in it",
-    "that has no {x} in it",
-    "where there is no {x}",
-    "in which there are no {xs}",
+WITHOUT = Pool(
+    [
+        "without {xs}",
+        "without any {xs}",
+        "with no {x} in it",
+        "that has no {x} in it",
+        "where there is no {x}",
+        "in which there are no {xs}",
+    ]
+)
+PLACED = Pool(
+    [
+        "set {at}",
+        "that takes place {at}",
+        "that happens {at}",
+        "in which everything happens {at}",
+        "which plays {at}",
+        "where they live {at}",
+        "that begins {at}",
+        "where all of it is {at}",
+    ]
 )
 NAMING = ("A story {t}: let me see.", "Here is one {t}.", "One {t}, gladly.", "One {t}? I know one.", "A story {t}.")
 DAYS = Pool(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"])
@@ -183,12 +197,26 @@ def _of_frame(source: Source, lexicon: Lexicon) -> Premise:
     return Premise(tail, wanted, avoid=frame.avoid)
 
 
+def _of_place(source: Source, lexicon: Lexicon) -> Premise:
+    """Where it happens."""
+    wanted = want(source, lexicon, 1) if source.maybe(0.5) else Wanted()
+    wanted.place = wanted.place or source.of(places())
+    at = " ".join(wanted.place)
+    wanted.sorts = ["place"]
+    wanted.accept.append((wanted.place[1],))
+    tail = source.of(PLACED).format(at=at)
+    about = joined(source, wanted.said) if wanted.said else ""
+    return Premise(
+        f"about {about}" if at in about else f"about {about} {source.pick(at, tail)}" if about else tail, wanted
+    )
+
+
 def _without(source: Source, lexicon: Lexicon) -> Premise:
     """What is ruled out."""
     often = source.pick("hat", "owl", "goose", "cake", "snail", "river", "bread", "hen")
     x = source.pick(creature(source, lexicon)[0], thing(source, lexicon), often)
     words = (x, plural(x))
-    tail = source.pick(*WITHOUT).format(x=x, xs=plural(x))
+    tail = source.of(WITHOUT).format(x=x, xs=plural(x))
     return Premise(tail, Wanted(sorts=["without"]), avoid=rf"\b({'|'.join(map(re.escape, words))})\b", reject=words)
 
 
@@ -202,7 +230,7 @@ def _told(source: Source, lexicon: Lexicon, premise: Premise, length: str, mood:
 
 def request(source: Source, lexicon: Lexicon) -> tuple[Turn, Story, Premise]:
     """Somebody asks for a story of this sort, and gets it."""
-    make = source.pick(*[_of_plot] * 12, *[_of_frame] * 7, _without)
+    make = source.pick(*[_of_plot] * 12, *[_of_frame] * 7, *[_of_place] * 3, _without)
     premise = make(source, lexicon)
     length, mood, what = shape(source)
     while mood == "spooky" and premise.wanted.frame in _MILD:

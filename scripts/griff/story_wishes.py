@@ -11,6 +11,7 @@ from .cases import Case, Kind, Turn, Unmet
 from .lexicon import Lexicon
 from .scenes import Role, Story, plural
 from .stories import copies, has, shape, story_of, told
+from .story_premises import DAYS
 from .story_questions import ask
 from .wording import Source, a, capital, roughen
 
@@ -44,8 +45,13 @@ def thing_there(source: Source, lexicon: Lexicon) -> Case:
     if item in kind or kind in item:
         raise Unmet
     length, mood, what = shape(source)
+    wanted = Wanted(roles=[Role("", kind, sex(source, known))], things=[item])
+    if source.maybe(0.08):
+        # A day is no thing, and nobody either: the story happens on it.
+        item = source.of(DAYS)
+        wanted = Wanted(roles=wanted.roles, frame="day", lets=(("D", item),))
     accept = ((kind, plural(kind)), (item, plural(item)))
-    wanted = Wanted(roles=[Role("", kind, sex(source, known))], things=[item], accept=list(accept))
+    wanted.accept = list(accept)
     for _ in range(_TRIES):
         story = story_of(source, lexicon, wanted, length, mood)
         if not has(story.text, as_somebody(item)):
