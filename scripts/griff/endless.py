@@ -27,6 +27,7 @@ _BEGIN = (
     "With pleasure. Stop me when you have enough.\n\n",
     "I go on until you stop me.\n\n",
 )
+_OTHER = re.compile(r"\A(Another story|And one more|A new story|Story number).*\n\n")
 SMALL = 0.3
 """How often a small text stands in place of a story."""
 
@@ -43,8 +44,9 @@ def endless(source: Source, lexicon: Lexicon, characters: int) -> str:
 
 def wished(source: Source, lexicon: Lexicon, characters: int) -> Turn:
     """Somebody asks for stories without an end, and they go on and on."""
-    user = WITHOUT_END.say(source)
-    return Turn(capital(roughen(source, user)), source.pick(*_BEGIN) + endless(source, lexicon, characters))
+    user, text = WITHOUT_END.say(source), endless(source, lexicon, characters)
+    text = _OTHER.sub("", text)  # the first is no other
+    return Turn(capital(roughen(source, user)), source.pick(*_BEGIN) + text)
 
 
 def texts(source: Source, lexicon: Lexicon) -> Iterator[str]:
