@@ -8,13 +8,26 @@ import subprocess
 from types import ModuleType
 
 import pytest
-from griff import amuse, chance, facts, games, guessing, helping, little, little_words, rhymes, sayings, writing
+from griff import (
+    amuse,
+    chance,
+    facts,
+    games,
+    guessing,
+    helping,
+    letters,
+    little,
+    little_words,
+    rhymes,
+    sayings,
+    writing,
+)
 from griff.cases import Case, Kind
 from griff.lexicon import Lexicon, table
 from griff.orders import articles
 from griff.wording import SLOTS, Pool, Source, Wordings, a
 
-MODULES = (amuse, chance, games, guessing, helping, little, little_words, rhymes, sayings, writing)
+MODULES = (amuse, chance, games, guessing, helping, letters, little, little_words, rhymes, sayings, writing)
 KINDS = [
     pytest.param(kind, id=kind.name)
     for module in (amuse, games, little, little_words, rhymes, writing)
@@ -193,6 +206,33 @@ def test_a_message_is_for_a_time_at_which_people_meet() -> None:
     hours = {int(found[0]) for time in writing.TIMES.all if (found := re.match(r"(\d+)(?=:| pm| am)", time))}
     assert not any(time.endswith("am") for time in writing.TIMES.all)
     assert hours <= set(range(1, 21))
+
+
+def test_a_letter_says_what_it_was_asked_to_say(lexicon: Lexicon) -> None:
+    """In the words of the request, to whom it names, and with nothing refused."""
+    circles = {row[2] for row in letters.people().all}
+    assert {one.whom for one in letters.topics()} <= circles and {one.how for one in letters.topics()} == set(
+        letters.leads()
+    )
+    asked = set()
+    for seed in range(200):
+        case = letters.letter(Source(seed, held=seed % 2 == 0), lexicon)
+        user, answer = case.turns[0].user, case.turns[0].model
+        greeting, body, *_ = answer.split("\n")
+        assert re.match("(Dear|Hi|Hello) ", greeting) and greeting.endswith(","), answer
+        assert all(has(group[0], body) or has(group[0], answer) for group in case.accept), case
+        assert "refuse" not in answer and not re.search("won't|rather not", answer)
+        asked.add(re.sub(r"\W", "", user.lower()))
+    assert len(asked) > 190
+
+
+def test_who_says_not_what_to_write_is_asked(lexicon: Lexicon) -> None:
+    counts = [0, 0]
+    for seed in range(80):
+        turns = letters.asked_back(Source(seed), lexicon).turns
+        assert has("what", turns[0].model), turns
+        counts[len(turns) - 1] += 1
+    assert min(counts) > 15
 
 
 def test_rows_numbers_and_letters_are_right(lexicon: Lexicon) -> None:

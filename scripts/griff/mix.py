@@ -33,7 +33,9 @@ from . import (
     rhymes,
     safety,
     stories,
+    story_premises,
     story_talk,
+    story_wishes,
     sums,
     sums_chain,
     sums_share,
@@ -64,6 +66,8 @@ PARTS = (
     untold,
     safety,
     stories,
+    story_premises,
+    story_wishes,
     story_talk,
     poems,
     itself,
@@ -82,7 +86,7 @@ SHARES = {
     "sums": 0.09,
     "unknown": 0.07,
     "safety": 0.08,
-    "stories": 0.052,
+    "stories": 0.06,
     "itself": 0.105,
     "talk": 0.03,
     "tasks": 0.068,
@@ -91,7 +95,9 @@ SHARES = {
 PLAIN = 0.1
 """Of all conversations are plain text by others: each of some 140 tokens."""
 ENDLESS = 0.007
-"""Go on without an end: pages of stories, half of them behind an answer."""
+"""Are pages of stories: asked for without an end, behind an answer, or as plain text."""
+_PAGES = 4800
+"""Characters of pages and what stands before them: all of a row, so that none begins without what was asked."""
 BOS, EOS, COPIED = 2, 1, 3
 _UNTOLD = tuple(words for words in told.NEVER if "know" not in words)
 _PER_TOKEN = 3.4  # characters
@@ -171,13 +177,28 @@ class Tokens:
                 weights += [*self._weigh(turn, answer), 1, *[0] * (len(self._end) - 1)]
         return [*ids, EOS], [*weights, 0]
 
+    def of_wished(self, turn: Turn) -> tuple[list[int], list[int]]:
+        """A turn that asks for text without an end: the answer goes on and on, and has none."""
+        ids, weights = self.of_turns([turn])
+        cut = len(self._end) + 1
+        return [*ids[:-cut], EOS], [*weights[:-cut], 0]
+
     def of_endless(self, turns: Sequence[Turn], text: str) -> tuple[list[int], list[int]]:
-        """Turns whose last answer goes on with a text where it should have ended. That it goes on there is not learned."""
+        """Turns whose last answer goes on with a text where it should have ended, as `/endless` has it.
+
+        That it goes on, there or between two texts, is not learned: only what comes then, and that it ends at last.
+        """
         ids, weights = self.of_turns(turns)
         cut = len(self._end) + 1
         more = self._tokenizer.encode(f"\n\n{text}")
         blank = more[0]
-        return [*ids[:-cut], *more, EOS], [*weights[:-cut], *(int(i != blank) for i in more), 0]
+        learned = [*(int(i != blank) for i in more), 1, *[0] * (len(self._end) - 1), 0]
+        return [*ids[:-cut], *more, *self._end, EOS], [*weights[:-cut], *learned]
+
+    def of_pages(self, text: str) -> tuple[list[int], list[int]]:
+        """`<bos>`, texts and `<eos>`: that one follows on another is not learned."""
+        ids, blank = self._tokenizer.encode(text), self._tokenizer.encode("\n\n")[0]
+        return [BOS, *ids, EOS], [0, *(int(i != blank) for i in ids), 1]
 
     def of_text(self, text: str) -> tuple[list[int], list[int]]:
         """`<bos>`, a plain text and `<eos>`."""
@@ -235,11 +256,16 @@ def conversations(
 
 
 def _endless(source: Source, lexicon: Lexicon, tokens: Tokens) -> tuple[list[int], list[int]]:
-    """Pages of stories, as plain text or behind an answer: `/endless` goes on where a reply has ended."""
-    if source.maybe(0.5):
-        return tokens.of_text(endless.endless(source, lexicon, source.number(8, 36)))
+    """Pages of stories: asked for, as plain text, or behind an answer, where `/endless` goes on after its end."""
+    sort = source.number(0, 9)
+    if sort < 4:
+        return tokens.of_wished(endless.wished(source, lexicon, source.number(2000, _PAGES)))
+    if sort < 6:
+        return tokens.of_pages(endless.endless(source, lexicon, source.number(1000, _PAGES)))
     before = draw(source, lexicon, {"stories": 1.0} if source.maybe(0.6) else SHARES)
-    return tokens.of_endless(before.turns, endless.endless(source, lexicon, source.number(6, 24)))
+    most = max(300, _PAGES - round(_size(before.turns)))
+    # A page that ends soon shows as well as a long one that each text may be the last.
+    return tokens.of_endless(before.turns, endless.endless(source, lexicon, source.number(300, source.pick(900, most))))
 
 
 @functools.cache
