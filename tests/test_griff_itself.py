@@ -18,7 +18,7 @@ from griff.wording import Source, Wordings
 
 import rgmlx.cli
 import tui.cli
-from rgmlx.hub import demo_directory
+from rgmlx.weights.hub import demo_directory
 from tui.app import ChatApp
 from tui.commands import ALIASES, BY_NAME, COMMANDS, Command
 from tui.keyboard import Keyboard

@@ -1,7 +1,7 @@
 """What the chat's own table says of its commands and their keys (`tui/commands.py`), as Griff writes it.
 
 Training follows the program: no table here says which key a command has. Which key that is on a Mac, where Alt is Option
-and not every terminal passes it on, is the chat's own knowledge too (`tui/terminals.py`).
+and not every terminal passes it on, is the chat's own knowledge too (`tui/terminal/terminals.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from tui import terminals
 from tui.commands import ALIASES, BY_NAME, COMMANDS, Command
+from tui.terminal import terminals
 
 _NAMES = {"escape": "Esc", "delete": "Del", "pageup": "PgUp", "pagedown": "PgDn", "underscore": "_"}
 _NAMES |= {"question_mark": "?", "slash": "/", "minus": "-"}
