@@ -456,7 +456,7 @@ def test_damaged_flax_checkpoints(tmp_path: Path) -> None:
 
 def test_without_tensorstore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorstore", None)
-    assert "pip install 'rgmlx[deepmind]'" in sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)
+    assert "pip install tensorstore" in sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)
     TorchSource(DEEPMIND / "tiny.pt")  # needs it not
     monkeypatch.setattr(sys, "version_info", (3, 15, 0))
     said = sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)

@@ -177,11 +177,13 @@ async def test_the_chat_on_a_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             "/back  (Ctrl+B)",
             "/previous  (Option+←)",
             "/settings  (Ctrl+L)",
-            "fn+↑ fn+↓",
+            "Shift+fn+↑",
             "Ctrl+E goes to the end again",
         ):
             assert text in shown
-        assert not any(text in shown for text in ("Alt+", "F1)", "F2)", "Option+Enter", "Option+↑", "PgUp"))
+        assert not any(
+            text in shown for text in ("Alt+", "F1)", "F2)", "Option+Enter", "Option+↑", "PgUp", "Ctrl+Shift+Z")
+        )
         await pilot.press("question_mark")
         await wait_until(lambda: len(app.screen_stack) == 1)
         await pilot.press("ctrl+p", *"back")

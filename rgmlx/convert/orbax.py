@@ -132,7 +132,7 @@ def _import_tensorstore() -> Any:
                 "Python 3.14 or older"
             ) from None
         raise RgmlxError(
-            f"reading DeepMind's Flax checkpoints takes tensorstore: {typed('pip install')} 'rgmlx[deepmind]'"
+            f"reading DeepMind's Flax checkpoints takes tensorstore: {typed('pip install')} tensorstore"
         ) from None
     return tensorstore
 

@@ -16,7 +16,7 @@ _WITH_FN = frozenset({"delete", "pageup", "pagedown", "home", "end", *(f"f{numbe
 """On a Mac's own keyboard; F1 to F12 by themselves are brightness and the like there."""
 _SPACES = frozenset({"ctrl+up", "ctrl+down", "ctrl+left", "ctrl+right"})
 """What macOS takes for itself: Mission Control, App Exposé and the next space."""
-_PLAIN = frozenset({"alt+up", "alt+down", "alt+enter", "shift+enter", "alt+d"})
+_PLAIN = frozenset({"alt+up", "alt+down", "alt+enter", "shift+enter", "alt+d", "ctrl+shift+z"})
 """What a Mac's terminal may send without the modifier, or as another character."""
 _LOST = {
     "Apple_Terminal": _PLAIN,
