@@ -21,6 +21,7 @@ from textual.geometry import Region, Size
 from textual.keys import Keys
 from textual.screen import Screen
 from textual.style import Style
+from textual.widget import Widget
 from textual.widgets import OptionList
 
 from . import signals
@@ -203,6 +204,24 @@ def leave_screens_once() -> None:
 
     Screen.dismiss = dismiss_once  # type: ignore[assignment,method-assign]
     OptionList._move_page = move_drawn  # type: ignore[assignment,method-assign]
+
+
+def end_workers_first() -> None:
+    """A widget's workers end before its parts go, and never look for one that is gone: that would end the app.
+
+    Textual cancels them when it tells the widget that it is gone, after all of its parts. The command palette's, which
+    catch that, ask whether they are cancelled before they show anything.
+    """
+    exit_loop = Widget._message_loop_exit
+    if getattr(Widget, "_ends_workers_first", False):
+        return
+    Widget._ends_workers_first = True  # type: ignore[attr-defined]
+
+    async def exit_without_workers(widget: Widget) -> None:
+        widget.workers.cancel_node(widget)
+        await exit_loop(widget)
+
+    Widget._message_loop_exit = exit_without_workers  # type: ignore[assignment,method-assign]
 
 
 def lay_out_inline_for_the_terminal() -> None:
