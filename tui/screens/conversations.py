@@ -237,7 +237,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if isinstance(self.focused, Rows) and (event.key == "backspace" or (event.is_printable and event.character)):
             event.stop()
             search = self.query_one(OneLine)
-            search.focus()
+            self.set_focus(search)  # at once: the next key finds it there
             if event.key == "backspace":
                 search.action_delete_left()
             else:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from textual import events
@@ -14,6 +14,7 @@ from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.await_complete import AwaitComplete
 from textual.color import Color
+from textual.command import CommandInput
 from textual.content import Content
 from textual.drivers import linux_driver, linux_inline_driver
 from textual.drivers._writer_thread import WriterThread
@@ -22,9 +23,9 @@ from textual.keys import Keys
 from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
-from . import signals
+from . import order, signals
 from .input import TerminalParser
 from .typed import is_text
 
@@ -182,6 +183,16 @@ def wrap_in_no_columns() -> None:
         return wrap(content, max(1, width), *args, **named)
 
     Content._wrap_and_format = wrap_in_some  # type: ignore[assignment,method-assign]
+
+
+def keep_the_order_in_the_palette() -> None:
+    """Keys in the palette's line keep their order, as in the fields that are ours."""
+    type_in = Input._on_key
+
+    async def handle(field: CommandInput, event: events.Key) -> None:
+        await order.handle(field, event, partial(type_in, field))
+
+    CommandInput._on_key = handle  # type: ignore[assignment,method-assign]
 
 
 def leave_screens_once() -> None:
