@@ -113,6 +113,8 @@ class ChatApp(Chatting):
         textual_fixes.outlive_the_terminal()
         textual_fixes.type_all_text()
         textual_fixes.leave_screens_once()
+        textual_fixes.end_workers_first()
+        textual_fixes.keep_the_order_in_the_palette()
         textual_fixes.wrap_in_no_columns()
         textual_fixes.lay_out_inline_for_the_terminal()
         super().__init__(session, drafts=drafts)

@@ -6,7 +6,6 @@ What could complete a word is looked up by the list above it (`completions`); he
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -24,9 +23,6 @@ from ..terminal.typed import lines
 from .completions import Completions, Word, word_at
 from .files import dropped, mention
 from .history import History, Walk
-
-ORDER_SECONDS = 10.0
-"""For so long at most a key waits for those before it: a path that was dropped may be on a disk that never answers."""
 
 
 class Prompt(TextField):
@@ -123,13 +119,6 @@ class Prompt(TextField):
             self.move_cursor(result.end_location)
         self.history.checkpoint()
 
-    async def wait_for_keys(self) -> None:
-        """Waits until all keys that it was given are handled; from another widget's task."""
-        handled = asyncio.Event()
-        if self.call_later(handled.set):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(handled.wait(), ORDER_SECONDS)
-
     def clear_draft(self) -> None:
         """Empties the prompt; undo brings the text back."""
         self.history.checkpoint()
@@ -184,34 +173,21 @@ class Prompt(TextField):
     # --- keys -----------------------------------------------------------------------------
 
     async def _on_key(self, event: events.Key) -> None:
-        if (not self.text and self.when_empty(event.key)) or await self._acted(event.key):
+        if (not self.text and self.when_empty(event.key)) or self._acted(event.key):
             event.prevent_default()
             event.stop()
             self._restart_blink()
-        elif event.is_printable:
+        else:
             await super()._on_key(event)
-        else:  # in turn: on its way up through the screen the next key would overtake it
-            event.prevent_default()
-            event.stop()
-            if event.key == "escape":
-                self.screen.clear_selection()
-            self.app.call_next(self.app._check_bindings, event.key)
 
-    async def _acted(self, key: str) -> bool:
+    def _acted(self, key: str) -> bool:
         if key == "tab" and self._word is not None:
             self._complete()
-            return True
-        if key == "tab" and self._unfold():
             return True
         if key == "escape" and self._is_open:  # with a closed list it is the app's: it stops a reply
             self._dismiss()
             return True
-        # Textual leaves bindings to the app, which may be busy: meanwhile the next letter would be put in before Home
-        # has moved the cursor.
-        for binding in self._bindings.key_to_bindings.get(key, ()):
-            if not binding.action.startswith("app.") and await self.app.run_action(binding.action, self):
-                return True
-        return False
+        return key == "tab" and self._unfold()
 
     def action_submit(self) -> None:
         """Sends the text, or completes a word that is not complete."""

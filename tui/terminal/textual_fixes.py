@@ -6,7 +6,7 @@ import contextlib
 import time
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from textual import events
@@ -14,6 +14,7 @@ from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.await_complete import AwaitComplete
 from textual.color import Color
+from textual.command import CommandInput
 from textual.content import Content
 from textual.drivers import linux_driver, linux_inline_driver
 from textual.drivers._writer_thread import WriterThread
@@ -21,9 +22,10 @@ from textual.geometry import Region, Size
 from textual.keys import Keys
 from textual.screen import Screen
 from textual.style import Style
-from textual.widgets import OptionList
+from textual.widget import Widget
+from textual.widgets import Input, OptionList
 
-from . import signals
+from . import order, signals
 from .input import TerminalParser
 from .typed import is_text
 
@@ -183,6 +185,16 @@ def wrap_in_no_columns() -> None:
     Content._wrap_and_format = wrap_in_some  # type: ignore[assignment,method-assign]
 
 
+def keep_the_order_in_the_palette() -> None:
+    """Keys in the palette's line keep their order, as in the fields that are ours."""
+    type_in = Input._on_key
+
+    async def handle(field: CommandInput, event: events.Key) -> None:
+        await order.handle(field, event, partial(type_in, field))
+
+    CommandInput._on_key = handle  # type: ignore[assignment,method-assign]
+
+
 def leave_screens_once() -> None:
     """A second Esc or Enter does not take away the screen below the one that is left, or the last one.
 
@@ -203,6 +215,24 @@ def leave_screens_once() -> None:
 
     Screen.dismiss = dismiss_once  # type: ignore[assignment,method-assign]
     OptionList._move_page = move_drawn  # type: ignore[assignment,method-assign]
+
+
+def end_workers_first() -> None:
+    """A widget's workers end before its parts go, and never look for one that is gone: that would end the app.
+
+    Textual cancels them when it tells the widget that it is gone, after all of its parts. The command palette's, which
+    catch that, ask whether they are cancelled before they show anything.
+    """
+    exit_loop = Widget._message_loop_exit
+    if getattr(Widget, "_ends_workers_first", False):
+        return
+    Widget._ends_workers_first = True  # type: ignore[attr-defined]
+
+    async def exit_without_workers(widget: Widget) -> None:
+        widget.workers.cancel_node(widget)
+        await exit_loop(widget)
+
+    Widget._message_loop_exit = exit_without_workers  # type: ignore[assignment,method-assign]
 
 
 def lay_out_inline_for_the_terminal() -> None:
