@@ -24,6 +24,7 @@ from waiting import wait_for, wait_until
 from rgmlx.store import Conversation, DiskFullError, Store, StoreError
 from tui.app import ChatApp
 from tui.plain import PlainChat
+from tui.prompt.drafts import Draft, Drafts
 from tui.prompt.prompt import Prompt
 
 
@@ -206,6 +207,35 @@ def test_states_of_an_earlier_run_give_way(disk: Disk) -> None:
         head = say(store, store.conversations.get(chat), head, "y" * 200_000, "z" * 200_000)[-1]
         assert len(texts(store, head)) == 8
     check(disk.data)
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["of a conversation", "of a new one"])
+def test_states_give_way_to_a_draft(disk: Disk, new: bool) -> None:
+    with Store(disk.data) as store:
+        one = store.conversations.get(_fill_store(store, 50))
+    with Store(disk.data) as store:
+        disk.fill(reserve=False)
+        drafts, row, draft = disk.data / "drafts", None if new else one, Draft("y" * 100_000)
+        alone = Drafts(drafts)
+        with pytest.raises(OSError):  # no room for the directory, or its file
+            alone.write(row, draft, alone.ticket())
+        alone.close()
+        made = Drafts(drafts, make_room=store.make_room)
+        made.write(row, draft, made.ticket())
+        made.close()
+        assert Drafts(drafts).read(row) == draft and made.rescue() == ""
+        assert texts(store, one.head) == [f"message {n}" for n in range(6)]
+    check(disk.data)
+
+
+def test_a_draft_that_has_no_room_at_all_asks_once(disk: Disk) -> None:
+    asked = list[int]()
+    disk.data.mkdir()
+    disk.fill()
+    made = Drafts(disk.data / "drafts", make_room=lambda: asked.append(1))
+    with pytest.raises(OSError, match="No space left"):
+        made.write(None, Draft("y" * 10_000), made.ticket())
+    assert asked == [1]
 
 
 def test_a_damaged_file_on_a_full_disk_stays_as_it_is(disk: Disk) -> None:

@@ -197,7 +197,7 @@ def _run(options: argparse.Namespace) -> int:
         from .prompt.drafts import Drafts
         from .prompt.history import History
 
-        drafts = Drafts(data / "drafts")
+        drafts = Drafts(data / "drafts", make_room=store.make_room)
         app = ChatApp(
             session,
             defaults=defaults,

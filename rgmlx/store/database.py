@@ -404,6 +404,12 @@ class Database:
         finally:
             room.reserve(self.path)
 
+    def make_room(self) -> None:
+        """Does that for another file on the disk of this one. Never raises."""
+        with self._lock, contextlib.suppress(OSError, StoreError, sqlite3.Error):
+            if not (self._closed or self._lost or self._full or self.read_only or self.inside):
+                self._make_room()
+
     def _leave_full(self) -> None:
         """Opens the file as usual, if there is room again. Raises DiskFullError: there is none."""
         self._connection.close()
