@@ -89,6 +89,8 @@ class Database:
         self._lost = False  # closed, since it could not be opened again
         self.in_memory = False
         self._unkept: set[int] = set()  # conversations that are in memory only
+        self._damaged = False  # damage was met: nothing more is written, and the next start makes the file anew
+        self._in_doubt: set[int] = set()  # conversations that were open then, or were opened since
         self.read_only = False
         try:
             self._connection = self._begin()
@@ -470,6 +472,8 @@ class Database:
     def follow_quietly(self) -> None:
         """Where the file is not the one that was opened any more: takes what this process has open to another."""
         with self._lock, contextlib.suppress(StoreError):  # it can't be opened again: whoever writes next is told so
+            if self._damaged:
+                self._in_doubt.update(self.held())
             if not (self._closed or self.read_only or self.inside):
                 self._follow()
 
@@ -517,8 +521,9 @@ class Database:
                 self.in_memory = True
                 self.notices.append(moved.lost(path))
             return
-        self.in_memory = False
+        self.in_memory = self._damaged = False
         self._unkept.clear()
+        self._in_doubt.clear()
         self.recent.states = migrations.pairing(new)
         old.close()
         self.notices.append(moved.found(path, self.path, emptied, how if held else None, source))
@@ -554,7 +559,8 @@ class Database:
     def rescue(self, finish: Callable[[sqlite3.Connection], None], conversations: Iterable[int] = ()) -> str:
         """Writes what is in memory only into a file elsewhere, before the end; what to say about that, or "".
 
-        Where there is a place for the file by now it goes there.
+        Where there is a place for the file by now it goes there. Of a file that turned out to be damaged nobody knows what
+        can be read of it later: what is in memory of the open conversations is written elsewhere, too.
 
         Args:
             finish: adds what is in no file to these conversations.
@@ -566,9 +572,19 @@ class Database:
             self.follow_quietly()
             if self.in_memory:
                 unkept |= self._unkept
+            spoilt = self._damaged and not self.read_only
+            if spoilt:
+                unkept |= {number for number in self._in_doubt.union(self.held()) if self.recent.knows(number)}
             if not unkept:
                 return ""
-            found = rescue.write(self._connection, sorted(unkept), self.recent, finish)
+            found = rescue.write(None if spoilt else self._connection, sorted(unkept), self.recent, finish)
+        if spoilt:
+            if found is None:
+                return f"{self.path} is damaged, and no file can be written elsewhere: start again for what can be read of it"
+            return (
+                f"{self.path} is damaged. What was open, as far as it was in memory, is in {found}: "
+                f"{typed('rgchat --recover')} with that name adds what the others lack of it later"
+            )
         if found is None:
             return f"{self.path} can't be written, nor can a file elsewhere: what was in memory only is lost"
         return (
@@ -577,6 +593,8 @@ class Database:
         )
 
     def _met_damage(self) -> StoreError:
+        self._damaged = True
+        self._in_doubt.update(self.held())
         with contextlib.suppress(OSError):
             create_private(self._suspect)
         return StoreError(f"{self.path} is damaged: start again, and what can be read goes into a new file")
