@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -209,7 +210,8 @@ def _run(options: argparse.Namespace) -> int:
         )
         if options.theme:
             app.first_theme = options.theme
-        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=store.notices)
+        late = itertools.chain(store.notices, drafts.notices)  # as they are at the end
+        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=late)
 
 
 def _check_encoding() -> None:

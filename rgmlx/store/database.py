@@ -74,6 +74,7 @@ class Database:
         self._linked = os.path.islink(self.path)
         if self._linked:  # the log, the lock and what is set aside belong beside the file itself
             entries.check_link(self.path)
+            entries.check_target(self.path)
             self.path = Path(os.path.realpath(self.path))
         if str(self.path).startswith("file:"):  # SQLite would take it for a URI
             self.path = self.path.absolute()

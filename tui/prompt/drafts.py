@@ -62,7 +62,7 @@ class Drafts:
     """All drafts of a data directory.
 
     Attributes:
-        notices: sentences for the user: a draft that can't be read. Whoever shows one takes it out.
+        notices: sentences for the user: a draft that can't be read, or was set aside. Whoever shows one takes it out.
     """
 
     def __init__(self, directory: Path | None, *, make_room: Callable[[], None] = lambda: None) -> None:
@@ -193,7 +193,9 @@ class Drafts:
             return
         path = self._directory / name
         if name not in self._ours:  # a number that another conversation had before, say
-            _move(path, beside(path))
+            aside = beside(path)
+            if _move(path, aside):
+                self.notices.append(f"What you had typed in another conversation was in {path}: it is kept in {aside}.")
             self._ours.add(name)
         if draft.blank:
             path.unlink(missing_ok=True)
@@ -290,9 +292,13 @@ def _parsed(text: str, conversation: Conversation | None) -> Draft | None:
     return Draft(said, editing, aside if isinstance(aside, str) else "")
 
 
-def _move(path: Path, kept: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
+def _move(path: Path, kept: Path) -> bool:
+    """Whether there was something to be moved. Raises OSError."""
+    try:
         os.rename(path, kept)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _written_elsewhere(text: str) -> Path | None:
