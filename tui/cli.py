@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -197,7 +198,7 @@ def _run(options: argparse.Namespace) -> int:
         from .prompt.drafts import Drafts
         from .prompt.history import History
 
-        drafts = Drafts(data / "drafts")
+        drafts = Drafts(data / "drafts", make_room=store.make_room)
         app = ChatApp(
             session,
             defaults=defaults,
@@ -209,7 +210,8 @@ def _run(options: argparse.Namespace) -> int:
         )
         if options.theme:
             app.first_theme = options.theme
-        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=store.notices)
+        late = itertools.chain(store.notices, drafts.notices)  # as they are at the end
+        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=late)
 
 
 def _check_encoding() -> None:

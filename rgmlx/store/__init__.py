@@ -143,6 +143,10 @@ class Store:
         """Whether nothing is in memory only, as far as is known."""
         return not (self._database.in_memory or self.messages.owes)
 
+    def make_room(self) -> None:
+        """Has what is a cache give way, for another file in the directory that a full disk has no room for. Never raises."""
+        self._database.make_room()
+
     def rescue(self) -> str:
         """For the end of a program: what is in memory only, as the file is gone or the disk full, is written elsewhere.
 

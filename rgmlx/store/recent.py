@@ -65,7 +65,9 @@ class Recent:
     def message(self, message: Message, *, whole: bool) -> None:
         """Notes a message; `whole`: its text is all of it, and not its end only."""
         with self._lock:
-            if not whole and message.id in self._messages:
+            kept = self._messages.get(message.id)
+            better = kept is not None and kept.whole and not kept.message.damaged
+            if kept is not None and (not whole or (message.damaged and better)):
                 self._messages.move_to_end(message.id)
                 return
             self.forget(message.id)
@@ -95,6 +97,11 @@ class Recent:
             last = next(iter(self._messages.values()))
             last.pieces, last.whole = [last.text[-MOST // 2 :]], False
             self._chars = last.chars
+
+    def knows(self, conversation: int) -> bool:
+        """Whether a message of a conversation is here."""
+        with self._lock:
+            return any(one.message.conversation == conversation for one in self._messages.values())
 
     # --- writing --------------------------------------------------------------------------
 

@@ -9,20 +9,22 @@ of a draft, and was not read as one, is never written over.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rgmlx.store import Claim, Conversation, StoreError
+from rgmlx.store import Claim, Conversation, DiskFullError, StoreError
 from rgmlx.store.aside import beside, damaged
 from rgmlx.store.claims import claim
 from rgmlx.store.rescue import places
+from rgmlx.store.room import is_missing
 from rgmlx.system.formatting import joined
 from rgmlx.system.reading import parse_json, read_text
 from rgmlx.system.textfiles import reason, replace_text
@@ -60,13 +62,18 @@ class Drafts:
     """All drafts of a data directory.
 
     Attributes:
-        notices: sentences for the user: a draft that can't be read. Whoever shows one takes it out.
+        notices: sentences for the user: a draft that can't be read, or was set aside. Whoever shows one takes it out.
     """
 
-    def __init__(self, directory: Path | None) -> None:
-        """`directory` is made when first needed; None keeps drafts in memory."""
+    def __init__(self, directory: Path | None, *, make_room: Callable[[], None] = lambda: None) -> None:
+        """Begins with what is there.
+
+        Args:
+            directory: made when first needed; None keeps drafts in memory.
+            make_room: called when the disk is full, before a draft is given up: something else may give way. Never raises.
+        """
         self.notices: list[str] = []
-        self._directory = directory
+        self._directory, self._make_room = directory, make_room
         self._memory: dict[str, str] = {}
         self._claim: Claim | None = None
         self._new = ""  # the name of the file of new conversations, once it is held
@@ -154,6 +161,15 @@ class Drafts:
 
     def _keep(self, number: int | None) -> None:
         """Writes a draft that is not kept yet. Raises OSError, ValueError."""
+        try:
+            self._keep_once(number)
+        except OSError as e:
+            if not is_missing(e):
+                raise
+            self._make_room()
+            self._keep_once(number)
+
+    def _keep_once(self, number: int | None) -> None:
         conversation, draft = self._unkept[number]
         if len(draft.text) + len(draft.aside) > MAX_CHARS:
             raise ValueError(f"it has more than {MAX_CHARS:,} characters")
@@ -177,7 +193,9 @@ class Drafts:
             return
         path = self._directory / name
         if name not in self._ours:  # a number that another conversation had before, say
-            _move(path, beside(path))
+            aside = beside(path)
+            if _move(path, aside):
+                self.notices.append(f"What you had typed in another conversation was in {path}: it is kept in {aside}.")
             self._ours.add(name)
         if draft.blank:
             path.unlink(missing_ok=True)
@@ -226,7 +244,8 @@ class Drafts:
                 self._claim = claim(self._directory, _NEW.index(name))
             except StoreError as e:
                 if not reading:
-                    raise OSError(str(e)) from None
+                    full = isinstance(e, DiskFullError)
+                    raise (OSError(errno.ENOSPC, str(e)) if full else OSError(str(e))) from None
             else:
                 if self._claim is None:
                     continue
@@ -273,9 +292,13 @@ def _parsed(text: str, conversation: Conversation | None) -> Draft | None:
     return Draft(said, editing, aside if isinstance(aside, str) else "")
 
 
-def _move(path: Path, kept: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
+def _move(path: Path, kept: Path) -> bool:
+    """Whether there was something to be moved. Raises OSError."""
+    try:
         os.rename(path, kept)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _written_elsewhere(text: str) -> Path | None:
