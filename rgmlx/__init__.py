@@ -17,21 +17,21 @@ __version__ = "0.1.0"
 _HOMES = {
     "load": "model",
     "Model": "model",
-    "ModelConfig": "config",
-    "State": "state",
-    "Chat": "chat",
-    "Sampling": "sampling",
+    "ModelConfig": "griffin.config",
+    "State": "griffin.state",
+    "Chat": "conversation.chat",
+    "Sampling": "generation.sampling",
     "RgmlxError": "errors",
 }
 __all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "__version__", "load"]
 
 if TYPE_CHECKING:
-    from .chat import Chat
-    from .config import ModelConfig
+    from .conversation.chat import Chat
     from .errors import RgmlxError
+    from .generation.sampling import Sampling
+    from .griffin.config import ModelConfig
+    from .griffin.state import State
     from .model import Model, load
-    from .sampling import Sampling
-    from .state import State
 
 
 def __getattr__(name: str) -> Any:

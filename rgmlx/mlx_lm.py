@@ -14,8 +14,7 @@ Before mlx-lm reads weights for our class, `prepare` does what `rgmlx.load` does
 are not finite are looked for after each piece of a prompt, where mlx-lm waits for the network anyway; not after each
 token of a reply, which it computes while the one before is still under way.
 
-A cache is a list of mlx-lm's own `ArraysCache`, one a layer, with three slots: the two arrays of our
-`State` and the row positions (int64 [B]). mlx-lm can save, merge, filter and extract them.
+Its caches are `griffin/mlx_lm_cache.py`'s.
 """
 
 from __future__ import annotations
@@ -24,108 +23,17 @@ import contextlib
 import functools
 import sys
 import types
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
-from . import checksums, memory, selfcheck
-from .checkpoint import dense_gates, read_weights
-from .config import ModelConfig
-from .errors import NotFiniteError, RgmlxError
-from .network import RecurrentGemma
-from .reading import MAX_SETTINGS, read_json
-from .state import State, empty_layer
-
-_SLOTS = 3
-
-
-def make_cache(network: RecurrentGemma) -> list[Any]:
-    """Empty caches, one a layer."""
-    from mlx_lm.models.cache import ArraysCache
-
-    return [ArraysCache(size=_SLOTS) for _ in network.layers]
-
-
-def advance_cache(network: RecurrentGemma, tokens: mx.array, cache: Sequence[Any]) -> mx.array:
-    """Consumes tokens [B, T] and writes the state back into the caches; returns outputs [B, T, D].
-
-    Right-padded rows are honoured (`ArraysCache.lengths`).
-
-    Raises:
-        RgmlxError: the caches are another model's or of another batch size, or ask for left padding, which this
-            model has no use for.
-        NotFiniteError: the logits after several tokens are not finite; the caches are what they were.
-    """
-    batch, time = tokens.shape
-    _check_cache(network, cache, batch)
-    first = cache[0]
-    if first.left_padding is not None:
-        if any(n > 0 for n in first.left_padding.tolist()):
-            raise RgmlxError("left-padded batches are not supported: pad on the right, as mlx-lm's batches do")
-        for c in cache:  # mlx-lm counts it down for ever, as a lazy sum that would grow with the text
-            c.left_padding = None
-    state = State(_Blank(network), batch)
-    if first[2] is not None:
-        state.positions = [int(p) for p in first[2].tolist()]
-        dtypes = [(a.dtype, b.dtype) for a, b in state.layers]  # a file may hold those of another machine
-        state.layers = [(c[0].astype(a), c[1].astype(b)) for c, (a, b) in zip(cache, dtypes, strict=True)]
-    lengths = None
-    if first.lengths is not None:
-        lengths = [min(max(int(n), 0), time) for n in first.lengths.tolist()]
-        lengths = None if min(lengths) == time else lengths
-    hidden = network.advance(tokens, state, lengths)
-    if time > 1 and not mx.isfinite(network.head(state.hidden)).all().item():
-        raise NotFiniteError
-    positions = mx.array(state.positions, mx.int64)
-    for c, (a, b) in zip(cache, state.layers, strict=True):
-        c[0], c[1], c[2] = a, b, positions
-        c.advance(time)
-    return hidden
-
-
-def _check_cache(network: RecurrentGemma, cache: Sequence[Any], batch: int) -> None:
-    """Raises RgmlxError unless each layer's cache is empty or holds a state of this network for `batch` rows."""
-    advice = "make one with mlx_lm's make_prompt_cache(model), and a new one for each conversation"
-    layers = network.config.layer_types
-    if len(cache) != len(layers):
-        raise RgmlxError(f"the cache has {len(cache)} layers, this model {len(layers)}: {advice}")
-    wanted: dict[str, list[tuple[int, ...]]] = {}
-    for i, (c, kind) in enumerate(zip(cache, layers, strict=True)):
-        slots = getattr(c, "cache", None)
-        if not isinstance(slots, list) or len(slots) != _SLOTS:
-            raise RgmlxError(f"layer {i} of the cache is another model's ({type(c).__name__}): {advice}")
-        found = [None if a is None else tuple(a.shape) for a in slots]
-        if found == [None] * _SLOTS:
-            continue
-        if kind not in wanted:
-            wanted[kind] = [tuple(a.shape) for a in empty_layer(network.config, kind, batch, mx.float32)] + [(batch,)]
-        if found == wanted[kind]:
-            continue
-        if found[-1] is not None and found[-1] != (batch,):
-            raise RgmlxError(f"the cache is for {found[-1][0]} rows, the tokens have {batch}: {advice}")
-        raise RgmlxError(f"layer {i} of the cache is another model's (shapes {found}): {advice}")
-
-
-@dataclass
-class _Blank:
-    """The owner of a state that lives in mlx-lm's caches and is never saved by us."""
-
-    network: RecurrentGemma
-
-    @property
-    def config(self) -> ModelConfig:
-        return self.network.config
-
-    @property
-    def compute_dtype(self) -> mx.Dtype:
-        return self.network.compute_dtype
-
-    @property
-    def identity(self) -> dict[str, str]:
-        raise RgmlxError("a state inside an mlx-lm cache is saved by mlx-lm: use its save_prompt_cache")
+from .griffin.config import ModelConfig
+from .griffin.network import RecurrentGemma
+from .system.reading import MAX_SETTINGS, read_json
+from .verification import selfcheck
+from .weights import checksums, fitting
+from .weights.checkpoint import dense_gates, read_weights
 
 
 class ModelArgs:
@@ -218,7 +126,7 @@ def prepare(directory: Path, *, lazy: bool = False) -> None:
 @functools.cache
 def _check_memory(directory: Path) -> None:
     config = ModelConfig.from_file(directory / "config.json")
-    memory.check(config, config.dtype, sum(w.nbytes for w in read_weights(directory).values()))
+    fitting.check(config, config.dtype, sum(w.nbytes for w in read_weights(directory).values()))
 
 
 @functools.cache

@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_flatten
 
-from . import checkpoint, hub, memory, selfcheck, variables
-from .atomic import Busy, Steps, whole
-from .config import DTYPES, ModelConfig, describe_quantization
-from .engine import Generation, Progress, check_ids, generate_batch
 from .errors import RgmlxError, TokenizerError
-from .network import RecurrentGemma
-from .process import enter, work
-from .sampling import Sampling, make_sampling, recommended
-from .state import State
+from .generation.engine import Generation, Progress, check_ids, generate_batch
+from .generation.language_model import LanguageModel
+from .generation.sampling import make_sampling, recommended
+from .griffin.config import DTYPES, ModelConfig
+from .griffin.state import State
+from .system import variables
+from .system.atomic import Busy, Steps, whole
+from .system.process import enter
 from .tokenizer import Detokenizer, Tokenizer, as_ids
+from .verification import selfcheck
+from .weights import checkpoint, fitting, hub
 
-if TYPE_CHECKING:  # a layer above, imported on use
-    from .chat import Chat
+if TYPE_CHECKING:  # imported on use, as most programs hold no conversation
+    from .conversation.chat import Chat
 
 
-class Model(RecurrentGemma):
-    """RecurrentGemma with text. `rgmlx.load` makes one; it is an `mlx.nn.Module` as well.
+class Model(LanguageModel):
+    """RecurrentGemma with text. `rgmlx.load` makes one.
 
     Attributes:
         config: the shapes, a `ModelConfig`.
@@ -34,43 +35,6 @@ class Model(RecurrentGemma):
         directory: where the weights came from, None for a model made from a config.
         sampling: default settings, from the model's `generation_config.json` if it has one.
     """
-
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer | None = None) -> None:
-        super().__init__(config)
-        self.tokenizer = tokenizer
-        self.directory: Path | None = None
-        self.sampling = Sampling()
-        self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
-        self._weights_fingerprint: str | None = None
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """What a saved state must match: weights, quantization, tokenizer and dtype."""
-        if self._weights_fingerprint is None:
-            with work():
-                self._weights_fingerprint = checkpoint.fingerprint(dict(tree_flatten(self.parameters())))
-        quantization = self.config.quantization
-        return {
-            "weights": self._weights_fingerprint,
-            "quantization": "none" if quantization is None else describe_quantization(quantization),
-            "tokenizer": self.tokenizer.fingerprint if self.tokenizer else "none",
-            "dtype": str(self.compute_dtype).removeprefix("mlx.core."),
-        }
-
-    def new_state(self, batch_size: int = 1) -> State:
-        """A fresh state; its size never changes. Raises RgmlxError for a batch_size below 1."""
-        if batch_size < 1:
-            raise RgmlxError(f"batch_size must be 1 or more, not {batch_size}")
-        need, have = self.config.state_nbytes(self.compute_dtype.size, batch_size), memory.physical()
-        if need > have:  # the system might give it, and kill the program when it is used
-            raise RgmlxError(
-                f"a state of {batch_size} x {need / batch_size / 1e9:,.1f} GB is more than this machine's "
-                f"{have / 1e9:,.1f} GB of memory: see attention_window_size in config.json"
-            )
-        with work():
-            state = State(self, batch_size)
-            mx.eval(state.arrays())
-        return state
 
     def logits(self, token_ids: Any, state: State | None = None) -> mx.array:
         """The logits after every token.
@@ -112,13 +76,6 @@ class Model(RecurrentGemma):
 
     # --- text -----------------------------------------------------------------------------
 
-    def text_tokenizer(self) -> Tokenizer:
-        """The tokenizer. Raises TokenizerError for a model without one."""
-        if self.tokenizer is None:
-            where = self.directory or "this model"
-            raise TokenizerError(f"{where} has no tokenizer.model or tokenizer.json: copy one there to use text")
-        return self.tokenizer
-
     def stream(
         self,
         prompt: str | Sequence[int],
@@ -140,7 +97,7 @@ class Model(RecurrentGemma):
                 an exception, Ctrl+C's as well, it is that of the last piece that was delivered.
             progress: told (tokens read, tokens to read) while a long prompt is being read.
             **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
-                frequency_penalty, penalty_window, seed; see `rgmlx.sampling.Sampling`. What is not
+                frequency_penalty, penalty_window, seed; see `rgmlx.generation.sampling.Sampling`. What is not
                 given is as `self.sampling` has it.
 
         Raises:
@@ -199,14 +156,9 @@ class Model(RecurrentGemma):
 
     def chat(self, system: str | None = None, **sampling: Any) -> Chat:
         """A conversation with this model. Raises TokenizerError for a model that can't chat."""
-        from .chat import Chat
+        from .conversation.chat import Chat
 
         return Chat(self, system, **sampling)
-
-    @property
-    def stop_ids(self) -> frozenset[int]:
-        """Ids that end a reply: those of the configs, `<eos>` and `<end_of_turn>`."""
-        return self._stop_ids
 
 
 def _decode(tokenizer: Tokenizer, run: Generation) -> Generator[str]:
@@ -254,7 +206,7 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
         )
     model = Model(config, tokenizer)
     weights = checkpoint.read_weights(directory)
-    memory.check(config, wanted, checkpoint.loaded_nbytes(weights, getattr(mx, wanted)))
+    fitting.check(config, wanted, checkpoint.loaded_nbytes(weights, getattr(mx, wanted)))
     checkpoint.build(config, weights, model, getattr(mx, wanted))
     model._weights_fingerprint = checkpoint.fingerprint(weights)
     del weights  # so that joining frees each matrix that it replaces

@@ -17,6 +17,7 @@ from .errors import RgmlxError
 RECENT = 256
 """Of the last so many tokens a state knows the ids: as many as a penalty can look at."""
 _MOST = math.nextafter(math.inf, 0)  # what is "0 or more" is finite
+_MOST_WHOLE = 2**63 - 1  # as much as TOML and SQLite hold
 _MOST_PENALTY = 100  # logits are within 30: more has no further effect, and may leave float32
 
 
@@ -93,7 +94,7 @@ SETTINGS: Mapping[str, Setting] = {
         int,
         0,
         2**31 - 1,
-        "a whole number between 0 and 2**31 - 1",
+        f"a whole number between 0 and {2**31 - 1:,}",
         "Draws from so many of the likeliest words only; 0: all.",
         default=0,
         sample=64,
@@ -141,8 +142,8 @@ SETTINGS: Mapping[str, Setting] = {
     "seed": Setting(
         int,
         0,
-        2**63 - 1,  # as much as TOML and SQLite hold
-        "a whole number between 0 and 2**63 - 1",
+        _MOST_WHOLE,
+        f"a whole number between 0 and {_MOST_WHOLE:,}",
         "The same number gives the same replies again.",
         unset="another each time",
         sample=1,
@@ -150,8 +151,8 @@ SETTINGS: Mapping[str, Setting] = {
     "max_tokens": Setting(
         int,
         1,
-        2**63 - 1,
-        "a whole number between 1 and 2**63 - 1",
+        _MOST_WHOLE,
+        f"a whole number between 1 and {_MOST_WHOLE:,}",
         "A reply stops after so many tokens.",
         unset="no limit",
         sample=500,
@@ -162,7 +163,7 @@ OFFERED: Mapping[str, Setting] = {name: setting for name, setting in SETTINGS.it
 DRAWING: Mapping[str, Setting] = {name: setting for name, setting in SETTINGS.items() if setting.draws}
 
 
-_BUDGET = replace(SETTINGS["max_tokens"], low=0, wanted="a whole number between 0 and 2**63 - 1")
+_BUDGET = replace(SETTINGS["max_tokens"], low=0, wanted=f"a whole number between 0 and {_MOST_WHOLE:,}")
 
 
 def checked(name: str, value: Any) -> Any:

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from .decoding import decoded
 from .errors import TokenizerError
-from .reading import MAX_TOKENIZER, parse_json, present, read_bytes
-from .text import first_line
+from .system.decoding import decoded
+from .system.printable import first_line
+from .system.reading import MAX_TOKENIZER, parse_json, present, read_bytes
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"  # SentencePiece's visible space

@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import mlx.core as mx
 
 import rgmlx
-from rgmlx.config import PRESETS
+from rgmlx.conversation import places
+from rgmlx.conversation.context import Memory
+from rgmlx.conversation.session import Session
+from rgmlx.griffin.config import PRESETS
+from rgmlx.griffin.state import State
 from rgmlx.model import Model
-from rgmlx.state import State
 from rgmlx.store import MODEL, USER, Store
-from tui import places
-from tui.memory import Memory
-from tui.session import Session
 
 TURN = 250  # tokens of a message and its reply
 TEXT = "the river carries what a patient small machine remembers of every long and quiet afternoon"

@@ -24,15 +24,15 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from rgmlx import hub
-from rgmlx.checkpoint import build, read_weights
-from rgmlx.config import ModelConfig
 from rgmlx.convert import pipeline, recipe
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import Recipe
 from rgmlx.errors import RgmlxError
-from rgmlx.files import read_header
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.model import Model
+from rgmlx.system.files import read_header
+from rgmlx.weights import hub
+from rgmlx.weights.checkpoint import build, read_weights
 
 GOLDENS = Path(__file__).resolve().parent.parent / "tests" / "goldens"
 TOLERANCE = 2e-6

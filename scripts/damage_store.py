@@ -26,7 +26,7 @@ from pathlib import Path
 
 from rgmlx.store import MODEL, Store, StoreError
 from rgmlx.store.database import NAME
-from rgmlx.store.recovery import LOST
+from rgmlx.store.rows import LOST
 
 BLOCK = 4096
 _WORDS = [

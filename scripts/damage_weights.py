@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 import rgmlx
-from rgmlx.checksums import INDEX
 from rgmlx.errors import NotFiniteError, RgmlxError
-from rgmlx.files import read_header
-from rgmlx.hub import demo_directory
+from rgmlx.system.files import read_header
+from rgmlx.weights.checksums import INDEX
+from rgmlx.weights.hub import demo_directory
 
 PROMPT = "Tell me a story about a fox"
 TOKENS = 12

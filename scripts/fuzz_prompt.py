@@ -29,11 +29,11 @@ from textual.binding import Binding, BindingType
 from textual.document._document import Location, Selection
 from textual.geometry import Region
 
-from tui import textual_fixes
-from tui.clipboard import MAX_LINE
-from tui.completions import Completions
-from tui.history import History
-from tui.prompt import Prompt
+from tui.prompt.completions import Completions
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
+from tui.terminal import textual_fixes
+from tui.terminal.clipboard import MAX_LINE
 
 MARKER = "\0"
 """Stands in a text of `TEXTS` for a paste that is folded."""

@@ -25,20 +25,22 @@ import mlx.core as mx
 import numpy as np
 
 import rgmlx
-from rgmlx import cli, info, sampling
+from rgmlx import cli
 from rgmlx.cli.common import guarded
-from rgmlx.config import ModelConfig
+from rgmlx.conversation.turns import NOW, Point, SavedChat, Turn
 from rgmlx.convert import recipe, run
 from rgmlx.convert.open import open_source
 from rgmlx.convert.plan import expected
-from rgmlx.decoding import NotText, decoded
+from rgmlx.diagnosis import info
 from rgmlx.errors import RgmlxError
-from rgmlx.files import load_arrays
-from rgmlx.hub import demo_directory
-from rgmlx.models import examine, list_models
+from rgmlx.generation import sampling
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.store import Store
+from rgmlx.system.decoding import NotText, decoded
+from rgmlx.system.files import load_arrays
 from rgmlx.tokenizer import Tokenizer
-from rgmlx.turns import NOW, Point, SavedChat, Turn
+from rgmlx.weights.catalog import examine, list_models
+from rgmlx.weights.hub import demo_directory
 
 WHOLE = [
     "0",
@@ -202,8 +204,8 @@ class Import:
         return [json.dumps(self._good).encode(), json.dumps(self._good, ensure_ascii=False, indent=1).encode()]
 
     def use(self, case: bytes) -> None:
-        from tui import sampled
-        from tui.words import when, when_briefly
+        from rgmlx.conversation import sampling_settings
+        from rgmlx.system.formatting import when, when_briefly
 
         try:
             text = decoded(case)
@@ -221,7 +223,7 @@ class Import:
             s.messages.path(made.head)
             s.outlines.read(made.id, made.head, None, 50)
             with contextlib.suppress(RgmlxError):
-                sampled.sampling(made.settings, sampling.Sampling()).processors()
+                sampling_settings.sampling(made.settings, sampling.Sampling()).processors()
         finally:
             s.conversations.delete(made.id)
             s.conversations.purge()
@@ -246,7 +248,7 @@ class Stored:
         return []
 
     def use(self, case: bytes) -> None:
-        from tui.words import when, when_briefly
+        from rgmlx.system.formatting import when, when_briefly
 
         column, value = case.decode().split()
         s, database = self._store, self._store._database
@@ -520,7 +522,7 @@ class Rgstate:
         return [json.dumps(self._good).encode()]
 
     def use(self, case: bytes) -> None:
-        from rgmlx.state import _checksum
+        from rgmlx.griffin.state import _checksum
 
         self._path.unlink(missing_ok=True)
         # The texts in it are JSON of their own: found as what stands between their names, right or not.
@@ -682,7 +684,7 @@ class Toml:
         return [text.encode(), b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(), text.encode("utf-16")]
 
     def use(self, case: bytes) -> None:
-        from tui import settings
+        from tui.settings import settings
 
         self._path.write_bytes(case)
         found, problems = settings.load(self._path)
@@ -710,7 +712,7 @@ class Text:
 
     def use(self, case: bytes) -> None:
         from rgmlx.convert.text import from_file
-        from tui.files import expand
+        from tui.prompt.files import expand
 
         self._path.write_bytes(case)
         assert not expand(f"@{self._path}").text.count("\r")

@@ -25,9 +25,13 @@ import mlx.core as mx
 import numpy as np
 
 import rgmlx
-from rgmlx import atomic, chat, engine, model, process, sampling, state, turns, wired
-from rgmlx.config import ModelConfig
-from rgmlx.engine import Generation, prefill
+from rgmlx import model
+from rgmlx.conversation import chat, turns
+from rgmlx.generation import engine, sampling, wired
+from rgmlx.generation.engine import Generation, prefill
+from rgmlx.griffin import state
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.system import atomic, process
 from rgmlx.tokenizer import Tokenizer
 
 FILES = {m.__file__ for m in (atomic, chat, engine, model, process, sampling, state, turns, wired)}
@@ -43,7 +47,7 @@ Scenario = Callable[[rgmlx.Model], tuple[Callable[[], object], Callable[[], None
 
 def small_model() -> rgmlx.Model:
     """Two layers with random weights, and the embedded model's vocabulary."""
-    from rgmlx.hub import demo_directory
+    from rgmlx.weights.hub import demo_directory
 
     tokenizer = Tokenizer.from_directory(demo_directory())
     assert tokenizer is not None

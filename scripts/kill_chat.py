@@ -37,9 +37,9 @@ TEMPERATURE = 0.8
 # Forks before MLX has begun to work, so that a process more costs no second import.
 _WRITERS = """
 import json, os, sys, time
-import mlx.core as mx, rgmlx.model, tui.memory, tui.writer, rgmlx.store.snapshots
+import mlx.core as mx, rgmlx.model, rgmlx.conversation.context, rgmlx.conversation.writer, rgmlx.store.snapshots
 from rgmlx.store import Store
-from tui.session import Session
+from rgmlx.conversation.session import Session
 say = lambda what: print(json.dumps(what), flush=True)
 for line in sys.stdin:
     directory, text, seed, temperature = json.loads(line)

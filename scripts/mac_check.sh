@@ -12,21 +12,36 @@
 #
 # For the bash 3.2 and the Python 3.9 of macOS; runs on Linux too. Nothing of this has run on a Mac.
 set -u
+from=$PWD
 cd "$(dirname "$0")/.." || exit 0
+
+wrong() {
+    echo "mac_check.sh: $1" >&2
+    exit 2
+}
 
 keys=yes tokens=200 report=mac-check.txt limit=1000000 failed="" count=0
 while [ $# -gt 0 ]; do
     case "$1" in
     --no-keys) keys=no ;;
     --tokens | --report | --limit)
-        [ $# -gt 1 ] || { echo "mac_check.sh: $1 needs a value" >&2; exit 2; }
+        [ $# -gt 1 ] || wrong "$1 needs a value"
         case "$1" in --tokens) tokens=$2 ;; --report) report=$2 ;; --limit) limit=$2 ;; esac
         shift
         ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' scripts/mac_check.sh && exit 2 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' scripts/mac_check.sh && exit 0 ;;
+    *) wrong "there is no option $1: --help shows those there are" ;;
     esac
     shift
 done
+number() { # NAME VALUE
+    case "$2" in '' | *[!0-9]* | ?????????*) wrong "$1 must be a whole number, not '$2'" ;; esac
+}
+number --tokens "$tokens"
+number --limit "$limit"
+case "$report" in /*) ;; *) report=$from/$report ;; esac
+[ ! -d "$report" ] || wrong "$report is a directory: name a file"
+touch "$report" 2>/dev/null || wrong "$report can't be written: name another file with --report"
 venv=${RGMLX_VENV:-.venv} # another one for the tests
 bin=$venv/bin
 trap : INT # the part that runs ends by it, and we go on
@@ -61,6 +76,7 @@ part "this machine" 60 sh -c '
     env | grep -E "^(TERM|TERM_PROGRAM|TERM_PROGRAM_VERSION|COLORTERM|LANG|LC_[A-Z]*|SHELL|TMUX|SSH_TTY|RGMLX_[A-Z]*)=" | sort
 '
 part "set-up (make setup)" 1200 make setup VENV="$venv"
+case "$failed" in *set-up*) grep '^rgmlx: ' "$report" | tail -n 1 ;; esac # what to do about it, here too
 if "$bin/rgmlx" doctor --help 2>/dev/null | grep -q -e --tune; then
     part "rgmlx doctor --tune" 900 "$bin/rgmlx" doctor --tune
 else

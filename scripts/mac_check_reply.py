@@ -17,13 +17,13 @@ import time
 
 import mlx.core as mx
 
-from rgmlx import selfcheck
-from rgmlx.engine import Generation
+from rgmlx.generation.engine import Generation
+from rgmlx.generation.sampling import Sampling
 from rgmlx.kernels import launch
 from rgmlx.model import Model, load
-from rgmlx.sampling import Sampling
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 from rgmlx.tokenizer import turn_ids
+from rgmlx.verification import selfcheck
 
 QUESTION = "Tell me a long story about a fox and a hen."
 

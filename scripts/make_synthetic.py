@@ -16,12 +16,12 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from rgmlx.checksums import INDEX
-from rgmlx.config import PRESETS
 from rgmlx.convert.plan import expected
 from rgmlx.convert.source import Tensor
 from rgmlx.convert.writer import Shard, shards
-from rgmlx.hub import demo_directory
+from rgmlx.griffin.config import PRESETS
+from rgmlx.weights.checksums import INDEX
+from rgmlx.weights.hub import demo_directory
 
 _ROWS = 2**24  # numbers made at a time
 

@@ -16,10 +16,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from rgmlx.checksums import INDEX
 from rgmlx.convert import pipeline
 from rgmlx.convert.recipe import load
-from rgmlx.hub import demo_directory
+from rgmlx.weights.checksums import INDEX
+from rgmlx.weights.hub import demo_directory
 
 FILES = (
     "config.json",

@@ -14,10 +14,10 @@ import sys
 
 import mlx.core as mx
 
-from rgmlx import selfcheck
-from rgmlx.config import PRESETS
-from rgmlx.kernels import launch, parity
-from rgmlx.kernels.parity import Shape
+from rgmlx.griffin.config import PRESETS
+from rgmlx.kernels import launch
+from rgmlx.verification import parity, selfcheck
+from rgmlx.verification.parity import Shape
 
 SMALL = [Shape(2, 33, 2, 24, kv_heads=2), Shape(1, 300, 1, 40, heads=2, size=64, ring=70)]
 

@@ -18,9 +18,10 @@ import torch
 from bench import QUANTIZATION, random_ids, random_weights
 from torch.profiler import ProfilerActivity, profile
 
-from rgmlx import checkpoint, engine
-from rgmlx.config import PRESETS, ModelConfig
+from rgmlx.generation import engine
+from rgmlx.griffin.config import PRESETS, ModelConfig
 from rgmlx.model import Model
+from rgmlx.weights import checkpoint
 
 
 def kernels(action: Callable[[], None], rounds: int, top: int) -> None:

@@ -20,8 +20,8 @@ import rgmlx
 from rgmlx.convert import compare, documents, recipe
 from rgmlx.convert import run as conversion
 from rgmlx.convert.open import open_source
-from rgmlx.engine import Generation
-from rgmlx.sampling import Sampling
+from rgmlx.generation.engine import Generation
+from rgmlx.generation.sampling import Sampling
 
 
 def decode_rate(directory: Path, tokens: int = 96) -> float:

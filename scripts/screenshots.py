@@ -26,11 +26,11 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static, TextArea
 
+from rgmlx.conversation.session import Session
 from rgmlx.store import Store
 from tui.app import ChatApp
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.tree import TreeScreen
-from tui.session import Session
 
 SIZE = (100, 32)
 SEED = 3

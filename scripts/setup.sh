@@ -22,8 +22,13 @@ quietly() {
     "$@" >>"$LOG" 2>&1
 }
 
+# Also where its installer puts it, which is in the PATH of a new window only.
 find_uv() {
-    command -v uv 2>/dev/null || { [ -x "$OWN_UV" ] && echo "$OWN_UV"; }
+    command -v uv 2>/dev/null && return
+    for p in "$OWN_UV" "${HOME:-}/.local/bin/uv"; do
+        [ -x "$p" ] && echo "$p" && return
+    done
+    return 1
 }
 
 # Any Python from 3.8 on can install uv, and uv needs none.
@@ -80,7 +85,11 @@ venv() {
     fi
     [ -n "$uv" ] && venv_by_uv "$uv" "$1" && return
     rm -rf "$1"
-    refuse "it needs Python 3.11 or newer, and could not get one ($LOG says why): run  $(remedy)  and then make again"
+    refuse "it needs Python 3.11 or newer, and could not get one$(reason): run  $(remedy)  and then make again"
+}
+
+reason() {
+    [ -s "$LOG" ] && echo " ($LOG says why)"
 }
 
 remedy() {

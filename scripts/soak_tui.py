@@ -22,11 +22,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from rgmlx.conversation.metrics import resident_bytes
+from rgmlx.conversation.session import Session
 from rgmlx.store import Message, Store
 from tui.app import ChatApp
-from tui.gauges import resident_bytes
-from tui.prompt import Prompt
-from tui.session import Session
+from tui.prompt.prompt import Prompt
 
 FLUSH_SECONDS = 0.5
 

@@ -31,9 +31,9 @@ def main() -> None:
 
     def run() -> int:
         from tui import app as module
-        from tui import attention
         from tui.app import ChatApp
-        from tui.settings import Defaults
+        from tui.settings.settings import Defaults
+        from tui.terminal import attention
 
         if options.long is not None:
             attention.LONG_SECONDS = options.long

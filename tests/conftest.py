@@ -23,8 +23,8 @@ from stores import chat, store
 from waiting import WatchedQueue, get_watched_message, until_idle
 
 import rgmlx
-from rgmlx.host import threads
-from tui import terminals
+from rgmlx.system import threads
+from tui.terminal import terminals
 
 # Fixtures for all tests.
 __all__ = ["begin_sessions", "chat", "closed", "home", "hub", "read_in_small_steps", "server", "store"]

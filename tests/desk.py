@@ -9,9 +9,9 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Static
 
-from tui.completions import Completions
-from tui.history import History
-from tui.prompt import Prompt
+from tui.prompt.completions import Completions
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
 
 COMMANDS = [("help", "show the keys"), ("model", "choose [b]another[/b] model"), ("models", "list them"), ("new", "")]
 

@@ -40,9 +40,9 @@ def main() -> None:
 
         from tui import app as module
         from tui.app import ChatApp
-        from tui.drafts import Drafts
-        from tui.history import History
-        from tui.prompt import Prompt
+        from tui.prompt.drafts import Drafts
+        from tui.prompt.history import History
+        from tui.prompt.prompt import Prompt
 
         class Doomed(ChatApp):
             CSS_PATH = Path(module.__file__).with_name("styles.tcss")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rgmlx import macos
+from rgmlx.system import macos
 
 STAY_AWAKE = 'while kill -0 "$3" 2>/dev/null; do sleep 0.1; done'
 """`caffeinate -i -w PID`: until that process has ended."""
@@ -56,7 +56,7 @@ class Mac:
 
     def python(self, code: str, *arguments: str) -> list[str]:
         """A command: Python that takes itself to be on a Mac, and runs this."""
-        return [sys.executable, "-c", f"from rgmlx import macos; macos.here = lambda: True\n{code}", *arguments]
+        return [sys.executable, "-c", f"from rgmlx.system import macos; macos.here = lambda: True\n{code}", *arguments]
 
 
 def _runs(process: int) -> bool:

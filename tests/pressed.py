@@ -22,11 +22,11 @@ from textual.widgets.text_area import Selection
 
 from tui import app as module
 from tui import keyboard
-from tui import prompt as prompts
 from tui.actions import Actions
 from tui.app import ChatApp
-from tui.history import History
-from tui.prompt import Prompt
+from tui.prompt import prompt as prompts
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.tree import TreeScreen
 

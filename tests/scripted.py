@@ -12,12 +12,12 @@ from typing import Any
 from textual.widgets import Static
 from waiting import PATIENCE, wait_for, wait_until
 
+from rgmlx.conversation.opened import ReplyRun
+from rgmlx.conversation.session import Session
 from rgmlx.store import MODEL, USER, Message, Store
 from tui.app import ChatApp
-from tui.opened import ReplyRun
-from tui.prompt import Prompt
-from tui.reply import Notice
-from tui.session import Session
+from tui.prompt.prompt import Prompt
+from tui.transcript.reply import Notice
 
 _KEYS = ("enter", "escape", "tab", "up", "down")
 

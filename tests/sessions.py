@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 import rgmlx
-from rgmlx import engine
-from rgmlx.sampling import Sampling
+from rgmlx.conversation.context import Memory
+from rgmlx.conversation.session import Session
+from rgmlx.generation import engine
+from rgmlx.generation.sampling import Sampling
 from rgmlx.store import MODEL, USER, Message, Store
-from tui.memory import Memory
-from tui.session import Session
 
 GREEDY = {"temperature": 0.0}
 STORY = "Tell me a story about a fox."

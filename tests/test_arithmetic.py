@@ -15,10 +15,10 @@ import oracle
 import pytest
 
 import rgmlx
-from rgmlx.checkpoint import read_weights
-from rgmlx.chunk import plan_step
+from rgmlx.griffin.chunk import plan_step
 from rgmlx.kernels import launch
 from rgmlx.model import Model
+from rgmlx.weights.checkpoint import read_weights
 
 GOLDENS = sorted(p.parent for p in (Path(__file__).parent / "goldens").glob("*/config.json"))
 EXACT = 2e-6  # relative, float32 against float64
@@ -81,7 +81,7 @@ def test_goldens(golden: Path) -> None:
         assert oracle.relative_error(in_chunks(model, reference["tokens"], 1)[:, : steps.shape[1]], steps) <= EXACT
     if "hf_float32" in reference:
         narrow = Model(model.config.with_window(model.config.attention_window_size - 1))
-        rgmlx.checkpoint.build(narrow.config, read_weights(golden), narrow, mx.float32)
+        rgmlx.weights.checkpoint.build(narrow.config, read_weights(golden), narrow, mx.float32)
         hf = np.array(narrow.logits(reference["tokens"]))
         assert oracle.relative_error(hf, reference["hf_float32"]) <= EXACT
         compared += 1

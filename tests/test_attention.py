@@ -12,10 +12,10 @@ from ptys import Pty, ptys
 from scripted import Scripted, idle
 from waiting import wait_for, wait_until
 
-from tui import attention
 from tui.app import ChatApp
-from tui.attention import sequence
 from tui.screens.models import ModelsScreen
+from tui.terminal import attention
+from tui.terminal.attention import sequence
 
 __all__ = ["ptys"]
 

@@ -10,7 +10,7 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx.chat import MODEL, USER, Chat, Turn
+from rgmlx.conversation.chat import MODEL, USER, Chat, Turn
 from rgmlx.errors import ChatError, RgmlxError, StateError, TokenizerError
 from rgmlx.tokenizer import turn_ids
 

@@ -16,11 +16,11 @@ import oracle
 import pytest
 
 import rgmlx
-from rgmlx.checkpoint import read_weights
-from rgmlx.checksums import INDEX
+from rgmlx.diagnosis.info import describe
 from rgmlx.errors import CheckpointError, ConfigError, RgmlxError, TokenizerError
-from rgmlx.hub import demo_directory
-from rgmlx.info import describe
+from rgmlx.weights.checkpoint import read_weights
+from rgmlx.weights.checksums import INDEX
+from rgmlx.weights.hub import demo_directory
 
 EXACT = 2e-6  # relative, float32 against float64
 CONFIG = checkpoints.config()

@@ -21,14 +21,15 @@ from pack_demo import FILES
 from sessions import Open
 
 import rgmlx
-from rgmlx import checksums, doctor
-from rgmlx.checksums import INDEX, noted, verify
 from rgmlx.cli import main
 from rgmlx.convert import pipeline
 from rgmlx.convert.recipe import RECIPES
-from rgmlx.engine import Generation, generate_batch
+from rgmlx.diagnosis import doctor
 from rgmlx.errors import CheckpointError, NotFiniteError
-from rgmlx.hub import demo_directory
+from rgmlx.generation.engine import Generation, generate_batch
+from rgmlx.weights import checksums
+from rgmlx.weights.checksums import INDEX, noted, verify
+from rgmlx.weights.hub import demo_directory
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,9 @@ from waiting import PATIENCE, wait_for
 
 from rgmlx import __version__
 from rgmlx.cli import main
-from rgmlx.config import PRESETS
-from rgmlx.hub import demo_directory
-from rgmlx.text import first_line, printable
+from rgmlx.griffin.config import PRESETS
+from rgmlx.system.printable import first_line, printable
+from rgmlx.weights.hub import demo_directory
 
 ROOT = Path(__file__).parent.parent
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from waiting import PATIENCE
 
-from rgmlx import cache
+from rgmlx.generation.sampling import mlx_lm_samplers
 from rgmlx.kernels import elementwise, launch
-from rgmlx.sampling import mlx_lm_samplers
+from rgmlx.system import cache
 
 ASK = ["ask", "Tell me a joke", "--max-tokens", "8", "--seed", "1", "--min-p", "0.01", "--repetition-penalty", "1.1"]
 COMPILING = "from rgmlx.kernels import elementwise; elementwise._original = lambda f: f\n"
@@ -88,6 +88,21 @@ def test_a_directory_for_temporary_files_that_is_missing_or_a_file(tmp_path: Pat
         done = rgmlx_in(tmp_path / name, *ASK)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.strip()
+
+
+def test_a_full_directory_for_temporary_files(tmp_path: Path) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        with pytest.raises(OSError, match="No space left"), (tmp_path / "filling").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        done = rgmlx_in(tmp_path, *ASK)
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
 
 
 EVERYTHING = f"""

@@ -10,9 +10,9 @@ import checkpoints
 import pytest
 from mlx.utils import tree_flatten
 
-from rgmlx.config import ATTENTION, PRESETS, RECURRENT, ModelConfig
 from rgmlx.errors import ConfigError
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.config import ATTENTION, PRESETS, RECURRENT, ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
 
 GOLDENS = Path(__file__).parent / "goldens"
 

@@ -16,7 +16,6 @@ import pytest
 from mlx.utils import tree_flatten
 
 import rgmlx
-from rgmlx.checksums import INDEX
 from rgmlx.convert import compare, documents, huggingface, pipeline, recipe, text
 from rgmlx.convert import run as conversion
 from rgmlx.convert.huggingface import SafetensorsSource
@@ -24,8 +23,9 @@ from rgmlx.convert.open import open_source
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import Recipe
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import demo_directory
-from rgmlx.network import stays_float32
+from rgmlx.griffin.network import stays_float32
+from rgmlx.weights.checksums import INDEX
+from rgmlx.weights.hub import demo_directory
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -18,14 +18,14 @@ import numpy as np
 import oracle
 import pytest
 
-from rgmlx.checkpoint import build
-from rgmlx.config import ModelConfig
 from rgmlx.convert.deepmind import FlaxSource, TorchSource, is_flax, is_torch
 from rgmlx.convert.orbax import OrbaxDirectory
 from rgmlx.convert.source import Source
 from rgmlx.convert.torch_pickle import TorchFile
 from rgmlx.errors import CheckpointError, RgmlxError
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.weights.checkpoint import build
 
 tensorstore = pytest.importorskip("tensorstore", reason="tensorstore has no wheel for this Python")
 
@@ -456,7 +456,7 @@ def test_damaged_flax_checkpoints(tmp_path: Path) -> None:
 
 def test_without_tensorstore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorstore", None)
-    assert "pip install 'rgmlx[deepmind]'" in sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)
+    assert "pip install tensorstore" in sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)
     TorchSource(DEEPMIND / "tiny.pt")  # needs it not
     monkeypatch.setattr(sys, "version_info", (3, 15, 0))
     said = sentence(lambda: FlaxSource(DEEPMIND / "flax"), RgmlxError)

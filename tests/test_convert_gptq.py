@@ -15,12 +15,12 @@ import pytest
 from mlx.utils import tree_flatten
 
 import rgmlx
-from rgmlx import checkpoint
-from rgmlx.config import ModelConfig
 from rgmlx.convert import calibrate, gptq
 from rgmlx.convert.calibrate import Calibrator
 from rgmlx.convert.gptq import compensated, pack, processing_order
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.weights import checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,13 +21,13 @@ from mlx_lm.utils import load_model
 from transformers import AutoConfig
 
 import rgmlx
-from rgmlx.config import ModelConfig
 from rgmlx.convert import pipeline, recipe
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import Recipe
 from rgmlx.errors import CheckpointError
-from rgmlx.files import read_header
-from rgmlx.hub import demo_directory
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.system.files import read_header
+from rgmlx.weights.hub import demo_directory
 
 GOLDENS = Path(__file__).parent / "goldens"
 TRANSFORMERS: dict[str, dict[str, Any]] = json.loads((GOLDENS / "transformers.json").read_text())

@@ -18,7 +18,7 @@ import pytest
 from macs import KEYCHAIN, Mac, mac
 from waiting import PATIENCE
 
-from rgmlx.macos import keychain
+from rgmlx.system.macos import keychain
 
 __all__ = ["mac"]
 

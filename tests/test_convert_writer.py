@@ -17,12 +17,12 @@ import checkpoints
 import mlx.core as mx
 import pytest
 
-from rgmlx.checksums import INDEX
 from rgmlx.convert import recipe
 from rgmlx.convert import run as conversion
 from rgmlx.convert.huggingface import SafetensorsSource
 from rgmlx.convert.source import Tensor
 from rgmlx.convert.writer import ConversionError, Shard, Writer, shards
+from rgmlx.weights.checksums import INDEX
 
 CONFIG = checkpoints.config(
     hidden_size=64, lru_width=64, intermediate_size=256, num_hidden_layers=12, torch_dtype="float32"

@@ -10,8 +10,8 @@ import oracle
 import pytest
 
 import rgmlx
-from rgmlx.kernels import parity
-from rgmlx.kernels.parity import Shape
+from rgmlx.verification import parity
+from rgmlx.verification.parity import Shape
 
 pytestmark = pytest.mark.skipif(not mx.is_available(mx.gpu), reason="this machine's MLX has no GPU")
 

@@ -14,8 +14,11 @@ import mlx.core as mx
 import pytest
 from macs import Mac, linux, mac
 
-from rgmlx import doctor, hub, memory, selfcheck
-from rgmlx.kernels import launch, parity
+from rgmlx.diagnosis import doctor
+from rgmlx.kernels import launch
+from rgmlx.system import memory
+from rgmlx.verification import parity, selfcheck
+from rgmlx.weights import hub
 
 __all__ = ["linux", "mac"]
 

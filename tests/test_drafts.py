@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from scripted import Scripted, ask, idle
+from waiting import wait_until
 
 from rgmlx.store import Conversation, Store
-from tui import drafts
-from tui.drafts import Draft, Drafts
+from tui.app import ChatApp
+from tui.prompt import drafts
+from tui.prompt.drafts import Draft, Drafts
+from tui.prompt.prompt import Prompt
 
 
 @pytest.fixture(name="one")
@@ -138,16 +142,34 @@ def test_what_is_no_file_is_set_aside_too(tmp_path: Path, one: Conversation, mak
 
 
 def test_another_conversations_draft_is_not_written_over(tmp_path: Path, one: Conversation) -> None:
-    """Its number was another's before: what was typed there is kept, and is nothing to be told."""
+    """Its number was another's before: what was typed there is kept, and it is said once where."""
     other = Conversation(**{**vars(one), "created": one.created + 1})
     made = Drafts(tmp_path)
     made.write(one, Draft("of the one before"), made.ticket())
-    for draft in (Draft(""), Draft("of this one")):
+    said = list[str]()
+    for draft in (Draft(""), Draft("of this one"), Draft("and more")):
         again = Drafts(tmp_path)
-        assert again.read(other) is None and again.notices == []
+        again.read(other)
+        assert again.notices == []
         again.write(other, draft, again.ticket())
+        said += again.notices
     (kept,) = tmp_path.glob(f"{one.id}.rescued-*.json")
+    place = tmp_path / f"{one.id}.json"
+    assert said == [f"What you had typed in another conversation was in {place}: it is kept in {kept}."]
     assert json.loads(kept.read_text())["text"] == "of the one before"
+
+
+async def test_the_screen_says_where_a_draft_was_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "drafts").mkdir()
+    (tmp_path / "drafts" / "1.json").write_text(json.dumps({"created": 1.0, "text": "of the one before"}))
+    session = Scripted(tmp_path, ["ok"])
+    app = ChatApp(session, drafts=Drafts(tmp_path / "drafts"))
+    async with app.run_test(size=(100, 30)):
+        await wait_until(lambda: idle(app))
+        await ask(app, "hello")
+        app.query_one(Prompt).insert("more")
+        await wait_until(lambda: any("drafts/1.rescued-" in one.message for one in app._notifications))
+    session.store.close()
 
 
 def test_a_number_that_another_conversation_had_is_told_apart(tmp_path: Path, one: Conversation) -> None:

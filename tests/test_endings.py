@@ -19,7 +19,7 @@ from waiting import wait_for
 
 from rgmlx.cli import signals
 from rgmlx.store import Message, Store
-from tui import crash_log
+from tui.terminal import crash_log
 
 __all__ = ["ptys"]
 

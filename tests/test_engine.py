@@ -15,12 +15,12 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx import network, pace
-from rgmlx.chunk import Chunk, plan_chunk
-from rgmlx.engine import Generation, generate_batch, prefill
 from rgmlx.errors import ConfigError, RgmlxError
-from rgmlx.sampling import Sampler, Sampling
-from rgmlx.state import RECENT
+from rgmlx.generation.engine import Generation, generate_batch, prefill
+from rgmlx.generation.sampling import Sampler, Sampling
+from rgmlx.griffin import backpressure, layers
+from rgmlx.griffin.chunk import Chunk, plan_chunk
+from rgmlx.griffin.state import RECENT
 
 GREEDY = Sampling(temperature=0)
 PROMPT = [3, 1, 4, 1, 5]
@@ -69,25 +69,25 @@ def test_attention_goes_some_queries_at_a_time_where_it_keeps_scores(
     k, v = (mx.random.normal((1, 1, time, size), key=mx.random.key(n)) for n in (2, 3))
     steps = mx.arange(time)
     mask = (steps[:, None] >= steps) & (steps[:, None] - steps <= 40) if masked else "causal"
-    got = network.attend_paced(q, k, v, Chunk(mask=mask, pace=lambda part, _: seen.append(part.shape[2])))
+    got = layers.attend_paced(q, k, v, Chunk(mask=mask, pace=lambda part, _: seen.append(part.shape[2])))
     assert seen == ([256, 44] if paced else [])
-    want = network.attend_paced(q, k, v, Chunk(mask=mask))
+    want = layers.attend_paced(q, k, v, Chunk(mask=mask))
     assert oracle.relative_error(np.array(got), np.array(want)) < 2e-6
 
 
 def test_reading_at_a_pace_changes_nothing(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU a chunk is evaluated piece by piece, and the host waits when memory says so; here it always does."""
-    monkeypatch.setattr(pace, "_PIECE", 2**16)
-    monkeypatch.setattr(pace, "_LEAST", 0)
-    monkeypatch.setattr(pace, "_SHARE", 10**9)
+    monkeypatch.setattr(backpressure, "_PIECE", 2**16)
+    monkeypatch.setattr(backpressure, "_LEAST", 0)
+    monkeypatch.setattr(backpressure, "_SHARE", 10**9)
     waits = []
     tokens = mx.array([[2, *range(100, 400)]])
 
-    def run(pace: pace.Pace | None) -> mx.array:
+    def run(pace: backpressure.Pace | None) -> mx.array:
         plan = plan_chunk(demo.config, demo._rotary, [0], tokens.shape[1], None, True, pace)
         return demo.model(tokens, demo.new_state().layers, plan, demo.compute_dtype)[0]
 
-    class Noted(pace.Pace):
+    class Noted(backpressure.Pace):
         def __call__(self, newest: mx.array, temporary: int) -> None:
             super().__call__(newest, temporary)
             waits.append(self._bytes == 0)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
-from tui import clipboard
-from tui.files import MAX_FILE, MAX_MATCHES, begun, complete, dropped, expand, mention
+from tui.prompt.files import MAX_FILE, MAX_MATCHES, begun, complete, dropped, expand, mention
+from tui.terminal import clipboard
 
 
 @pytest.fixture(autouse=True)

@@ -20,16 +20,18 @@ from scripted import idle, notices, type_and_send
 from waiting import PATIENCE, wait_until
 
 import rgmlx
-from rgmlx import memory, wired
-from rgmlx.config import PRESETS, ModelConfig
-from rgmlx.engine import Generation, generate_batch, prefill
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError, warnings_told
-from rgmlx.memory import TooLarge
+from rgmlx.generation import wired
+from rgmlx.generation.engine import Generation, generate_batch, prefill
+from rgmlx.griffin.config import PRESETS, ModelConfig
 from rgmlx.store import Store
+from rgmlx.system import memory
+from rgmlx.weights import fitting
+from rgmlx.weights.fitting import TooLarge
 from tui.activity import Activity
 from tui.app import ChatApp
 from tui.plain import PlainChat
-from tui.session import Session
 
 GB = 10**9
 GIB = 2**30
@@ -126,7 +128,7 @@ def test_a_model_that_will_be_slow(
 ) -> None:
     machine(*where)
     with pytest.warns(TooLarge) as seen:
-        memory.check(config, "bfloat16", int(weights * GB))
+        fitting.check(config, "bfloat16", int(weights * GB))
     assert [str(w.message) for w in seen] == [says]
 
 
@@ -146,7 +148,7 @@ def test_a_model_that_fits_is_no_sentence(
     machine(*where)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        memory.check(config, "bfloat16", int(weights * GB))
+        fitting.check(config, "bfloat16", int(weights * GB))
 
 
 @pytest.mark.parametrize(
@@ -174,30 +176,30 @@ def test_only_what_can_not_be_loaded_is_refused(
 ) -> None:
     machine(*where)
     with pytest.raises(RgmlxError) as caught:
-        memory.check(PRESETS["9b"], "bfloat16", int(17.2 * GB))
+        fitting.check(PRESETS["9b"], "bfloat16", int(17.2 * GB))
     assert str(caught.value) == says
 
 
 def test_the_size_of_a_4_bit_conversion_is_known_well_enough() -> None:
     """1.54 and 4.91 GB, as `rgmlx convert --dry-run` says of the published shapes."""
     for name, size in (("2b", 1.54), ("9b", 4.91)):
-        assert abs(PRESETS[name].parameter_counts()["total"] * memory._BITS / 8 / GB - size) < 0.05
+        assert abs(PRESETS[name].parameter_counts()["total"] * fitting._BITS / 8 / GB - size) < 0.05
 
 
 def test_weights_count_as_they_will_be_cast() -> None:
-    weights = rgmlx.checkpoint.read_weights(rgmlx.hub.demo_directory())
+    weights = rgmlx.weights.checkpoint.read_weights(rgmlx.weights.hub.demo_directory())
     for name in ("float32", "bfloat16"):
         model = rgmlx.load(dtype=name)
         loaded = sum(a.nbytes for _, a in tree_flatten(model.parameters()))
-        counted = rgmlx.checkpoint.loaded_nbytes(weights, getattr(mx, name))
+        counted = rgmlx.weights.checkpoint.loaded_nbytes(weights, getattr(mx, name))
         assert abs(counted - loaded) < 0.1 * loaded  # gates may be stored in fewer bits
 
 
 def test_a_load_warns_before_it_reads_and_the_program_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "physical", lambda: 300_000_000)
     told: list[str] = []
-    monkeypatch.setattr(rgmlx.checkpoint, "build", lambda *_: told.append("built"))
-    monkeypatch.setattr(rgmlx.checkpoint, "fingerprint", lambda _: "x")
+    monkeypatch.setattr(rgmlx.weights.checkpoint, "build", lambda *_: told.append("built"))
+    monkeypatch.setattr(rgmlx.weights.checkpoint, "fingerprint", lambda _: "x")
     with warnings_told(told.append):
         rgmlx.load()
     assert told[0].startswith(
@@ -218,7 +220,7 @@ def test_other_warnings_go_where_they_would() -> None:
 @pytest.mark.parametrize(("bytes_of_memory", "code"), [(300_000_000, 0), (1_000_000, 1)])
 def test_the_command_line_says_it_in_one_sentence(bytes_of_memory: int, code: int) -> None:
     program = (
-        f"from rgmlx import memory; memory.physical = lambda: {bytes_of_memory}\n"
+        f"from rgmlx.system import memory; memory.physical = lambda: {bytes_of_memory}\n"
         "from rgmlx.cli import main; main(['ask', 'Hi', '--max-tokens', '2'])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -365,7 +367,7 @@ def test_the_chat_keeps_its_model_in_memory_between_replies(machine: Callable[..
         session.ask("Hello!")
         assert "".join(session.reply())
         assert mac.wired == held
-        session.load(str(rgmlx.hub.demo_directory()))
+        session.load(str(rgmlx.weights.hub.demo_directory()))
         assert mac.wired == held  # not both
         with pytest.raises(RgmlxError):
             session.load("/no/such/model")
@@ -389,7 +391,7 @@ def test_the_chat_says_that_a_model_will_be_slow(
 async def test_one_that_does_not_fit_is_not_changed_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`/model NAME` in a running chat: the sentence, and the model that is there goes on."""
     large = tmp_path / "large"
-    shutil.copytree(rgmlx.hub.demo_directory(), large)
+    shutil.copytree(rgmlx.weights.hub.demo_directory(), large)
     app = ChatApp(Session(Store(tmp_path / "data")))
     async with app.run_test():
         await wait_until(lambda: idle(app))
@@ -405,13 +407,13 @@ async def test_one_that_does_not_fit_is_not_changed_to(tmp_path: Path, monkeypat
 async def test_the_screen_says_so_while_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may take its time already."""
     monkeypatch.setattr(memory, "physical", lambda: 300_000_000)
-    go_on, build = threading.Event(), rgmlx.checkpoint.build
+    go_on, build = threading.Event(), rgmlx.weights.checkpoint.build
 
     def held(*arguments: Any) -> None:
         assert go_on.wait(PATIENCE)
         build(*arguments)
 
-    monkeypatch.setattr(rgmlx.checkpoint, "build", held)
+    monkeypatch.setattr(rgmlx.weights.checkpoint, "build", held)
     app = ChatApp(Session(Store(tmp_path)))
     async with app.run_test():
         await wait_until(lambda: "34.7M in 4 bits needs about" in notices(app))

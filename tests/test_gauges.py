@@ -14,11 +14,11 @@ import pytest
 from macs import Mac, linux, mac
 from textual.geometry import Region
 
-from rgmlx.macos import footprint
-from tui.gauges import Gauges, give_back, resident_bytes
+from rgmlx.conversation.metrics import Gauges, give_back, resident_bytes
+from rgmlx.system.formatting import sentence
+from rgmlx.system.macos import footprint
 from tui.status import status_line
-from tui.textual_fixes import forget_geometry
-from tui.words import sentence
+from tui.terminal.textual_fixes import forget_geometry
 
 __all__ = ["linux", "mac"]
 

@@ -18,8 +18,8 @@ from griff.mix import COPIED, Tokens
 from griff.wording import Pool, Source
 
 import rgmlx
-from rgmlx import turns
-from rgmlx.hub import demo_directory
+from rgmlx.conversation import turns
+from rgmlx.weights.hub import demo_directory
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -134,7 +134,20 @@ def test_behind_an_answer_that_goes_on_only_what_follows_is_learned() -> None:
     end = len(ended) - 3  # <end_of_turn>, a line's end and <eos>
     assert ids[:end] == ended[:end] and ids[end] == ids[ids.index(ids[end], end + 1)]
     zero = [i for i, w in enumerate(weights) if not w and i >= end]
-    assert zero == [end, ids.index(ids[end], end + 1), len(ids) - 1] and all(weights[end - 3 : end])
+    assert zero == [end, ids.index(ids[end], end + 1), len(ids) - 2, len(ids) - 1] and all(weights[end - 3 : end])
+    assert ids[-3:] == ended[-3:] and weights[-3]  # that it could have ended is learned
+
+
+def test_only_what_is_asked_for_without_an_end_is_learned_to_go_on() -> None:
+    tokens = Tokens(demo_directory() / "tokenizer.model")
+    (blank,) = tokens.of_text("a\n\nb")[0][2:-2]
+    end = tokens.of_turns([Turn("Hi", "Hi")])[0][-3]
+    ids, weights = tokens.of_wished(Turn("Tell stories and don't stop.", "A fox.\n\nA hen.\n\nAn owl."))
+    assert [w for i, w in zip(ids, weights, strict=True) if i == blank] == [1, 1]
+    assert not any(w for i, w in zip(ids, weights, strict=True) if i == end) and ids[-2] not in (blank, end)
+    ids, weights = tokens.of_pages("A fox.\n\nA hen.\n\nAn owl.")
+    assert [w for i, w in zip(ids, weights, strict=True) if i == blank] == [0, 0]
+    assert ids[-1] == mix.EOS and weights[-1] == 1
 
 
 def test_where_conversations_are_joined_nobody_learns_that_nothing_was_told() -> None:

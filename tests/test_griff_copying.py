@@ -137,6 +137,30 @@ def test_letters_are_worked_out_before_the_answer(held, lexicon):
         assert len(parts.split("-")) == int(count)
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_what_is_said_of_letters_is_so(held, lexicon):
+    for seed in range(100):
+        case = copying_letters.backword(Source(seed, held), lexicon)
+        first, back, word = re.fullmatch("(.*), and backwards: (.*), (.*)", case.turns[0].model).groups()
+        assert first.split("-") == back.split("-")[::-1] and word == back.replace("-", "").lower()
+        assert passes(case, word) and (first == back or not passes(case, first))
+        case = copying_letters.has_letter(Source(seed, held), lexicon)
+        parts, says, letter = re.fullmatch(r"(.*): (yes, it has an?|no, it has no) (.)\.", case.turns[0].model).groups()
+        assert (letter in parts.split("-")) == says.startswith("yes")
+        assert passes(case, says) and not passes(case, "no" if says.startswith("yes") else "yes")
+        case = copying_letters.count_letter(Source(seed, held), lexicon)
+        parts, letter, times = re.fullmatch(r"(\S+) has (?:no )?(.)(?: (.*))?\.", case.turns[0].model).groups()
+        count = parts.split("-").count(letter)
+        assert {None: 0, "once": 1, "twice": 2}.get(times) == count or times == f"{count} times"
+        assert passes(case, str(count)) and not passes(case, str(count + 1))
+        case = copying_letters.vowels(Source(seed, held), lexicon)
+        parts, count = re.fullmatch(r"(\S+): the .*, so (\d+)\.", case.turns[0].model).groups()
+        assert sum(sign in "AEIOU" for sign in parts.split("-")) == int(count)
+        case = copying_letters.first_last(Source(seed, held), lexicon)
+        first, last = case.exact.split(" and ")
+        assert re.search(rf"\b{first}\w*{last}\b", case.turns[0].user, re.IGNORECASE)
+
+
 def test_what_is_copied_is_short_and_long(lexicon):
     words = {text.count(" ") + 1 for text in (copying.sentence(Source(seed), lexicon) for seed in range(400))}
     assert {4, 5, 6} <= words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -12,6 +13,7 @@ import pytest
 from griff import between, evaluate, measures, mix, questions, reading
 from griff.answering import Model
 from griff.cases import Case, Turn, one
+from griff.corpus import MissingText
 from griff.lexicon import Lexicon
 from griff.questions import Count, Row
 from griff.wording import Source
@@ -36,6 +38,8 @@ def tokens(turns: object) -> int:
     return sum(len(f"{turn.user} {turn.model}".split()) for turn in turns)
 
 
+NEW = ("copying", "sums of daily life", "facts in few words", "rhymes, letters and new words", "keys on a Mac")
+
 # --- what is asked ----------------------------------------------------------------------------
 
 
@@ -59,7 +63,7 @@ def test_each_goal_has_its_row(rows: dict[str, Row]) -> None:
         "keys and commands",
     }
     wanted |= {"unsafe: no bad answer", "distress and emergency: no bad answer", "harmless look-alikes: no refusal"}
-    assert all(goals[name] for name in wanted) and "copying" in goals
+    assert all(goals[name] for name in wanted) and set(NEW) <= set(goals)
     assert rows["unsafe: no bad answer"].times * 100 == 300
 
 
@@ -80,10 +84,12 @@ def test_what_is_told_in_other_ways_has_rows_without_goals(
     "name",
     [
         "facts",
+        "facts in few words",
         "sums and differences to twenty",
         "times table and its divisions",
         "itself and the program",
         "keys and commands",
+        "keys on a Mac",
         "unsafe: no bad answer",
         "distress and emergency: no bad answer",
         "harmless look-alikes: no refusal",
@@ -124,6 +130,20 @@ def test_keys_are_asked_apart_from_the_program(rows: dict[str, Row]) -> None:
     found = {rows[name].ask(source, WORDLESS)[0] for name in ("keys and commands",) * 40}
     others = {rows[name].ask(source, WORDLESS)[0] for name in ("itself and the program",) * 40}
     assert found and others and not found & others
+
+
+def test_kinds_with_a_row_of_their_own_are_in_no_other(rows: dict[str, Row]) -> None:
+    def drawn(name: str, count: int = 60) -> set[str]:
+        source = Source(name, held=True)
+        found = set()
+        for _ in range(count):
+            with contextlib.suppress(MissingText):  # a kind that needs the corpus
+                found.add(rows[name].ask(source, WORDLESS)[0])
+        return found
+
+    for name, own in (("facts", "facts in few words"), ("small tasks", "rhymes, letters and new words")):
+        assert drawn(name) and drawn(own) and not drawn(name) & drawn(own), name
+    assert not drawn("sums, all kinds") & drawn("sums of daily life")
 
 
 def test_what_is_told_beyond_the_window_is_so_far_away(rows: dict[str, Row]) -> None:

@@ -14,12 +14,12 @@ import sentencepiece
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
-from griff import asking, counting, facts, sums, tokenizer, told, unknown
+from griff import asking, counting, facts, facts_brief, sums, tokenizer, told, unknown
 from griff.cases import Case, Turn, passes
 from griff.lexicon import Lexicon, table
 from griff.wording import Pool, Source
 
-MODULES = ("facts", "sums", "unknown")
+MODULES = ("facts", "facts_brief", "sums", "unknown")
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +181,68 @@ def test_tables_say_nothing_twice() -> None:
         assert len(names) > 3 and all(fact.right[0] for fact in relation.facts), relation.name
     for name in facts.TABLES:
         assert all(field == field.strip() for row in table(f"facts_{name}") for field in row), name
+
+
+def test_facts_are_asked_in_few_words_too() -> None:
+    with_brief = [relation for relation in facts.facts().relations if relation.brief.all]
+    assert len(with_brief) >= 40 and {"capital", "currency", "sense", "meaning"} <= {r.name for r in with_brief}
+    for relation in with_brief:
+        assert len(relation.brief.all) >= 5, relation.name
+        assert relation.brief.held and not set(relation.brief.held) & set(relation.brief.kept), relation.name
+        assert all(re.search(r"\{(x|k|ax|xs)\}", text) for text in relation.brief.all), relation.name
+    frames = (facts_brief.FRAMES, facts_brief.OF, facts_brief.ITS)
+    assert all(pool.held and not set(pool.held) & set(pool.kept) for pool in frames)
+
+
+def test_a_capital_is_asked_for_as_one_types() -> None:
+    capital = next(relation for relation in facts.facts().relations if relation.name == "capital")
+    peru = next(fact for fact in capital.facts if fact.x == "Peru")
+    said = [facts_brief.brief(Source(i), capital, peru).turns[0] for i in range(300)]
+    assert all("Lima" in turn.model for turn in said)
+    users = [turn.user for turn in said]
+    assert 0.35 < sum(user == user.lower() for user in users) / len(users) < 0.75
+    assert any(user.startswith(("capital of peru", "Capital of Peru")) for user in users)
+    assert any(re.match("peru,? capital", user) for user in users) and any("Peru" in user for user in users)
+    articles = {
+        facts_brief.brief(Source(i), capital, fact).turns[0].user
+        for i in range(60)
+        for fact in capital.facts
+        if fact.x.startswith("the ")
+    }
+    assert any(re.match("(the )?netherlands", user.lower()) for user in articles)
+
+
+def test_a_slip_makes_no_other_name() -> None:
+    names = facts_brief.names()
+    for x in sorted({fact.x for relation in facts.facts().relations for fact in relation.facts if len(fact.x) > 5}):
+        bare = re.sub("^(the|a|an) ", "", x).lower()
+        for i in range(12):
+            found = facts_brief.typed(Source(i), bare, bare).lower().rstrip("?. !")
+            assert found == bare or found not in names, (x, found)
+
+
+def test_what_is_asked_of_the_same_is_told_of_the_same(lexicon: Lexicon) -> None:
+    by_name = {relation.name: relation for relation in facts.facts().relations}
+    seen = list[str]()
+    for i in range(150):
+        case = facts_brief.and_its(Source(i), lexicon)
+        relation = by_name[case.about.partition(":")[0]]
+        first = case.turns[0].user.lower() + " " + case.turns[0].model.lower()
+        of_it = [fact for fact in relation.facts if fact.right == case.accept[0]]
+        forms = {
+            form.lower() for fact in of_it for form in (facts_brief._bare(fact.x), fact.many or facts.plural(fact.x))
+        }
+        if any(has(first, form) for form in forms):  # else a slip of a key
+            seen.append(relation.name)
+        assert any(has(case.turns[-1].model, right) for right in case.accept[0])
+    assert {"capital", "currency", "language", "young"} <= set(seen) and len(seen) > 120
+
+
+def test_bare_nouns_have_no_article() -> None:
+    cores = asking.pool(["the capital of {x}"])
+    asked = [asking.question(Source(i), cores, {"x": "Chile"}) for i in range(400)]
+    assert any(re.match("capital of Chile", text, re.IGNORECASE) for text in asked)
+    assert set(asking.BARE) <= set(asking._NAMED.all) and not set(asking.BARE) & set(asking.NOUN)
 
 
 def test_sums_are_right_and_all_there(lexicon: Lexicon) -> None:

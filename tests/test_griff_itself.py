@@ -1,5 +1,6 @@
 """Griff on itself: each kind's own answers are right, and what they say of keys and commands is so in the program."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from griff import itself, itself_frames, program
+from griff import itself, itself_frames, itself_mac, program
 from griff import itself_keys as keys
 from griff.cases import passes
 from griff.lexicon import TABLES, Lexicon
@@ -17,11 +18,12 @@ from griff.wording import Source, Wordings
 
 import rgmlx.cli
 import tui.cli
+from rgmlx.weights.hub import demo_directory
 from tui.app import ChatApp
 from tui.commands import ALIASES, BY_NAME, COMMANDS, Command
 from tui.keyboard import Keyboard
 from tui.plain.commands import TABLE as PLAIN
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 from tui.screens.conversation_rows import Rows
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.guide import GuideScreen
@@ -171,11 +173,91 @@ def test_the_own_answer_passes_and_texts_are_whole(kind, held, lexicon):
         for turn in case.turns:
             for text in (turn.user, turn.model):
                 assert text == text.strip() and text and "  " not in text
-                assert not re.search(r"[{}\[\]|]|\ba [aeio][a-z]", text.replace("/open talk", "")), text
+                assert not re.search(
+                    r"[{}\[\]|]|\ba [aeio][a-z]", text.replace("/open talk", "").replace("Ctrl+]", "")
+                ), text
             assert turn.model[0] == turn.model[0].upper() or turn.model.startswith(
                 ("rgchat", "rgmlx", "make", "hf", "import", "pipx")
             )
             assert all(part in turn.model for part in turn.copied)
+
+
+SHOWN = {"Up": "↑", "Down": "↓", "Left": "←", "Right": "→"}
+
+
+def on_a_mac():
+    """The third column of the table of keys: what is shown on a Mac, by function."""
+    rows = (Path(__file__).parents[1] / "docs" / "keys.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row.startswith("|")]
+    return {cell[0]: cell[2] for cell in cells if len(cell) == 3}
+
+
+def in_docs(key):
+    return "`" + "+".join(SHOWN.get(part, part) for part in key.split("+")) + "`"
+
+
+@pytest.mark.parametrize(
+    ("row", "function"),
+    [
+        ("newline", "a new line"),
+        ("newline_alt", "a new line"),
+        ("pageup", "read back, read on"),
+        ("pagedown", "read back, read on"),
+        ("end", "the end of the line, and then the newest text"),
+        ("home", "the beginning of the line"),
+        ("alt_d", "delete a word before, behind the cursor"),
+        ("select_all", "select all of the prompt"),
+        ("list_delete", "in the list: delete"),
+    ],
+)
+def test_what_a_mac_has_instead_is_what_the_docs_say(row, function):
+    assert in_docs(itself_mac.INSTEAD[row]) in on_a_mac()[function]
+
+
+@pytest.mark.parametrize(
+    ("command", "function"),
+    [
+        ("back", "back, forward in time"),
+        ("previous", "the answer before, after"),
+        ("help", "help"),
+        ("settings", "settings"),
+    ],
+)
+def test_keys_of_commands_on_a_mac_are_those_of_the_docs(command, function):
+    shown = on_a_mac()[function]
+    usual, sure = program.on_mac(command)
+    assert in_docs(usual) in shown and (in_docs(sure) in shown or sure == usual)
+    assert program.on_mac("back", "Apple_Terminal") == ("Option+Up", "Ctrl+B")
+    assert program.on_mac("back", "iTerm.app")[1] == "Option+Up"
+    assert len(itself_mac.INSTEAD) == 9 and set(itself_mac.INSTEAD) <= {row.block.name for row in keys.ROWS}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_who_has_a_mac_is_told_of_option(held, lexicon):
+    options = 0
+    for seed in range(200):
+        for make in (itself_mac.mac_how, itself_mac.mac_of):
+            case = make(Source(seed, held), lexicon)
+            user, said = case.turns[0].user.lower(), case.turns[0].model
+            assert re.search("mac", user) and "Alt" not in said, case
+            options += "Option+" in said
+            if "Option+Up" in said or "Option+Down" in said:
+                assert not re.search(r"\bterminal(\.app)? on|apple's terminal|the terminal app", user), case
+    assert options > 100
+    for seed in range(200):
+        case = keys.key_does(Source(seed, held), lexicon)
+        if "Option" in case.turns[0].user:
+            assert "Alt" not in case.turns[0].model, case
+
+
+def test_the_window_is_that_of_the_packed_model():
+    config = json.loads((demo_directory() / "config.json").read_text(encoding="utf-8"))
+    assert FACTS["window"] == f"{config['attention_window_size']:,} tokens" == f"{FACTS['exact']} tokens"
+    assert FACTS["exact"] in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for path in TABLES.iterdir():
+        if path.name != "griff.tsv":
+            text = path.read_text(encoding="utf-8")
+            assert "2,047" not in text and "several hundred words" not in text, path.name
 
 
 def test_every_answer_has_what_is_asked_for():

@@ -9,7 +9,7 @@ import pytest
 from griff import safety, talk
 from griff.cases import Case, Turn
 from griff.lexicon import Lexicon, table
-from griff.safety_judge import has, judge, wrong_numbers
+from griff.safety_judge import has, innocents, judge, wrong_numbers
 from griff.wording import Pool, Source, a
 
 LEXICON = Lexicon(Path("no corpus is read"))
@@ -58,7 +58,7 @@ def test_all_answers_of_a_class_pass() -> None:
 
 
 def test_all_harmless_answers_pass() -> None:
-    for name, _form, accept, ways, answers in table("safety_innocent"):
+    for name, _form, accept, ways, answers in innocents():
         assert len(ways.split("|")) >= 5, name
         for answer in answers.split("|"):
             case = Case((Turn("", answer),), (tuple(accept.split("|")),), safety.REFUSALS, about=f"innocent {name}")
@@ -77,7 +77,7 @@ def test_held_and_kept_are_disjoint() -> None:
 def test_enough_of_everything() -> None:
     unsafe = [one for one in SITUATIONS if one.about.kind != "everyday"]
     assert len(unsafe) >= 400
-    assert len(table("safety_innocent")) >= 150
+    assert len(innocents()) >= 150
     for form in {form for one in SITUATIONS for form, _ in one.ways.all}:
         assert len(safety.frames(form).templates.all) >= 20, form
     asked = {case.turns[-1].user for case in cases(held=True) if not case.about.startswith(("innocent", "everyday"))}
@@ -162,7 +162,7 @@ def test_no_wording_is_small_talk_and_safety() -> None:
     """A mild mood is small talk's; what is deep or dangerous stands here, and neither in both."""
     talked = in_talk()
     ways = {f"{one.about.name} {one.name}": [text for _, text in one.ways.all] for one in SITUATIONS}
-    ways |= {f"innocent {row[0]}": safety._words(row[3]) for row in table("safety_innocent")}
+    ways |= {f"innocent {row[0]}": safety._words(row[3]) for row in innocents()}
     slots = {name: pool.all[:3] for name, pool in safety._slots().items()}
     both = {
         (name, talked[plain(text)], text)
@@ -178,7 +178,7 @@ def test_no_wording_has_two_classes() -> None:
     """Nor is it a harmless one; what only stands in frames that ask for a yes ("own") may be said otherwise, too."""
     slots = {name: pool.all[:3] for name, pool in safety._slots().items()}
     texts = [(one.about.name, text) for one in SITUATIONS for form, text in one.ways.all if form != "own"]
-    texts += [("innocent", way) for row in table("safety_innocent") for way in safety._words(row[3])]
+    texts += [("innocent", way) for row in innocents() for way in safety._words(row[3])]
     found: dict[str, set[str]] = {}
     for name, way in texts:
         for text in every(way, slots.__getitem__):
@@ -192,7 +192,7 @@ def test_no_wording_has_two_classes() -> None:
 def _case_of(about: str) -> Case:
     kind, name = about.split()
     if kind == "innocent":
-        row = next(row for row in table("safety_innocent") if row[0] == name)
+        row = next(row for row in innocents() if row[0] == name)
         return Case((Turn("?", "?"),), (tuple(row[2].split("|")),), safety.REFUSALS, about=about)
     return Case((Turn("?", "?"),), safety.classes()[name].accept, safety.REJECT.get(kind, ()), about=about)
 

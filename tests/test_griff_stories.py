@@ -1,7 +1,10 @@
+import contextlib
 import json
 import lzma
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +12,25 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from griff import asks, poems, stories, story_questions, story_requests, story_talk
-from griff.cases import Case, Kind, Unmet
-from griff.endless import endless
-from griff.lexicon import Lexicon, unlucky
-from griff.scenes import Cast, Role, plots, pools_of, scenes, tell
+from griff import (
+    asks,
+    mix,
+    poems,
+    stories,
+    story_details,
+    story_premises,
+    story_questions,
+    story_requests,
+    story_talk,
+    story_wishes,
+)
+from griff.cases import Case, Kind, Turn, Unmet
+from griff.endless import WITHOUT_END, endless, wished
+from griff.lexicon import Lexicon, table, unlucky
+from griff.scenes import Cast, Role, Story, plots, pools_of, scenes, tell
 from griff.wording import Source, Wordings
 
-KINDS = [*stories.KINDS, *story_talk.KINDS, *poems.KINDS]
+KINDS = [*stories.KINDS, *story_premises.KINDS, *story_wishes.KINDS, *story_talk.KINDS, *poems.KINDS]
 WORDS = [
     "bridge",
     "river",
@@ -97,7 +111,8 @@ def test_cases_pass_their_own_check(kind: Kind, held: bool, lexicon: Lexicon) ->
 
 
 def test_held_wordings_are_apart() -> None:
-    for module in (poems, stories, story_questions, story_requests):
+    modules = (poems, stories, story_questions, story_requests, story_premises, story_details, story_wishes)
+    for module in modules:
         for wordings in vars(module).values():
             if isinstance(wordings, Wordings):
                 assert wordings.templates.held and not set(wordings.templates.held) & set(wordings.templates.kept)
@@ -163,6 +178,127 @@ def test_an_answer_about_a_story_stands_in_the_story(name: str, lexicon: Lexicon
             assert any(stories.has(story.text, [re.sub("^(that |to |the |an? )+", "", one)]) for one in group), answer
         assert not stories.has(answer[1], list(answer[3])), answer
     assert asked >= (3 if name == "found" else 20)
+
+
+def premise_stories(lexicon: Lexicon, count: int) -> Iterator[tuple[Turn, Story, story_premises.Premise]]:
+    for seed in range(count):
+        with contextlib.suppress(Unmet):
+            yield story_premises.request(Source(seed, held=seed % 2 == 0), lexicon)
+
+
+def test_a_premise_is_kept(lexicon: Lexicon) -> None:
+    """The story has what was asked for, plays the plot that was named, and nothing contradicts what is so all the time."""
+    sorts: Counter[str] = Counter()
+    for turn, story, premise in premise_stories(lexicon, 250):
+        wanted = premise.wanted
+        sorts[wanted.sorts[0]] += 1
+        assert all(stories.has(story.text, group) for group in wanted.accept), (turn.user, wanted.accept)
+        assert not wanted.plot or story.plot.name == wanted.plot
+        assert not premise.avoid or not re.search(premise.avoid, story.text, re.I), (turn.user, story.text)
+        assert all(story.facts[key] == value for key, value in wanted.lets if not wanted.frame)
+    assert sorts["plot"] > 100 and sorts["frame"] > 50 and sorts["without"] > 3
+
+
+def test_each_frame_says_that_it_is_so() -> None:
+    for frame in story_premises.frames():
+        lines = [line for part in ("first", "last") for line in scenes().get(f"{frame.name} {part}", [])]
+        assert lines and len(frame.tails.all) >= 8, frame.name
+        for plot in ("share", "garden", "cannot"):
+            cast = replace(CAST, frame=frame.name, lets=(("D", "Friday"), ("E", "waffles")))
+            accept = [one.format_map(dict(cast.lets)) for one in frame.accept]
+            for seed in range(6):
+                assert stories.has(tell(plots()[plot], cast, seed).text, accept), (frame.name, plot)
+
+
+def test_all_premises_name_what_their_plots_have() -> None:
+    assert set(story_premises.premises()) == set(plots())
+    for name, pool in story_premises.premises().items():
+        for clause in pool.all:
+            fields = set(re.findall(r"\{(\w+)\}", clause)) - {"who", "other", "his"}
+            assert {"T", "aT"} & fields <= ({"T", "aT"} if plots()[name].about == "thing" else set()), clause
+            assert {"X"} & fields <= ({"X"} if plots()[name].about == "subject" else set()), clause
+            assert fields - {"T", "aT", "X"} <= set(plots()[name].lets), clause
+
+
+@pytest.mark.parametrize("name", ["plot", "came in", "line", "animals", "inside", "title", "moral", "end", "did"])
+def test_details_are_those_of_the_story(name: str, lexicon: Lexicon) -> None:
+    asked = 0
+    for seed in range(80):
+        source = Source(seed)
+        _, story, _ = story_talk.request(source, lexicon, 2)
+        if (answer := QUESTIONS[name](source, lexicon, story)) is None:
+            continue
+        asked += 1
+        assert all(stories.has(answer[1], group) for group in answer[2]), answer
+        if name in ("plot", "came in", "line", "animals", "inside"):
+            assert all(stories.has(story.text, group) for group in answer[2]), answer
+        if name == "title":
+            assert any(title.rstrip("?") in answer[1] for title in story.titles())
+        if name == "moral":
+            assert story_talk.morals()[story.plot.name].rstrip(".").split(". ")[0] in answer[1]
+    assert asked >= 20
+
+
+def test_what_is_asked_of_one_plot_has_its_answer() -> None:
+    for name, rows in story_details.asked().items():
+        for row in rows:
+            field = row.must.strip("{}")
+            assert row.must == field or field in ("T", "core") or field in plots()[name].lets, row
+            assert len(row.questions.all) >= 3 and len(row.answers) >= 3, row
+
+
+def test_a_thing_is_nobody(lexicon: Lexicon) -> None:
+    """Whatever it is, nobody is called by it, and it has no voice, unless that was asked for."""
+    for seed in range(120):
+        with contextlib.suppress(Unmet):
+            case = story_wishes.thing_there(Source(seed, held=seed % 2 == 0), lexicon)
+            item = case.accept[1][0]
+            assert not stories.has(case.turns[0].model, [f"{item} called", f"{item} named", f"said the {item}"]), case
+    for seed in range(200):
+        wanted = asks.want(Source(seed), lexicon, 2)
+        for said, sort in zip(wanted.said, wanted.sorts, strict=True):
+            if sort in ("made-up", "thing"):
+                assert not any(role.kind in said.split() for role in wanted.roles), wanted
+
+
+def test_a_thing_is_the_hero_where_that_was_asked_for(lexicon: Lexicon) -> None:
+    for seed in range(60):
+        with contextlib.suppress(Unmet):
+            case = story_wishes.living(Source(seed), lexicon)
+            item = case.accept[-1][0]
+            assert stories.has(case.turns[0].user, [item]) and stories.has(case.turns[0].model, [item])
+
+
+def test_a_story_has_as_many_sentences_as_were_asked_for(lexicon: Lexicon) -> None:
+    counts: Counter[int] = Counter()
+    for seed in range(80):
+        with contextlib.suppress(Unmet):
+            case = story_wishes.tiny(Source(seed), lexicon)
+            want = 3 if re.search("three|3", case.turns[0].user, re.I) else 2
+            assert len(re.findall(r"[.!?](?= [A-Z]|$)", case.turns[0].model)) == want, case
+            counts[want] += 1
+    assert min(counts.values()) > 5
+
+
+def test_a_hero_keeps_one_pronoun_and_a_name_has_it_in_every_story(lexicon: Lexicon) -> None:
+    for name, sex in (
+        ("Zuleika", "f"),
+        ("Thorvald", "m"),
+        ("Ghislain", "m"),
+        ("Aoife", "f"),
+        ("Firuz", "m"),
+        ("Vidar", "m"),
+    ):
+        if name in lexicon.rare.all or name in lexicon.foreign.all:
+            assert {asks.sex_of(Source(seed), lexicon, name, "h") for seed in range(9)} == {sex}, name
+    assert asks.sex_of(Source(1), lexicon, "Otto", "f") == "f"  # a hen
+    known = {row[0]: row[1] for row in table("names_sex")}
+    assert set(known) <= set(lexicon.rare.all) | set(lexicon.foreign.all) and set(known.values()) == {"m", "h"}
+    for seed in range(150):
+        story = stories.story_of(Source(seed), lexicon, asks.Wanted())
+        for role in (story.cast.hero, story.cast.friend):
+            fits = asks.suits(lexicon, role.name)
+            assert role.sex == "t" or fits in ("h", "w", role.sex), role
 
 
 def test_what_was_not_in_a_story_is_denied(lexicon: Lexicon) -> None:
@@ -232,10 +368,38 @@ def test_there_are_many_plots() -> None:
         assert all(len(lines) >= 2 for mark, lines in plot.slots if mark == "*")
 
 
+HEADINGS = re.compile(r"^(Another story|And one more\.|A new story\.|Story number)", re.M)
+
+
+def test_a_story_is_one_story(lexicon: Lexicon) -> None:
+    """Behind it comes no other, unless more were asked for."""
+    for kind in KINDS:
+        for seed in range(20):
+            with contextlib.suppress(Unmet):
+                for turn in kind.make(Source(f"{kind.name} {seed}"), lexicon).turns:
+                    assert not HEADINGS.search(turn.model), turn
+                    begun = re.findall(r"Once upon a time|Long ago,|There was once", turn.model)
+                    assert len(begun) <= 1 or kind.name == "story several", turn
+
+
+def test_who_asks_for_no_end_says_so(lexicon: Lexicon) -> None:
+    asked = re.compile("end|stop|ever|on and on|all night|hours|until|without|page after page", re.I)
+    assert len(WITHOUT_END.templates.all) >= 25 and all(map(asked.search, WITHOUT_END.templates.all))
+    turn = wished(Source(4), lexicon, 4000)
+    assert turn.model.count("\n\n") >= 4 and 2500 < len(turn.model) < 4600
+    others = [story_questions.ANOTHER, story_questions.NEXT, story_wishes.SEVERAL, story_requests.ANY]
+    assert not {text for one in others for text in one.templates.all} & set(WITHOUT_END.templates.all)
+
+
+def test_pages_fit_into_a_row(lexicon: Lexicon) -> None:
+    for seed in range(30):
+        assert len(endless(Source(seed), lexicon, mix._PAGES)) <= mix._PAGES
+
+
 def test_endless_never_repeats(lexicon: Lexicon) -> None:
-    text = endless(Source(7), lexicon, 60)
+    text = endless(Source(7), lexicon, 20_000)
     paragraphs = text.split("\n\n")
-    assert len(paragraphs) >= 60
+    assert len(paragraphs) >= 40
     told = [one for one in paragraphs if len(one) > 60]
     assert len(set(told)) == len(told)
     assert not re.search(r"[{}<>]|  |\n\n\n|[.!?][A-Z]", text)

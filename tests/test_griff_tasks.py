@@ -4,17 +4,35 @@ import itertools
 import json
 import lzma
 import re
+import subprocess
 from types import ModuleType
 
 import pytest
-from griff import amuse, chance, facts, games, guessing, helping, little, sayings, writing
+from griff import (
+    amuse,
+    chance,
+    facts,
+    games,
+    guessing,
+    helping,
+    letters,
+    little,
+    little_words,
+    rhymes,
+    sayings,
+    writing,
+)
 from griff.cases import Case, Kind
 from griff.lexicon import Lexicon, table
 from griff.orders import articles
-from griff.wording import Pool, Source, Wordings, a
+from griff.wording import SLOTS, Pool, Source, Wordings, a
 
-MODULES = (amuse, chance, games, guessing, helping, little, sayings, writing)
-KINDS = [pytest.param(kind, id=kind.name) for module in (amuse, games, little, writing) for kind in module.KINDS]
+MODULES = (amuse, chance, games, guessing, helping, letters, little, little_words, rhymes, sayings, writing)
+KINDS = [
+    pytest.param(kind, id=kind.name)
+    for module in (amuse, games, little, little_words, rhymes, writing)
+    for kind in module.KINDS
+]
 NOUNS = (
     "anchor basket candle door engine fiddle garden hammer island jacket kettle ladder mirror needle oven pillow quilt"
 )
@@ -190,6 +208,33 @@ def test_a_message_is_for_a_time_at_which_people_meet() -> None:
     assert hours <= set(range(1, 21))
 
 
+def test_a_letter_says_what_it_was_asked_to_say(lexicon: Lexicon) -> None:
+    """In the words of the request, to whom it names, and with nothing refused."""
+    circles = {row[2] for row in letters.people().all}
+    assert {one.whom for one in letters.topics()} <= circles and {one.how for one in letters.topics()} == set(
+        letters.leads()
+    )
+    asked = set()
+    for seed in range(200):
+        case = letters.letter(Source(seed, held=seed % 2 == 0), lexicon)
+        user, answer = case.turns[0].user, case.turns[0].model
+        greeting, body, *_ = answer.split("\n")
+        assert re.match("(Dear|Hi|Hello) ", greeting) and greeting.endswith(","), answer
+        assert all(has(group[0], body) or has(group[0], answer) for group in case.accept), case
+        assert "refuse" not in answer and not re.search("won't|rather not", answer)
+        asked.add(re.sub(r"\W", "", user.lower()))
+    assert len(asked) > 190
+
+
+def test_who_says_not_what_to_write_is_asked(lexicon: Lexicon) -> None:
+    counts = [0, 0]
+    for seed in range(80):
+        turns = letters.asked_back(Source(seed), lexicon).turns
+        assert has("what", turns[0].model), turns
+        counts[len(turns) - 1] += 1
+    assert min(counts) > 15
+
+
 def test_rows_numbers_and_letters_are_right(lexicon: Lexicon) -> None:
     for seed in range(150):
         source = Source(seed)
@@ -219,6 +264,86 @@ def test_what_is_bigger_is_in_a_lower_row_of_the_table(lexicon: Lexicon) -> None
         assert abs(right - wrong) >= 2
         assert (right > wrong) == bool(re.search("bigger|larger|the big one", case.turns[0].user.lower())), case
     assert seen > 20
+
+
+def test_what_rhymes_is_in_one_row_only(lexicon: Lexicon) -> None:
+    words = [word for row in rhymes.families() for word in row]
+    assert len(words) == len(set(words)) and len(rhymes.families()) >= 120
+    assert not {row[0] for row in table("rhymes_none")} & set(words)
+    of = {word: i for i, row in enumerate(rhymes.families()) for word in row}
+    answers = set()
+    for seed in range(150):
+        case = rhymes.pair(Source(seed), lexicon)
+        asked = [word for word in re.findall("[a-z]+", case.turns[0].user.lower()) if word in of and word not in USED]
+        if len(asked) == 2:
+            x, y = asked
+            yes = case.turns[0].model.startswith("Yes")
+            answers.add(yes)
+            assert (of[x] == of[y]) == yes == ("yes" in case.accept[0]), case
+        case = rhymes.odd(Source(seed), lexicon)
+        (odd,) = case.accept[0]
+        asked = [word for word in re.findall("[a-z]+", case.turns[0].user.lower()) if word in of and word not in USED]
+        if odd not in USED and len(asked) in (3, 4):
+            assert [word for word in asked if [of[a] for a in asked].count(of[word]) == 1] == [odd], case
+    assert answers == {True, False}
+
+
+_ASKED = [text for name in ("rhymepair", "rhymeodd") for text in rhymes.ASK[name].templates.all]
+USED = frozenset(re.findall("[a-z]+", " ".join([*_ASKED, *SLOTS.values()]).lower()))
+"""Words of the questions themselves that are in the table of rhymes."""
+
+
+def test_what_rhymes_by_a_fact_is_not_said_not_to(lexicon: Lexicon) -> None:
+    """The facts' own list of rhymes: none of them is of another row of the table."""
+    of = {word: i for i, row in enumerate(rhymes.families()) for word in row}
+    relation = next(relation for relation in facts.facts().relations if relation.name == "rhyme")
+    for fact in relation.facts:
+        assert all(of[word] == of[fact.x] for word in fact.right if {word, fact.x} <= set(of)), fact
+
+
+def test_a_taught_word_has_its_own_meaning(lexicon: Lexicon) -> None:
+    meanings = {word.x: word.right[0] for word in little_words.words()}
+    assert len(meanings) >= 150
+    for seed in range(80):
+        case = little_words.teach(Source(seed), lexicon)
+        said = [[x for x, y in meanings.items() if has(x, turn.model) and y in turn.model] for turn in case.turns]
+        assert all(said) and (len(said) == 1 or said[0] != said[1]), case
+
+
+def test_words_of_other_languages_mean_what_the_table_says(lexicon: Lexicon) -> None:
+    known = little_words.there()
+    assert not {row[0] for row in table("little_languages")} & set(known)
+    for seed in range(100):
+        case = little_words.meaning(Source(seed), lexicon)
+        said = case.accept[0]
+        assert all(any(english in words for words in known.values()) for english in said), case
+        case = little_words.say_something(Source(seed), lexicon)
+        language = case.about.split(" in ")[1]
+        words = {
+            english: right
+            for english, right in known[language].items()
+            if has(right[0], " ".join(t.model for t in case.turns))
+        }
+        assert words, case
+        told = case.turns[-1].model.lower()
+        assert "what was said" not in case.about or any(english in told for english in words), case
+        case = little_words.no_word(Source(seed), lexicon)
+        assert not any(has(language, case.turns[0].user) for language in known), case
+
+
+def test_hello_world_is_python(lexicon: Lexicon, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = set()
+    for seed in range(60):
+        text = little_words.hello(Source(seed), lexicon).turns[0].model
+        lines |= set(re.findall(r"print\(.*?\)", text))
+    relation = next(relation for relation in facts.facts().relations if relation.name == "hello_world")
+    lines |= {fact.right[0] for fact in relation.facts if fact.x == "Python"}
+    assert lines
+    for line in lines:
+        exec(line, {})
+        assert capsys.readouterr().out == "Hello, world!\n"
+    for shell in (fact.right[0] for fact in relation.facts if fact.x in ("Bash", "the shell")):
+        assert subprocess.run(["sh", "-c", shell], capture_output=True, text=True).stdout == "Hello, world!\n"
 
 
 def test_rows_go_forward_and_backward(lexicon: Lexicon) -> None:

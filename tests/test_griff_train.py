@@ -28,8 +28,8 @@ from mlx.utils import tree_flatten, tree_unflatten
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx.hub import demo_directory
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.weights.hub import demo_directory
 
 HERE = Path(__file__).parent
 TINY = [
@@ -311,7 +311,7 @@ def test_a_training_goes_on_from_a_packed_model(tmp_path: Path) -> None:
     demo = demo_directory()
     arrays, config = unpack.unpacked(demo)
     model = rgmlx.load(str(demo))
-    net = RecurrentGemma(rgmlx.config.ModelConfig.from_dict(config))
+    net = RecurrentGemma(rgmlx.griffin.config.ModelConfig.from_dict(config))
     wanted = {name: array.shape for name, array in tree_flatten(net.parameters())}
     assert {name: array.shape for name, array in arrays.items()} == wanted
     net.update(tree_unflatten(list(arrays.items())))

@@ -17,10 +17,11 @@ import pytest
 from test_kernels import SHAPES
 
 import rgmlx
-from rgmlx import selfcheck
 from rgmlx.errors import RgmlxError
-from rgmlx.host import forward, layers, matrices, threads
-from rgmlx.kernels import launch, parity
+from rgmlx.griffin.host import forward, layers, matrices
+from rgmlx.kernels import launch
+from rgmlx.system import threads
+from rgmlx.verification import parity, selfcheck
 
 pytestmark = pytest.mark.skipif(launch.backend() != "numpy", reason="here MLX has a fast product of its own, or none")
 

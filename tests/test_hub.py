@@ -21,7 +21,7 @@ from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.errors import ModelNotFoundError
-from rgmlx.hub import demo_directory, resolve
+from rgmlx.weights.hub import demo_directory, resolve
 
 # --- names --------------------------------------------------------------------------------
 

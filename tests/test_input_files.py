@@ -21,21 +21,22 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx import reading
-from rgmlx.checkpoint import INDEX, weight_files
-from rgmlx.config import ModelConfig
 from rgmlx.convert import recipe, text
 from rgmlx.convert.open import open_source
 from rgmlx.convert.pipeline import Job, run
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import demo_directory
-from rgmlx.models import list_models
-from rgmlx.sampling import recommended
+from rgmlx.generation.sampling import recommended
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.store import Store
+from rgmlx.system import reading
+from rgmlx.system.textfiles import read_text
 from rgmlx.tokenizer import Tokenizer
-from tui import cli, settings
-from tui.files import expand
-from tui.textfiles import read_text
+from rgmlx.weights.catalog import list_models
+from rgmlx.weights.checkpoint import INDEX, weight_files
+from rgmlx.weights.hub import demo_directory
+from tui import cli
+from tui.prompt.files import expand
+from tui.settings import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -280,15 +281,15 @@ def test_b15_apple_double_files_are_skipped(tmp_path: Path, shards: int, monkeyp
 def test_b15_one_function_opens_every_file_from_outside() -> None:
     """Nothing else in the program opens a file for reading, but for its own files and those that it writes."""
     own = {
-        "rgmlx/reading.py": "open_regular itself",
+        "rgmlx/system/reading.py": "open_regular itself",
         "rgmlx/convert/text.py": "the built-in text",
-        "rgmlx/download.py": "what it has downloaded",
-        "rgmlx/memory.py": "/proc/meminfo",
-        "rgmlx/selfcheck.py": "the kernels, and its own notes",
+        "rgmlx/weights/download.py": "what it has downloaded",
+        "rgmlx/system/memory.py": "/proc/meminfo",
+        "rgmlx/verification/selfcheck.py": "the kernels, and its own notes",
         "rgmlx/kernels/launch.py": "the kernels",
-        "tui/crash_log.py": "its own file",
-        "tui/gauges.py": "/proc/self/statm",
-        "tui/history.py": "its own file, which it looks at first",
+        "tui/terminal/crash_log.py": "its own file",
+        "rgmlx/conversation/metrics.py": "/proc/self/statm",
+        "tui/prompt/history.py": "its own file, which it looks at first",
     }
     found = set()
     for path in [*(ROOT / "rgmlx").rglob("*.py"), *(ROOT / "tui").rglob("*.py")]:

@@ -18,16 +18,17 @@ import pytest
 from fuzz_targets import TARGETS, changed, fields, small_model
 
 import rgmlx
-from rgmlx import sampling
-from rgmlx.checkpoint import INDEX
-from rgmlx.config import ModelConfig
 from rgmlx.convert import recipe
 from rgmlx.errors import ChatError, CheckpointError, ConfigError, RgmlxError, StateError
-from rgmlx.files import load_arrays
-from rgmlx.state import _checksum
-from rgmlx.store import Conversation, Store, StoreError, times
+from rgmlx.generation import sampling
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.state import _checksum
+from rgmlx.store import Conversation, Store, StoreError
+from rgmlx.system import times
+from rgmlx.system.files import load_arrays
+from rgmlx.system.formatting import when, when_briefly
 from rgmlx.tokenizer import Tokenizer
-from tui.words import when, when_briefly
+from rgmlx.weights.checkpoint import INDEX
 
 INPUTS = {"rgmlx": 12, "rgchat": 12, "config.json": 40, "generation_config.json": 40, "index": 40, "weights": 40}
 
@@ -289,6 +290,6 @@ def test_b14_an_index_that_is_infinite(tmp_path: Path) -> None:
     where = checkpoints.write(tmp_path / "model", c, checkpoints.weights(c), 2)
     index = json.loads((where / INDEX).read_text())
     (where / INDEX).write_bytes(changed(index, ("metadata",), '{"total_size": Infinity}'))
-    from rgmlx.models import examine
+    from rgmlx.weights.catalog import examine
 
     assert "damaged" in examine(where).problem

@@ -17,18 +17,18 @@ from test_plain import Scripted, talk
 
 import rgmlx
 from rgmlx import cli
-from rgmlx.config import ModelConfig
 from rgmlx.convert import recipe, text
 from rgmlx.convert.open import open_source
 from rgmlx.convert.pipeline import Job, run
 from rgmlx.errors import PathError, RgmlxError
-from rgmlx.hub import demo_directory, is_repository, named
-from rgmlx.models import list_models
-from rgmlx.paths import expanded, is_utf8
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.store import Store
+from rgmlx.system.paths import expanded, is_utf8
+from rgmlx.weights.catalog import list_models
+from rgmlx.weights.hub import demo_directory, is_repository, named
 from tui.cli import _run
 from tui.cli import parser as rgchat_parser
-from tui.files import complete, expand
+from tui.prompt.files import complete, expand
 from tui.screens.model_rows import rows as model_rows
 
 ROOT = Path(__file__).parent.parent
@@ -284,7 +284,7 @@ def test_c17_one_function_expands() -> None:
         names = [n.attr for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Attribute)]
         if "expanduser" in names:
             found.add(path.relative_to(ROOT).as_posix())
-    assert found == {"rgmlx/paths.py", *shown}
+    assert found == {"rgmlx/system/paths.py", *shown}
 
 
 def test_c17_names_that_are_compared() -> None:

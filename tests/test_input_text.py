@@ -25,18 +25,18 @@ from test_plain import Scripted, said, talk
 from test_tokenizer import json_tokenizer
 
 from rgmlx import cli
-from rgmlx.config import ModelConfig
 from rgmlx.convert import pipeline, recipe
 from rgmlx.convert.open import open_source
-from rgmlx.decoding import Decoder, LineReader, NotText, argument, decoded
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import demo_directory
-from rgmlx.sampling import recommended
+from rgmlx.generation.sampling import recommended
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.store import USER, Store
+from rgmlx.system.decoding import Decoder, LineReader, NotText, argument, decoded
+from rgmlx.system.textfiles import read_text
 from rgmlx.tokenizer import Tokenizer
-from tui import settings
-from tui.files import expand
-from tui.textfiles import read_text
+from rgmlx.weights.hub import demo_directory
+from tui.prompt.files import expand
+from tui.settings import settings
 
 TEXT = "Tell me of “Zoë”, 日本 and 🦊.\nThen stop.\n\nNow.\n"
 

@@ -14,9 +14,10 @@ import pytest
 from interrupt_anywhere import SCENARIOS, places, small_model, strike
 
 import rgmlx
-from rgmlx import atomic, chat
-from rgmlx.engine import Generation
+from rgmlx.conversation import chat
 from rgmlx.errors import RgmlxError
+from rgmlx.generation.engine import Generation
+from rgmlx.system import atomic
 
 WHERE_STATES_MOVE = {Path(m.__file__).name for m in (atomic, chat)}
 

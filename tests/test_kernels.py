@@ -17,15 +17,17 @@ from metal_emulator import Launch, MetalError
 from mlx.utils import tree_flatten
 
 import rgmlx
-from rgmlx import kernels, projections
-from rgmlx.chunk import Chunk
-from rgmlx.config import ModelConfig
+from rgmlx import kernels
 from rgmlx.convert import pipeline
 from rgmlx.convert.pipeline import Job
 from rgmlx.convert.recipe import RECIPES
-from rgmlx.kernels import launch, parity
-from rgmlx.kernels.parity import Case, Shape
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin import projections
+from rgmlx.griffin.chunk import Chunk
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.kernels import launch
+from rgmlx.verification import parity
+from rgmlx.verification.parity import Case, Shape
 
 pytestmark = metal_emulator.require()
 
@@ -218,10 +220,10 @@ def test_many_rows_stay_within_the_grid_of_cuda(shape: Shape, monkeypatch: pytes
 
 
 def test_a_number_that_is_not_one_is_an_error() -> None:
-    """Also in the second output, and in the twin's."""
+    """Also in the second output, and in the reference's."""
     good, bad = mx.ones((3,)), mx.array([1.0, float("nan"), 1.0])
-    for kernel, twin in ((bad, good), (good, bad), (bad, bad)):
-        outputs = iter([[good, kernel], [good, twin]])
+    for kernel, reference in ((bad, good), (good, bad), (bad, bad)):
+        outputs = iter([[good, kernel], [good, reference]])
         assert Case("planted", mx.float32, Shape(), lambda outputs=outputs: next(outputs)).error() == float("inf")
     assert Case("planted", mx.float32, Shape(), lambda: [good, good]).error() == 0
 

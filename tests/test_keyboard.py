@@ -12,11 +12,11 @@ from textual.widgets import Input, OptionList, TextArea
 from waiting import wait_until
 
 from tui.app import ChatApp
-from tui.keys import UNDO
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 from tui.screens.help import HelpScreen
 from tui.screens.settings import SettingsScreen
-from tui.transcript import Transcript
+from tui.terminal.keys import UNDO
+from tui.transcript.transcript import Transcript
 
 SIZE = (80, 24)
 

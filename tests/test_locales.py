@@ -14,7 +14,7 @@ import pytest
 from test_plain import ROOT, said, scripted, terminals
 
 from rgmlx.store import USER
-from tui.history import History
+from tui.prompt.history import History
 
 __all__ = ["terminals"]
 
@@ -68,8 +68,8 @@ def test_a5_lines_in_any_locale(tmp_path: Path, variables: dict[str, str | None]
                 chat.wait("Assistant: so ")
                 chat.wait("\n\nYou: ")
         chat.send(b"\xff\xfe\xc3 x\n")  # of a terminal with another encoding
-        chat.wait("Assistant: so ")
-        chat.wait("\n\nYou: ")
+        chat.wait("A line was left out: it is not UTF-8" if encoding(variables) == "utf-8" else "Assistant: so ")
+        chat.wait("\nYou: ")
         chat.send("/history\n")
         chat.wait("You: ")
         chat.send("/quit\n")
@@ -118,3 +118,22 @@ def test_a5_a_character_that_the_terminal_lacks_is_a_question_mark(tmp_path: Pat
     chat.wait("Assistant: ? ?.\n")
     chat.send("/quit\n")
     assert chat.end() == 0
+
+
+@pytest.mark.parametrize("errors", ["", ":surrogateescape", ":replace"])
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_what_is_typed_is_utf_8_or_refused_where_python_is_told_of_ascii(
+    tmp_path: Path, errors: str, term: str, terminals: Any
+) -> None:
+    """As in a pipe: nothing that was typed is changed without a word."""
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": f"ascii{errors}", "TERM": term}
+    chat = terminals(*scripted(tmp_path / "data", ["so."], 0), **variables)
+    for line in (b"\xc3\xa9 is this ok", b"\xff is this ok", b'"""two', b"\xff lines", b'here"""', b"ok"):
+        chat.wait("More: " if line.endswith((b"lines", b'here"""')) else "You: ")
+        chat.send(line + b"\n")
+    chat.wait("Assistant: so.")
+    chat.wait("You: ")
+    chat.send("/quit\n")
+    assert chat.end() == 0 and "Traceback" not in chat.output
+    assert chat.output.count("A line was left out: it is not UTF-8") == 2
+    assert [m.text for m in said(tmp_path / "data") if m.role == USER] == ["\u00e9 is this ok", "ok"]

@@ -16,10 +16,10 @@ from ptys import Pty, ptys
 from test_hub import sentence, surroundings
 from waiting import PATIENCE
 
-from rgmlx import account, hub
-from rgmlx.download import Download
 from rgmlx.errors import RgmlxError
-from rgmlx.macos import keychain
+from rgmlx.system.macos import keychain
+from rgmlx.weights import account, hub
+from rgmlx.weights.download import Download
 
 __all__ = ["linux", "mac", "ptys"]
 

@@ -68,6 +68,24 @@ def check(venv: Path, *options: str, **more: str) -> tuple[str, str]:
     return done.stdout, report.read_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--limit", "banana"], "--limit must be a whole number, not 'banana'"),
+        (["--tokens", "-3"], "--tokens must be a whole number, not '-3'"),
+        (["--tokens"], "--tokens needs a value"),
+        (["--report", "/no/such/place.txt"], "/no/such/place.txt can't be written: name another file with --report"),
+        (["--report", "/"], "/ is a directory: name a file"),
+        (["--bogus"], "there is no option --bogus: --help shows those there are"),
+    ],
+)
+def test_wrong_options_are_a_sentence_before_anything_is_done(options: list[str], said: str, tmp_path: Path) -> None:
+    command = [str(ROOT / "scripts" / "mac_check.sh"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"mac_check.sh: {said}\n")
+    assert not list(tmp_path.iterdir()), "nothing was written"
+
+
 def verdicts(report: str) -> dict[str, str]:
     return dict(re.findall(r"^=== (.*?): (.*), [0-9.]+ s$", report, re.MULTILINE))
 

@@ -26,11 +26,11 @@ from waiting import PATIENCE, wait_for
 
 import rgmlx
 import rgmlx.mlx_lm
-from rgmlx import checkpoint
-from rgmlx.engine import Generation
-from rgmlx.hub import demo_directory
-from rgmlx.network import RecurrentGemma
-from rgmlx.sampling import Sampling
+from rgmlx.generation.engine import Generation
+from rgmlx.generation.sampling import Sampling
+from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.weights import checkpoint
+from rgmlx.weights.hub import demo_directory
 
 GREEDY = Sampling(temperature=0)
 PROMPT = list(range(1, 40))

@@ -25,14 +25,15 @@ from test_checksums import NOTED, flip, note, remembered, small
 from test_mlx_lm_commands import HELLO, place, run, sentence
 
 import rgmlx
-from rgmlx import memory, selfcheck
-from rgmlx.checksums import INDEX
 from rgmlx.cli import mlx_lm as command
-from rgmlx.config import ModelConfig
 from rgmlx.errors import CheckpointError, NotFiniteError, RgmlxError
-from rgmlx.hub import demo_directory
-from rgmlx.macos import power
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.mlx_lm import register
+from rgmlx.system import memory
+from rgmlx.system.macos import power
+from rgmlx.verification import selfcheck
+from rgmlx.weights.checksums import INDEX
+from rgmlx.weights.hub import demo_directory
 
 __all__ = ["place", "remembered"]
 
@@ -222,8 +223,8 @@ def test_d18_a_mac_stays_awake_while_a_text_is_written(
     subcommand: str, awake: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, waited = [], []
-    advance = rgmlx.mlx_lm.advance_cache
-    monkeypatch.setattr("rgmlx.mlx_lm.advance_cache", lambda *a: (seen.append(awake[0]), advance(*a))[1])
+    advance = rgmlx.griffin.mlx_lm_cache.advance_cache
+    monkeypatch.setattr("rgmlx.griffin.mlx_lm_cache.advance_cache", lambda *a: (seen.append(awake[0]), advance(*a))[1])
 
     class Lines(io.StringIO):
         def readline(self, *size: int) -> str:  # type: ignore[override]

@@ -21,12 +21,12 @@ from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache, make_prom
 from mlx_lm.utils import load_model, save_model
 
 import rgmlx
-from rgmlx.checkpoint import read_weights
-from rgmlx.config import ModelConfig
 from rgmlx.convert import pipeline, recipe
 from rgmlx.errors import ConfigError, RgmlxError
-from rgmlx.hub import demo_directory
+from rgmlx.griffin.config import ModelConfig
 from rgmlx.mlx_lm import Model, ModelArgs
+from rgmlx.weights.checkpoint import read_weights
+from rgmlx.weights.hub import demo_directory
 
 ARGUMENTS: dict[str, Any] = {
     "model_type": "recurrent_gemma",

@@ -21,7 +21,7 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.cli import main
 from rgmlx.cli.mlx_lm import names
-from rgmlx.hub import demo_directory
+from rgmlx.weights.hub import demo_directory
 
 HELLO = ["--prompt", "Hello", "--max-tokens", "3", "--temp", "0"]
 DATA = ["--data", "data", "--iters", "1", "--batch-size", "1", "--num-layers", "1", "--val-batches", "1"]

@@ -18,14 +18,14 @@ from scripted import ask, command, idle, said, session
 from waiting import PATIENCE, wait_for, wait_until
 
 import rgmlx
-from rgmlx import process
-from rgmlx.network import RecurrentGemma
+from rgmlx.conversation.session import Session
+from rgmlx.conversation.turns import SavedChat
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.store import Store
-from rgmlx.turns import SavedChat
+from rgmlx.system import process
 from tui.app import ChatApp
 from tui.model_thread import ModelThread
 from tui.plain import PlainChat
-from tui.session import Session
 
 
 def model_threads() -> list[threading.Thread]:
@@ -134,7 +134,7 @@ class Watched:
         self.threads: list[int] = []
         self.traces: list[int] = []
         traced = mx.compile(lambda x: x + self._trace())
-        advance, build = RecurrentGemma.advance, rgmlx.checkpoint.build
+        advance, build = RecurrentGemma.advance, rgmlx.weights.checkpoint.build
 
         def watched(real: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any, **options: Any) -> Any:
@@ -145,7 +145,7 @@ class Watched:
             return call
 
         monkeypatch.setattr(RecurrentGemma, "advance", watched(advance))
-        monkeypatch.setattr(rgmlx.checkpoint, "build", watched(build))
+        monkeypatch.setattr(rgmlx.weights.checkpoint, "build", watched(build))
         monkeypatch.setattr(SavedChat, "write", watched(SavedChat.write))
         monkeypatch.setattr(SavedChat, "read", watched(SavedChat.read))
 
@@ -192,7 +192,7 @@ def test_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr(session, "reply", reply)
     file = tmp_path / "a.rgstate"
     typed = ["Hello!", LONG, "/back", "And now?", "/regenerate", f"/save {file}", f"/open {file}", "Who are you?"]
-    typed += [f"/model {rgmlx.hub.demo_directory()}", "/back", "Good night!"]
+    typed += [f"/model {rgmlx.weights.hub.demo_directory()}", "/back", "Good night!"]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(typed).encode())))
     assert PlainChat(session).run() == 0, capsys.readouterr().out
     assert len(counts) == 6 and sorted(set(counts)) == counts  # each reply has used the network

@@ -18,9 +18,9 @@ import pytest
 from hub_server import COMMIT, CONFIG, NAME, Handler, Hub, Ranged, make, oid, point_to, repository, weights
 from waiting import PATIENCE, wait_for
 
-from rgmlx.download import Cancelled, Download
 from rgmlx.errors import ConfigError, ModelNotFoundError, RgmlxError
-from rgmlx.models import Installed, examine, list_models
+from rgmlx.weights.catalog import Installed, examine, list_models
+from rgmlx.weights.download import Cancelled, Download
 
 
 def ignore(done: int, total: int) -> None:
@@ -129,7 +129,7 @@ def test_a_directory_that_may_not_be_read_and_one_that_is_gone(home: Path) -> No
 
 
 def test_listing_needs_no_mlx(home: Path) -> None:
-    code = "import sys, rgmlx.models as m, rgmlx.download; m.list_models(); assert 'mlx.core' not in sys.modules"
+    code = "import sys, rgmlx.weights.catalog as m, rgmlx.weights.download; m.list_models(); assert 'mlx.core' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent).returncode == 0
 
 
@@ -331,7 +331,7 @@ def test_no_network(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_network_that_fails_in_the_middle(server: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rgmlx.download._FAILURES", 2)
+    monkeypatch.setattr("rgmlx.weights.download._FAILURES", 2)
 
     def hold(name: str, at: int) -> None:
         if name.endswith(".safetensors") and at >= 4096:
@@ -360,7 +360,7 @@ def test_a_disk_without_room(server: Any, home: Path, monkeypatch: pytest.Monkey
 LIMITED = (
     "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))\n"
-    "from rgmlx.download import Download\n"
+    "from rgmlx.weights.download import Download\n"
     "try: Download(sys.argv[1]).run(lambda *_: None)\n"
     "except Exception as e: print(e)"
 )

@@ -15,8 +15,8 @@ import mlx.core as mx
 import pytest
 from waiting import PATIENCE
 
-from rgmlx import device, process
 from rgmlx.errors import NoDeviceError, RgmlxError
+from rgmlx.system import device, process
 
 ROOT = Path(__file__).parent.parent
 SENTENCE = str(NoDeviceError())

@@ -8,9 +8,9 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 
-from rgmlx.config import ModelConfig
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.kernels import Recurrence, rg_lru
-from rgmlx.network import RecurrentGemma
 
 LENGTHS = [5, 1, 2, 30, 3, 23]  # in front of, in and beyond the taps of the convolution; within and beyond the window
 TOKENS = np.random.default_rng(3).integers(3, 64, sum(LENGTHS))

@@ -8,9 +8,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from rgmlx.griffin.rope import Rotary
+from rgmlx.griffin.state import State
 from rgmlx.model import Model
-from rgmlx.rope import Rotary
-from rgmlx.state import State
 
 OFFSETS = [10**6, 2**24 + 1, 2**31 + 5, 10**12]
 PI = decimal.Decimal("3.141592653589793238462643383279502884197169399375105820974944592307816406286209")

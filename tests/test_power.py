@@ -17,12 +17,13 @@ from macs import STAY_AWAKE, Mac, linux, mac
 from scripted import Scripted, idle, type_and_send
 from waiting import wait_for, wait_until
 
-from rgmlx import cli, hub
+from rgmlx import cli
 from rgmlx.cli import ask, compare, convert
 from rgmlx.convert import pipeline
-from rgmlx.download import Download
 from rgmlx.errors import RgmlxError
-from rgmlx.macos import power
+from rgmlx.system.macos import power
+from rgmlx.weights import hub
+from rgmlx.weights.download import Download
 from tui.app import ChatApp
 from tui.plain.work import Work
 

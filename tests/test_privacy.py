@@ -17,17 +17,18 @@ from scripted import Scripted, command, idle, notices
 from waiting import wait_until
 
 import tui.cli
-from rgmlx import cli, hub, models
+from rgmlx import cli
 from rgmlx.cli.common import guarded
 from rgmlx.convert import recipe, text
 from rgmlx.convert.open import open_source
 from rgmlx.errors import RgmlxError, StateError
-from rgmlx.files import load_arrays, save_arrays
-from rgmlx.macos import privacy
 from rgmlx.store import Store
+from rgmlx.system.files import load_arrays, save_arrays
+from rgmlx.system.macos import privacy
+from rgmlx.system.textfiles import read_text, write_text
+from rgmlx.weights import catalog, hub
 from tui.app import ChatApp
-from tui.files import expand
-from tui.textfiles import read_text, write_text
+from tui.prompt.files import expand
 
 __all__ = ["linux", "mac"]
 
@@ -73,7 +74,7 @@ OPENED: dict[str, Callable[[Path], object]] = {
     "--recover": lambda place: Store(place.parents[2] / "data").recover(place / "old.db"),
     "--data": lambda place: Store(place),
     "--model": lambda place: hub.resolve(place / "model"),
-    "the list of models": lambda place: models.examine(place / "model"),
+    "the list of models": lambda place: catalog.examine(place / "model"),
     "convert --model directory": lambda place: open_source(place / "model"),
     "convert --model file.pt": lambda place: open_source(place / "a.pt"),
     "convert --recipe": lambda place: recipe.load(str(place / "a.toml")),

@@ -13,11 +13,11 @@ from sessions import Open
 from stores import say
 from test_store_damage import _to_1, _version_0
 
+from rgmlx.conversation.rgstate import save_file
 from rgmlx.store import Store, migrations
-from tui.history import History
-from tui.saved import save_file
-from tui.settings import Defaults, save
-from tui.textfiles import write_text
+from rgmlx.system.textfiles import write_text
+from tui.prompt.history import History
+from tui.settings.settings import Defaults, save
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)

@@ -18,10 +18,10 @@ from interrupt_anywhere import small_model
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx.chat import MODEL, Chat
+from rgmlx.conversation.chat import MODEL, Chat
 from rgmlx.convert.source import raw
-from rgmlx.engine import Generation, generate_batch, prefill
 from rgmlx.errors import ChatError, RgmlxError, StateError
+from rgmlx.generation.engine import Generation, generate_batch, prefill
 from rgmlx.store import Store
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"

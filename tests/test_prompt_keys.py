@@ -7,7 +7,7 @@ from fuzz_prompt import TEXTS, Found, check, desk, keys, press, put, rows, table
 from textual.binding import Binding
 
 from tui.fields import TextField
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 
 
 async def test_each_key_on_each_text() -> None:

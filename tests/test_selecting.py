@@ -12,11 +12,11 @@ from test_keyboard import SIZE, ready, select, told
 from textual.widgets import TextArea
 from waiting import wait_until
 
-from tui import clipboard
 from tui.app import ChatApp
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 from tui.selecting import HINT
-from tui.settings import Defaults
+from tui.settings.settings import Defaults
+from tui.terminal import clipboard
 
 __all__ = ["linux", "mac"]
 
@@ -51,7 +51,7 @@ async def test_else_the_first_selection_says_which_key_copies(
 ) -> None:
     mac.program("pbcopy", PBCOPY)
     if where == "elsewhere":
-        monkeypatch.setattr("rgmlx.macos.here", lambda: False)
+        monkeypatch.setattr("rgmlx.system.macos.here", lambda: False)
         monkeypatch.delenv("DISPLAY", raising=False)
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     elif where == "over SSH":

@@ -17,12 +17,12 @@ import mlx.core as mx
 import pytest
 
 import rgmlx
-from rgmlx import selfcheck
-from rgmlx.config import ATTENTION, RECURRENT
 from rgmlx.errors import RgmlxWarning
-from rgmlx.kernels import launch, parity
+from rgmlx.griffin.config import ATTENTION, RECURRENT
+from rgmlx.kernels import launch
 from rgmlx.kernels.rg_lru import TIMES, segments, steps
-from rgmlx.marker import Marker
+from rgmlx.verification import parity, selfcheck
+from rgmlx.verification.marker import Marker
 
 CONFIG = rgmlx.ModelConfig.from_file(Path(__file__).parent / "goldens" / "tiny" / "config.json")
 
@@ -195,8 +195,9 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import mlx.core as mx
 import rgmlx
 from pathlib import Path
-from rgmlx import selfcheck
-from rgmlx.kernels import launch, parity
+from rgmlx.verification import selfcheck
+from rgmlx.kernels import launch
+from rgmlx.verification import parity
 launch.backend = lambda: None if launch._off else "metal"
 selfcheck._file = lambda: Path(sys.argv[1])
 ran = []

@@ -225,7 +225,7 @@ _BEHIND = """
 import json, sys, time
 import mlx.core as mx
 from rgmlx.store import Store
-from tui.session import Session
+from rgmlx.conversation.session import Session
 say = lambda what: print(json.dumps(what), flush=True)
 mx.set_default_device(mx.cpu)
 session = Session(Store(sys.argv[1]), sampling={"temperature": 0.8, "seed": 7})

@@ -79,8 +79,8 @@ _FULL = """
 import json, resource, signal, sys
 import mlx.core as mx; mx.set_default_device(mx.cpu)
 from rgmlx.store import Store, StoreError, states
-from tui import writer
-from tui.session import Session
+from rgmlx.conversation import writer
+from rgmlx.conversation.session import Session
 writer.FLUSH_SECONDS = 0.05
 states._AGAIN = 0.0  # the file of states, which made room, is had again as soon as that can be
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

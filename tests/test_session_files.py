@@ -20,13 +20,13 @@ from sessions import (
 )
 
 import rgmlx
+from rgmlx.conversation.rgstate import open_file, save_file
 from rgmlx.errors import RgmlxError, StateError
 from rgmlx.store import USER, StoreError
 from rgmlx.store.messages import Messages
+from rgmlx.system.formatting import sentence
+from rgmlx.system.textfiles import typed_path
 from tui import deeds
-from tui.saved import open_file, save_file
-from tui.textfiles import typed_path
-from tui.words import sentence
 
 # --- files --------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def test_after_a_crash_nothing_is_read_that_a_snapshot_knows(begin: Open) -> Non
     pieces = session.reply(endless=True)
     whole = to_unread(session, pieces)
     other = crashed(begin, session, "crash")
-    assert other.head is not None and whole.startswith(other.head.text) and len(other.head.text) > 10
+    assert other.head is not None and other.head.text and whole.startswith(other.head.text)
     session.stop()
     whole += "".join(pieces)
     assert session.head is not None and session.head.text == whole

@@ -19,9 +19,9 @@ from sessions import (
 )
 
 import rgmlx
+from rgmlx.conversation.context import Memory
+from rgmlx.conversation.turns import Point, ids_of
 from rgmlx.store import MODEL, USER
-from rgmlx.turns import Point, ids_of
-from tui.memory import Memory
 
 # --- without a usable snapshot ------------------------------------------------------------
 

@@ -18,10 +18,10 @@ from sessions import (
     read,
 )
 
+from rgmlx.conversation import places
+from rgmlx.conversation.session import Session
 from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, Message, StoreError
-from tui import places
-from tui.session import Session
 
 # --- any place of the tree ----------------------------------------------------------------
 

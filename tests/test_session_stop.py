@@ -19,9 +19,9 @@ from sessions import (
     same_tokens,
 )
 
+from rgmlx.conversation import context
 from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER
-from tui import memory
 
 ABLE = "What can you do?"
 """The answer has some sentences."""
@@ -178,7 +178,7 @@ def test_how_far_a_reading_is_counts_what_was_left_of_it(
     begin: Open, small_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fault 11: after a stop it stood at "0 of 6 tokens" while hundreds were read; and says what is read."""
-    monkeypatch.setattr(memory, "_UNREAD_CHARS", 0)
+    monkeypatch.setattr(context, "_UNREAD_CHARS", 0)
     session = begin()
     session.ask(LONG)
     session.ask("Hi")

@@ -16,19 +16,19 @@ import pytest
 from sessions import Open
 
 import rgmlx
-from rgmlx.chat import Chat
 from rgmlx.cli import parser
 from rgmlx.cli.common import settings as given
-from rgmlx.engine import Generation, generate_batch
+from rgmlx.conversation.chat import Chat
+from rgmlx.conversation.session import Session
+from rgmlx.conversation.turns import NOW, Point, SavedChat
 from rgmlx.errors import ConfigError, RgmlxError
-from rgmlx.sampling import Sampler, Sampling, make_sampling, recommended
+from rgmlx.generation.engine import Generation, generate_batch
+from rgmlx.generation.sampling import Sampler, Sampling, make_sampling, recommended
 from rgmlx.settings import DRAWING, OFFERED, SETTINGS, Setting, checked
 from rgmlx.store import Store
 from rgmlx.store.snapshots import BUDGET
-from rgmlx.turns import NOW, Point, SavedChat
 from tui import deeds
-from tui.session import Session
-from tui.settings import _GENERAL, SNAPSHOT_BYTES, Defaults, SettingsError, load, parse, save
+from tui.settings.settings import _GENERAL, SNAPSHOT_BYTES, Defaults, SettingsError, load, parse, save
 
 NO_NUMBERS: list[Any] = [
     math.nan,
@@ -81,8 +81,8 @@ def test_every_place_has_the_settings_of_the_table() -> None:
 
 
 def test_what_a_setting_must_be_names_its_limits() -> None:
-    """Fault 12d: max_tokens was to be 1 or more, and 99999999999999999999999 was not."""
-    shown = {2**63 - 1: "2**63 - 1", 2**31 - 1: "2**31 - 1", math.nextafter(math.inf, 0): "finite"}
+    """Fault 12d: max_tokens was to be 1 or more, and 99999999999999999999999 was not; the limits as one reads numbers."""
+    shown = {2**63 - 1: "9,223,372,036,854,775,807", 2**31 - 1: "2,147,483,647", math.nextafter(math.inf, 0): "finite"}
     for name, setting in [*SETTINGS.items(), ("snapshot_bytes", _GENERAL["snapshot_bytes"])]:
         assert isinstance(setting, Setting)
         for limit in (setting.low, setting.high):
@@ -300,7 +300,7 @@ def test_an_endless_reply_has_no_limit_of_tokens(begin: Open) -> None:
 
 
 def test_max_tokens_goes_into_a_file_with_what_the_model_remembers(begin: Open, tmp_path: Path) -> None:
-    from tui.saved import open_file, save_file
+    from rgmlx.conversation.rgstate import open_file, save_file
 
     session = begin()
     session.set_settings({"max_tokens": 3, "seed": 4})

@@ -166,6 +166,15 @@ def test_a_uv_that_is_installed_is_used_and_keeps_its_pythons(machine: Machine) 
     assert "python3" not in called and not (machine.clone / "build" / "uv").exists()
 
 
+def test_a_uv_that_was_just_installed_is_found_where_its_installer_puts_it(machine: Machine) -> None:
+    """Which is in the PATH of a new window only."""
+    local = machine.folder / ".local" / "bin"
+    local.mkdir(parents=True)
+    machine.uv(folder=local)
+    done = machine.make()
+    assert done.returncode == 0 and done.stdout.endswith("chatting\n"), done.stderr
+
+
 @pytest.mark.parametrize("named", ["", "mine"])
 def test_a_python_that_is_new_enough_is_used(machine: Machine, named: str) -> None:
     machine.python("python3", (3, 9, 6))
@@ -188,6 +197,7 @@ def test_a_python_for_intel_is_passed_over_on_a_mac(machine: Machine) -> None:
 
 
 def test_without_any_python_the_sentence_names_a_command(machine: Machine) -> None:
+    assert "could not get one: run  curl" in sentence(machine.make())  # and no log, as nothing wrote one
     assert "run  curl -LsSf https://astral.sh/uv/install.sh | sh  and then make again" in sentence(machine.make())
     machine.program("brew", "exit 1")
     assert "run  brew install python@3.13  and then make again" in sentence(machine.make())

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from test_mlx_lm_commands import place
 
-from rgmlx import cli, hub, shell
+from rgmlx import cli, shell
 from rgmlx.cli import main
 from rgmlx.errors import ModelNotFoundError, NotFiniteError
 from rgmlx.shell import typed
 from rgmlx.store import moved
+from rgmlx.weights import hub
 from tui.screens import guide, models
 
 __all__ = ["place"]  # for what runs mlx-lm

@@ -39,7 +39,7 @@ def test_the_table_has_every_signal_that_ends_a_program() -> None:
 
 
 def test_each_of_them_is_handled() -> None:
-    """But for those that Python ignores from its start, as it does PIPE."""
+    """But for those that Python ignores from its start, which README.md names."""
     done = python(
         "for number in ENDING:\n"
         "    seen = []\n"
@@ -51,7 +51,9 @@ def test_each_of_them_is_handled() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     ignored = [int(line.split()[0]) for line in done.stdout.splitlines() if line.endswith("True")]
-    assert set(ignored) <= {signal.SIGPIPE, signal.SIGXFSZ}
+    assert set(ignored) == {signal.SIGPIPE, signal.SIGXFSZ}
+    said = (ROOT / "README.md").read_text("utf-8")
+    assert all(f"`{signal.Signals(number).name.removeprefix('SIG')}`" in said for number in ignored)
 
 
 @pytest.mark.parametrize(

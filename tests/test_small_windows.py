@@ -8,7 +8,7 @@ import pytest
 from scripted import Scripted
 
 from tui.app import ChatApp
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 
 
 @pytest.mark.parametrize("columns", range(1, 8))

@@ -16,7 +16,7 @@ from stores import check, say
 
 from rgmlx.settings import OFFERED
 from rgmlx.store import Store
-from tui.drafts import Drafts
+from tui.prompt.drafts import Drafts
 
 CUT = "/continue goes on with it"
 CUTS = ("--max-tokens", "1", "--temperature", "0")
@@ -289,7 +289,7 @@ def test_a_conversation_whose_store_goes_is_written_again_when_it_is_left(
         assert chat.end() == 0
     finally:
         chat.close()
-    assert "This conversation was written there again" in " ".join(chat.text.split())
+    assert "written there again" in " ".join(chat.text.split())
     with Store(data) as store:
         (one,) = store.conversations.listed()
         assert next(m.text for m in store.messages.path(one.head)) == "alpha"
@@ -308,7 +308,7 @@ def test_lines_leave_a_conversation_whose_store_goes(tmp_path: Path, going: str)
         assert chat.end() == 0
     finally:
         chat.process.kill()
-    assert "This conversation was written there again" in chat.output.strip().splitlines()[-1]
+    assert "written there again" in chat.output.strip().splitlines()[-1]
     with Store(data) as store:
         assert store.messages.get(1).text == "alpha"
 

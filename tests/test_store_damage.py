@@ -7,10 +7,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stores import check, say
+from piped import AS_USER
+from ptys import Pty
+from stores import check, say, texts
 
 from rgmlx.store import Conversation, Store, StoreError, migrations
 
@@ -189,3 +192,109 @@ def test_a_directory_that_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="name another directory"):
         Store(tmp_path / "file")
+
+
+# --- damage under a running chat ----------------------------------------------------------
+
+CUTS = ("--max-tokens", "1", "--temperature", "0")
+
+
+def _random(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+
+
+def _random_but_the_header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(os.urandom(path.stat().st_size - 100))
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, 4096)
+
+
+DAMAGES = pytest.mark.parametrize(
+    "damage", [_random, _random_but_the_header, _cut], ids=lambda d: d.__name__.strip("_")
+)
+
+
+def _damage_under(path: Path, damage: Callable[[Path], None]) -> None:
+    """Damages the file itself, where the log has nothing and nobody has pages in memory that still count."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE conversations SET updated = updated + 1")
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        damage(path)
+
+
+def _in_the_rescued(home: Path, other: Path) -> list[str]:
+    (file,) = home.glob("rgchat-rescued-*.db")
+    with Store(other) as store:
+        assert not store.recover(file).damaged
+        (one,) = store.conversations.listed()
+        return texts(store, one.head)
+
+
+@DAMAGES
+@pytest.mark.parametrize("released", [False, True])
+def test_what_is_open_is_written_elsewhere_when_the_file_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], released: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = tmp_path / "data"
+    with Store(data) as store:
+        say(store, store.conversations.create("demo", "Another"), None, "not open", "no")
+        chat = store.conversations.create("demo", "Mine")
+        claim = store.claim(chat.id)
+        assert claim is not None
+        head = say(store, chat, None, "one", "two", "three", "four")[-1]
+        store.conversations.get(chat.id)
+        _damage_under(data / "chats.db", damage)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="damaged: start again"):
+                store.messages.add_user(chat.id, head, "five")
+        with contextlib.suppress(StoreError):
+            store.messages.path(head)  # what can be read by now is not what was written
+        if released:
+            claim.release()
+        said = store.rescue()
+        assert "is damaged" in said and f"{tmp_path}/rgchat-rescued-" in said and "--recover" in said
+    assert _in_the_rescued(tmp_path, tmp_path / "other") == ["one", "two", "three", "four"]
+    with Store(data) as store:
+        assert "was damaged" in store.notices[0] and store.rescue() == ""
+        store.recover(next(tmp_path.glob("rgchat-rescued-*")))
+        assert ["one", "two", "three", "four"] in [texts(store, one.head) for one in store.conversations.listed()]
+    check(data)
+
+
+def test_damage_without_anything_open_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Store(tmp_path / "data") as store:
+        chat = store.conversations.create("demo", "Mine")
+        head = say(store, chat, None, "one", "two")[-1]
+        _damage_under(tmp_path / "data" / "chats.db", _random)
+        with pytest.raises(StoreError, match="damaged: start again"):
+            store.messages.add_user(chat.id, head, "five")
+        assert store.rescue() == "" and not list(tmp_path.glob("rgchat-rescued-*"))
+
+
+def test_the_screen_tells_at_the_end_where_the_conversation_of_a_damaged_file_is(tmp_path: Path) -> None:
+    """Ctrl+Q: with its path as the last line, and exit code 1."""
+    data = tmp_path / "data"
+    with Store(data):
+        pass  # no guide
+    chat = Pty(tmp_path, *AS_USER, sys.executable, "-m", "tui", "--data", str(data), *CUTS)
+    try:
+        chat.wait(" MB, always")
+        chat.send("alpha\r")
+        chat.wait("cut short")
+        _damage_under(data / "chats.db", _random)
+        chat.send("beta\r")
+        chat.wait("damaged: start again")
+        chat.send("\x11")
+        assert chat.end() == 1
+    finally:
+        chat.close()
+    assert f"{tmp_path}/rgchat-rescued-" in chat.text and "Traceback" not in chat.text
+    found = _in_the_rescued(tmp_path, tmp_path / "other")
+    assert found[0] == "alpha" and len(found) == 2

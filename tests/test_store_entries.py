@@ -15,7 +15,7 @@ from piped import AS_USER, ROOT, rgchat
 from stores import check, say
 from waiting import PATIENCE
 
-from rgmlx.store import Store
+from rgmlx.store import Store, StoreError
 
 
 def _directory(path: Path) -> None:
@@ -207,3 +207,20 @@ def test_a_disk_that_is_unplugged_under_a_chat_is_not_made_up(tmp_path: Path) ->
     store.close()
     with Store(data) as store:
         assert [m.text for m in store.messages.tree(1)] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("kind", ["device", "directory", "pipe"])
+def test_a_link_to_something_else_than_a_file_is_named(tmp_path: Path, kind: str) -> None:
+    """And not only where it leads: nobody is told to move a device away."""
+    target = Path("/dev/zero") if kind == "device" else (tmp_path / "there").resolve()
+    if kind == "directory":
+        target.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(target)
+    path = tmp_path / "data" / "chats.db"
+    path.parent.mkdir()
+    path.symlink_to(target)
+    with pytest.raises(StoreError) as raised:
+        Store(path.parent)
+    said = f"{path} is a link to {target}, which is not a file but a {kind}: remove the link, or name another directory"
+    assert str(raised.value) == said and path.is_symlink()

@@ -24,7 +24,8 @@ from waiting import wait_for, wait_until
 from rgmlx.store import Conversation, DiskFullError, Store, StoreError
 from tui.app import ChatApp
 from tui.plain import PlainChat
-from tui.prompt import Prompt
+from tui.prompt.drafts import Draft, Drafts
+from tui.prompt.prompt import Prompt
 
 
 class Disk:
@@ -141,6 +142,100 @@ def test_snapshots_give_way_before_text_is_refused(disk: Disk) -> None:
     check(disk.data)
     with Store(disk.data) as store:
         assert store.notices == []
+
+
+def _resize(disk: Disk, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk.data.parent)], check=True)
+
+
+def _free(disk: Disk) -> int:
+    found = os.statvfs(disk.data.parent)
+    return found.f_bavail * found.f_frsize
+
+
+def _put_state(store: Store, chat: int, message: int, size: int) -> None:
+    """A row as large as a state."""
+    sql = (
+        "INSERT INTO snapshots (conversation, message, identity, links, chars, hash, created, digest, checksum, size, used, "
+        "unread, data) VALUES (?, ?, 'x', 0, 1, x'', 1, x'', x'', ?, 1, x'', randomblob(?))"
+    )
+    store._database.states.write(lambda c: c.execute(sql, (chat, message, size, size)))
+
+
+def test_a_state_that_has_no_room_takes_none(disk: Disk) -> None:
+    """A disk of 1 MB: what was written of it stays in no log, and the next text is not refused."""
+    _resize(disk, "1m")
+    with Store(disk.data) as store:
+        chat, head = store.conversations.create("demo"), None
+        head = say(store, chat, head, "hello", "Hi.")[-1]
+        _put_state(store, chat.id, head, 1000)  # its file and its log are there
+        with pytest.raises(DiskFullError):
+            _put_state(store, chat.id, head + 1, 2_000_000)
+        assert _free(disk) > 400_000
+        head = say(store, chat, head, "y" * 60_000, "z" * 60_000)[-1]
+        assert len(texts(store, head)) == 4
+    check(disk.data)
+
+
+def test_the_log_of_states_gives_way_without_a_row_in_the_file(disk: Disk) -> None:
+    """A write that another program, or an earlier one, could not end has left it."""
+    _resize(disk, "1m")
+    with Store(disk.data) as store:
+        chat = store.conversations.create("demo")
+        head = say(store, chat, None, "hello", "Hi.")[-1]
+        states = store._database.states
+        assert states.kept  # the file is made
+        with contextlib.closing(sqlite3.connect(states.path, isolation_level=None)) as c:
+            c.execute("PRAGMA cache_size = 5")
+            c.execute("BEGIN")
+            with pytest.raises(sqlite3.OperationalError, match="full"):
+                c.execute("CREATE TABLE t AS SELECT randomblob(2000000)")
+            assert Path(f"{states.path}-wal").stat().st_size > 200_000
+            assert not states.rows("SELECT 1 FROM snapshots")
+            head = say(store, chat, head, "y" * 50_000, "z" * 50_000)[-1]
+        assert len(texts(store, head)) == 4
+    check(disk.data)
+
+
+def test_states_of_an_earlier_run_give_way(disk: Disk) -> None:
+    """They were not even opened yet."""
+    with Store(disk.data) as store:
+        chat = _fill_store(store, 20)
+    with Store(disk.data) as store:
+        disk.fill(reserve=False)
+        head = store.conversations.get(chat).head
+        head = say(store, store.conversations.get(chat), head, "y" * 200_000, "z" * 200_000)[-1]
+        assert len(texts(store, head)) == 8
+    check(disk.data)
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["of a conversation", "of a new one"])
+def test_states_give_way_to_a_draft(disk: Disk, new: bool) -> None:
+    with Store(disk.data) as store:
+        one = store.conversations.get(_fill_store(store, 50))
+    with Store(disk.data) as store:
+        disk.fill(reserve=False)
+        drafts, row, draft = disk.data / "drafts", None if new else one, Draft("y" * 100_000)
+        alone = Drafts(drafts)
+        with pytest.raises(OSError):  # no room for the directory, or its file
+            alone.write(row, draft, alone.ticket())
+        alone.close()
+        made = Drafts(drafts, make_room=store.make_room)
+        made.write(row, draft, made.ticket())
+        made.close()
+        assert Drafts(drafts).read(row) == draft and made.rescue() == ""
+        assert texts(store, one.head) == [f"message {n}" for n in range(6)]
+    check(disk.data)
+
+
+def test_a_draft_that_has_no_room_at_all_asks_once(disk: Disk) -> None:
+    asked = list[int]()
+    disk.data.mkdir()
+    disk.fill()
+    made = Drafts(disk.data / "drafts", make_room=lambda: asked.append(1))
+    with pytest.raises(OSError, match="No space left"):
+        made.write(None, Draft("y" * 10_000), made.ticket())
+    assert asked == [1]
 
 
 def test_a_damaged_file_on_a_full_disk_stays_as_it_is(disk: Disk) -> None:

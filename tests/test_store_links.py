@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from stores import check, say
 
+from rgmlx.conversation.session import Session
 from rgmlx.store import Store
-from rgmlx.store.recovery import LOST
-from tui.session import Session
+from rgmlx.store.rows import LOST
 
 
 def _made(directory: Path, conversations: int = 6, turns: int = 8) -> Path:

@@ -3,6 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -16,7 +17,7 @@ from sessions import NAME, STORY, Open, goes_on_alike, pull
 from stores import check, say, texts
 from test_store_states import fill, right
 
-from rgmlx.store import Store
+from rgmlx.store import Store, fresh
 from rgmlx.store.states import path_of
 from tui.app import ChatApp
 from tui.plain import PlainChat
@@ -73,6 +74,11 @@ def _replace_by_garbage(data: Path) -> None:
     (data / "garbage").rename(data / "chats.db")
 
 
+def _replace_by_empty_file(data: Path) -> None:
+    _remove_files(data)
+    (data / "chats.db").touch()
+
+
 def _empty_file(data: Path) -> None:
     os.truncate(data / "chats.db", 0)
 
@@ -92,12 +98,17 @@ DEEDS: list[Deed] = [
     _replace_file,
     _replace_directory,
     _replace_by_garbage,
+    _replace_by_empty_file,
     _empty_file,
     _empty_file_and_remove_log,
 ]
 TAKEN = (_replace_file, _replace_directory)
 """There is another store in its place then, and its numbers are taken."""
-RECOVERED = {_replace_by_garbage: "was damaged", _empty_file: "was empty", _empty_file_and_remove_log: "was empty"}
+EMPTIED = (_empty_file, _empty_file_and_remove_log)
+WHOLE = tuple(deed for deed in DEEDS if deed not in (_remove_log, *TAKEN, *EMPTIED))
+"""All that was there can still be read, and there is nothing in its place: all of it is written there again."""
+RECOVERED: dict[Deed, str] = {_replace_by_garbage: "was damaged"}
+RECOVERED |= dict.fromkeys((_replace_by_empty_file, *EMPTIED), "was empty")
 """What is said before the conversation is written into the file."""
 deeds = pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__.strip("_"))
 
@@ -129,10 +140,9 @@ def _says_so(said: list[str], deed: Deed) -> bool:
     (sentence,) = said
     if deed is _remove_log:
         return "-wal was removed" in sentence
-    words = "goes on in" if deed in TAKEN else "was written there again"
-    how = (
-        "was emptied by another program" if deed in (_empty_file, _empty_file_and_remove_log) else "removed or replaced"
-    )
+    words = "goes on in" if deed in TAKEN else "This conversation was written there again"
+    words = "All conversations were written there again" if deed in WHOLE else words
+    how = "was emptied by another program" if deed in EMPTIED else "removed or replaced"
     return how in sentence and words in sentence and ("--recover" in sentence) == (deed in TAKEN)
 
 
@@ -187,7 +197,7 @@ def test_the_file_is_gone_with_nothing_open(tmp_path: Path, deed: Deed) -> None:
         assert any("was removed" in n or "was emptied" in n for n in store.notices) and len(store.notices) <= 2
     with Store(data) as store:
         titles = {c.title for c in store.conversations.listed()}
-        assert "after" in titles and ("before" in titles) == (deed in (_remove_log, _empty_file))
+        assert "after" in titles and ("before" in titles) == (deed in (_remove_log, _empty_file, *WHOLE))
         assert ("Somebody else's" in titles) == (deed in TAKEN)
     check(data)
 
@@ -211,14 +221,98 @@ def test_states_of_what_is_open_go_along(tmp_path: Path, deed: Deed) -> None:
     path = store._database.path
     store.close()
     check(data)
+    # The file of states may be gone with its directory; with what was said they would still fit.
+    kept_too = (_remove_log, _empty_file, *(one for one in WHOLE if one not in (_remove_directory, _move_directory)))
     if deed not in TAKEN:
         with Store(data) as second:
             assert right(second, kept) == list(kept)
-            assert right(second, closed) == (list(closed) if deed in (_remove_log, _empty_file) else [])
+            assert right(second, closed) == (list(closed) if deed in kept_too else [])
     else:
         with Store(data) as second:
             assert right(second, theirs) == (list(theirs) if deed is _replace_directory else [])
             assert path != data / "chats.db" and path_of(path).is_file()
+
+
+WHOLE_DEEDS = pytest.mark.parametrize("deed", WHOLE, ids=lambda deed: deed.__name__.strip("_"))
+
+
+def _many(store: Store, count: int = 40) -> dict[int, list[str]]:
+    """Conversations of which some are in the log only, with the texts of each."""
+    found: dict[int, list[str]] = {}
+    for n in range(count):
+        chat = store.conversations.create("demo", f"Chat {n}")
+        found[chat.id] = [f"question {n}", f"answer {n} " * 500]
+        say(store, chat, None, *found[chat.id])
+        if n == count // 2:
+            store._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.conversations.delete(3)
+    store.conversations.rename(4, "Another name")
+    return found
+
+
+def _all(store: Store) -> dict[int, list[str]]:
+    rows = (*store.conversations.listed(), *store.conversations.deleted())
+    return {one.id: texts(store, one.head) for one in rows}
+
+
+@WHOLE_DEEDS
+def test_all_conversations_go_along(tmp_path: Path, deed: Deed) -> None:
+    """Those that are closed as well, deleted ones, and what is in the log only."""
+    data = tmp_path / "data"
+    with Store(data) as store:
+        said = _many(store)
+        claim = store.claim(5)
+        assert claim is not None
+        deed(data)
+        head = store.conversations.get(5).head
+        said[5] = [*said[5], "more"]
+        say(store, store.conversations.get(5), head, "more")
+        assert _says_so([n for n in store.notices if RECOVERED.get(deed, "\0") not in n], deed)
+        assert _all(store) == said
+        while store.notices:
+            store.notices.pop()
+    check(data)
+    with Store(data) as store:
+        assert store.notices == [] and _all(store) == said
+        assert [c.id for c in store.conversations.deleted()] == [3]
+        assert store.conversations.get(4).title == "Another name" and store.search.find("question 7")
+        assert {path.name for path in data.glob("*.db")} >= {"chats.db"} and not list(data.glob(".chats*part*"))
+
+
+def test_all_conversations_go_along_from_several_programs(tmp_path: Path) -> None:
+    """The first writes them, and the other finds them there and adds what it has open."""
+    with Store(tmp_path) as one, Store(tmp_path) as two:
+        said = _many(one, 8)
+        assert one.claim(5) is not None and two.claim(6) is not None
+        _remove_files(tmp_path)
+        for store, number in ((one, 5), (two, 6), (one, 5)):
+            say(store, store.conversations.get(number), store.conversations.get(number).head, "more")
+            said[number] = [*said[number], "more"]
+        assert _all(one) == _all(two) == said
+        assert not list(tmp_path.glob("chats.rescued*"))
+    check(tmp_path)
+
+
+def test_others_that_could_not_be_written_again_are_said_to_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = list[Path]()
+
+    def full(_: object, path: Path) -> None:
+        calls.append(path)
+        path.write_bytes(b"part of it")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with Store(tmp_path) as store:
+        said = _many(store, 8)
+        assert store.claim(5) is not None
+        monkeypatch.setattr(fresh, "copy", full)
+        _remove_files(tmp_path)
+        say(store, store.conversations.get(5), store.conversations.get(5).head, "more")
+        (notice,) = store.notices
+        assert "This conversation was written there again; the others could not be, and are lost" in notice
+        assert len(calls) == 2 and _all(store) == {5: [*said[5], "more"]}
+    check(tmp_path)
 
 
 def test_the_file_is_gone_and_no_other_can_be_made(tmp_path: Path) -> None:
@@ -318,7 +412,7 @@ async def test_the_screen_says_that_the_file_is_gone_and_goes_on(tmp_path: Path,
             deed(data)
             await ask(app, "two")
         await pilot.pause()
-        how = "emptied by another program" if deed in RECOVERED else "removed or replaced by something else"
+        how = "emptied by another program" if deed in EMPTIED else "removed or replaced by something else"
         assert f"was {how}" in notices(app)
         third = await ask(app, "three")
         assert notices(app).count(how) == 1

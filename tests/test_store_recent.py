@@ -12,7 +12,7 @@ from stores import check, say, texts
 
 from rgmlx.store import Conversation, Store, recent
 from rgmlx.store.fresh import make
-from rgmlx.store.recovery import LOST
+from rgmlx.store.rows import LOST
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from stores import check, say, texts
 from rgmlx.store import Store, StoreError, log
 from rgmlx.store.aside import KEPT
 from rgmlx.store.pages import INDEX, TABLE, Pages
-from rgmlx.store.recovery import LOST, UNTITLED
+from rgmlx.store.rows import LOST, UNTITLED
 
 # --- the pages ----------------------------------------------------------------------------
 

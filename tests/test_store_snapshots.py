@@ -19,10 +19,10 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx.engine import Generation, prefill
 from rgmlx.errors import StateError
-from rgmlx.sampling import Sampling
-from rgmlx.state import State
+from rgmlx.generation.engine import Generation, prefill
+from rgmlx.generation.sampling import Sampling
+from rgmlx.griffin.state import State
 from rgmlx.store import Conversation, Store, StoreError
 from rgmlx.store.delta import Packed, changed_slots, decode, encode, pack, unpack
 from rgmlx.store.snapshots import MAX_LINKS, Snapshots

@@ -21,7 +21,7 @@ from test_store_snapshots import fake
 
 from rgmlx.store import Store, StoreError, room
 from rgmlx.store.hashes import key
-from rgmlx.store.recovery import LOST
+from rgmlx.store.rows import LOST
 from rgmlx.store.states import path_of
 
 Kept = dict[int, int]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from stores import check, say, texts
 
+from rgmlx.conversation.session import Session
 from rgmlx.store import Store
 from tui.plain import PlainChat
-from tui.session import Session
 
 WRONG = ["chars", "closed", "streaming", "loose", "created", "hash"]
 

@@ -11,7 +11,7 @@ import pytest
 from ptys import Pty, doomed, ptys
 from waiting import PATIENCE
 
-from rgmlx.text import first_line
+from rgmlx.system.printable import first_line
 
 __all__ = ["ptys"]
 

@@ -14,7 +14,7 @@ from scripted import Held, Scripted, idle, type_and_send
 from waiting import wait_for, wait_until
 
 from tui.app import ChatApp
-from tui.reply import ReplyMessage
+from tui.transcript.reply import ReplyMessage
 
 SIZE = (80, 24)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from codecs import getincrementaldecoder
@@ -13,8 +14,8 @@ from ptys import Pty, doomed, ptys
 from textual import events
 from textual.message import Message
 
-from tui import terminal_input
-from tui.terminal_input import QUIET_TICKS, TerminalParser, clean
+from tui.terminal import input as terminal_input
+from tui.terminal.input import QUIET_TICKS, TerminalParser, clean
 
 __all__ = ["ptys"]
 
@@ -43,6 +44,7 @@ PASTES = [
     ("coloured", "BEGIN \x1b[31mred\x1b[0m\nsecond\nend", "BEGIN red\nsecond\nend"),
     ("keys", "log \x1b[1mBold\x1b[0m \x11 text\x07\x03\x1a\x7f\x00", "log Bold  text"),
     ("lines", "a\rb\r\nc", "a\rb\r\nc"),
+    ("ends of lines and pages", "four\x0bfive\x0csix\x1b\x0cseven", "four\nfive\nsix\nseven"),
     ("arrows", "a\x1b[A\x1bOB\x1b[1;5Cb", "ab"),
     ("title", "a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c\x1bP1$r\x1b\\d", "abcd"),
     ("unfinished", "a\x1b]0;title\nb\x1b[31", "a]0;title\nb[31"),
@@ -79,7 +81,7 @@ def test_no_control_is_left_of_any_paste() -> None:
     for code in [*range(0x20), *range(0x7F, 0xA0)]:
         for text in (f"a{chr(code)}b", f"a\x1b{chr(code)}b"):
             left = [c for c in clean(text) if c < " " or "\x7f" <= c <= "\x9f"]
-            assert left == ([chr(code)] if chr(code) in "\t\n\r" else [])
+            assert left == (["\n"] if chr(code) in "\x0b\x0c" else [chr(code)] if chr(code) in "\t\n\r" else [])
 
 
 def test_a_paste_without_an_end_ends() -> None:
@@ -196,6 +198,77 @@ def test_esc_before_anything_else_is_esc(data: str, keys: list[str]) -> None:
             found += told(parser.tick())
         assert found == keys, cut
         assert told(parser.feed("q")) == ["q"]
+
+
+UNITS = {
+    **{
+        f"control {code:02x}": ["\x1b", chr(code)]
+        for code in [*range(0x20), *range(0x80, 0xA0)]
+        if code not in (8, 9, 13, 27)
+    },
+    **{f"sign {chr(code)}": [f"\x1b{chr(code)}"] for code in range(0x20, 0x80)},
+    **{f"control {code:02x} with Alt": [f"\x1b{chr(code)}"] for code in (8, 9, 13)},
+    **{
+        f"sequence {rest}": [f"\x1b{rest}"]
+        for rest in ("é", "漢", "[A", "OA", "[1;5C", "[3~", "[27u", "[97;5u", "\x1b[A", "[I")
+    },
+    **{
+        f"begun {rest}": [f"\x1b{rest}"]
+        for rest in ("[1", "[1;", "[<35;1", "[?", "[M", "]0;x", "Pq", "Nq", "Oq", "_q", "^q")
+    },
+}
+"""What begins with ESC, in the pieces that are pressed."""
+TAILS = [[], ["\x1b"], ["\x1b", "\x1b"], ["\x1b[A"], ["\x1bd", "^"], ["\x1b", "\x14", "s"]]
+TYPED_TAILS = [["s"], ["s", "\x1b", "\x1b"], ["\x14", "\x1b"], ["^", "\x1b[A"]]  # which would go on with a sequence
+
+
+class Clock:
+    """Textual's clock, which stands still until it is told to go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("textual._parser.get_time", lambda: self.now)
+
+    def pressed(self, *pieces: str, pauses: bool = False) -> list[tuple[str, str | None]]:
+        """Keys and what they type, of pieces in quick succession or with pauses between them; a pause at the end."""
+        parser, found = TerminalParser(), list[tuple[str, str | None]]()
+        for number, piece in enumerate(pieces, 1):
+            messages = [*parser.feed(piece), *parser.tick()]
+            if pauses or number == len(pieces):
+                for _ in range(3):
+                    self.now += 1
+                    messages += parser.tick()
+            found += [(getattr(m, "key", type(m).__name__), getattr(m, "character", None)) for m in messages]
+        return found
+
+
+@pytest.mark.parametrize("begin", UNITS.values(), ids=UNITS)
+def test_what_follows_quickly_is_what_follows_slowly(begin: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Esc and then Ctrl with a key are both; nothing types ^ but its key, however the bytes are cut."""
+    clock = Clock(monkeypatch)
+    goes_on = begin[0][1:2] in tuple("[NOPX]^_") and begin[0] != "\x1b[A"
+    for tail in TAILS if goes_on else TAILS + TYPED_TAILS:
+        keys = clock.pressed(*begin, *tail, pauses=True)
+        data = "".join([*begin, *tail])
+        assert ("circumflex_accent", "^") not in keys or "^" in tail
+        assert clock.pressed(*data) == keys, tail
+        for cut in range(1, len(data) + 1):
+            assert clock.pressed(*filter(None, (data[:cut], data[cut:]))) == keys, (tail, cut)
+
+
+def test_esc_control_letter_esc(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    keys = [("escape", "\x1b"), ("ctrl+t", "\x14"), ("s", "s"), ("escape", "\x1b"), ("escape", "\x1b")]
+    assert clock.pressed("\x1b\x14s\x1b\x1b") == keys
+
+
+def test_no_bytes_type_a_circumflex(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All short ones of what matters to a parser, also behind more than it takes for a sequence."""
+    clock = Clock(monkeypatch)
+    for begin in ("", f"\x1b[1{';' * 40}", f"\x1b]{'0' * 40}"):
+        for rest in itertools.product("\x1b[O]1;<MA~us\x14\x7f", repeat=3):
+            data = begin + "".join(rest)
+            assert "^" not in [typed for _, typed in clock.pressed(data)], data
 
 
 def test_keys_that_are_the_same_here() -> None:

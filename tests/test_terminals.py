@@ -14,12 +14,11 @@ from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 from waiting import wait_until
 
-from tui import keys, terminals
 from tui.app import ChatApp
 from tui.commands import COMMANDS, pressed
 from tui.fields import TextField
 from tui.keyboard import Keyboard
-from tui.prompt import Prompt
+from tui.prompt.prompt import Prompt
 from tui.screens import guide, help
 from tui.screens.conversation_rows import Rows
 from tui.screens.conversations import ConversationsScreen
@@ -29,7 +28,8 @@ from tui.screens.history import HistoryScreen
 from tui.screens.models import ModelsScreen
 from tui.screens.settings import SettingsScreen
 from tui.screens.tree import TreeScreen, _Lines
-from tui.terminals import Terminal, here
+from tui.terminal import keys, terminals
+from tui.terminal.terminals import Terminal, here
 
 MACS = {
     "Terminal.app": {"TERM_PROGRAM": "Apple_Terminal"},
@@ -177,11 +177,13 @@ async def test_the_chat_on_a_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             "/back  (Ctrl+B)",
             "/previous  (Option+←)",
             "/settings  (Ctrl+L)",
-            "fn+↑ fn+↓",
+            "Shift+fn+↑",
             "Ctrl+E goes to the end again",
         ):
             assert text in shown
-        assert not any(text in shown for text in ("Alt+", "F1)", "F2)", "Option+Enter", "Option+↑", "PgUp"))
+        assert not any(
+            text in shown for text in ("Alt+", "F1)", "F2)", "Option+Enter", "Option+↑", "PgUp", "Ctrl+Shift+Z")
+        )
         await pilot.press("question_mark")
         await wait_until(lambda: len(app.screen_stack) == 1)
         await pilot.press("ctrl+p", *"back")

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from rgmlx.text import MAX_JOINED, MAX_MARKS, Cleaner, joins, printable
+from rgmlx.system.printable import MAX_JOINED, MAX_MARKS, Cleaner, joins, printable
 
 SHOWN = "\ufffd"
 

@@ -14,12 +14,13 @@ from macs import Mac, linux, mac
 from stores import say
 from test_store_states import fill, right
 
-from rgmlx import cli, hub
+from rgmlx import cli
 from rgmlx.cli import convert
-from rgmlx.download import Download
 from rgmlx.errors import RgmlxError
-from rgmlx.macos import time_machine
 from rgmlx.store import Store
+from rgmlx.system.macos import time_machine
+from rgmlx.weights import hub
+from rgmlx.weights.download import Download
 
 __all__ = ["linux", "mac"]
 

@@ -17,8 +17,8 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 
 from rgmlx.errors import TokenizerError
-from rgmlx.hub import demo_directory
 from rgmlx.tokenizer import Detokenizer, Tokenizer, as_ids, between_turns, turn_ids
+from rgmlx.weights.hub import demo_directory
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>"]
 SPACE = "\u2581"

@@ -12,9 +12,9 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 import rgmlx
-from rgmlx.config import ModelConfig
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.kernels.rg_lru import Inputs, bounded_sqrt, rg_lru, scan
-from rgmlx.network import RecurrentGemma
 
 
 def network(**changes: object) -> RecurrentGemma:

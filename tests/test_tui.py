@@ -10,15 +10,15 @@ import pytest
 from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen, session, type_and_send
 from waiting import PATIENCE, wait_for, wait_until
 
+from rgmlx.conversation.context import Memory
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Store
 from tui.activity import Activity
 from tui.app import ChatApp
-from tui.memory import Memory
-from tui.prompt import Prompt
-from tui.reply import HorizonLine, ReplyMessage, UserMessage
-from tui.scroll import MAX_MESSAGES
-from tui.session import Session
+from tui.prompt.prompt import Prompt
+from tui.transcript.reply import HorizonLine, ReplyMessage, UserMessage
+from tui.transcript.scroll import MAX_MESSAGES
 
 SIZE = (80, 24)
 

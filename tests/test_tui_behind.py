@@ -11,9 +11,9 @@ from waiting import wait_until
 from rgmlx.errors import RgmlxError
 from tui.activity import Activity
 from tui.app import ChatApp
-from tui.drafts import Drafts
-from tui.prompt import Prompt
-from tui.reply import ReplyMessage, UserMessage
+from tui.prompt.drafts import Drafts
+from tui.prompt.prompt import Prompt
+from tui.transcript.reply import ReplyMessage, UserMessage
 
 SIZE = (80, 24)
 

@@ -11,12 +11,12 @@ from waiting import wait_until
 
 from tui.app import ChatApp
 from tui.commands import ALIASES, BY_NAME, COMMANDS, OFFERED, named, parse, plain
-from tui.completions import Completions
-from tui.prompt import Prompt
-from tui.reply import UserMessage
+from tui.prompt.completions import Completions
+from tui.prompt.prompt import Prompt
 from tui.screens.guide import GuideScreen
 from tui.screens.models import ModelsScreen
 from tui.screens.settings import SettingsScreen
+from tui.transcript.reply import UserMessage
 
 SIZE = (80, 24)
 

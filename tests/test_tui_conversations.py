@@ -15,19 +15,20 @@ from typing import ClassVar
 import pytest
 from textual import events
 from textual.app import App
-from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from waiting import wait_until
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Store
-from tui import fields, textfiles
+from rgmlx.system import textfiles
+from rgmlx.system.formatting import when
+from rgmlx.system.textfiles import read_text, typed_path, write_text
+from tui import fields
 from tui.screens import conversation_pages, conversations, dialogs
-from tui.screens.conversations import ConversationsScreen, Opened, Rows
-from tui.screens.dialogs import TYPING_SECONDS, AskText, Confirm, while_there
-from tui.textfiles import read_text, typed_path, write_text
-from tui.words import when
+from tui.screens.conversations import ConversationsScreen, Opened
+from tui.screens.dialogs import TYPING_SECONDS, AskText, Confirm
+from tui.terminal import textual_fixes
 
 SIZE = (80, 24)
 
@@ -40,6 +41,7 @@ class Host(App[None]):
 
     def __init__(self, screen: ModalScreen) -> None:
         super().__init__()
+        textual_fixes.end_workers_first()
         self.first, self.results, self.changed, self.leaked = screen, [], [], 0
 
     def on_mount(self) -> None:
@@ -364,29 +366,6 @@ async def test_archiving_and_back(store: Store) -> None:
         await wait_until(lambda: settled(screen) and titles(screen) == ["Soup"])
         await pilot.press("f3")
         await wait_until(lambda: not store.conversations.get(chat).archived)
-
-
-async def test_the_program_may_end_while_the_list_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it was to be shown on is taken away first, one part after the other: that is no fault then, and one before."""
-    screen, ending = ConversationsScreen(store, None), asyncio.Event()
-
-    async def show() -> None:
-        screen.query_one("#gone")
-
-    close = Rows._close_messages
-
-    async def close_late(self: Rows, wait: bool = True) -> None:
-        await while_there(screen, show())
-        ending.set()
-        await close(self, wait)
-
-    app = Host(screen)
-    async with app.run_test(size=SIZE):
-        await wait_until(lambda: not screen._reading)
-        with pytest.raises(NoMatches):
-            await while_there(screen, show())
-        monkeypatch.setattr(Rows, "_close_messages", close_late)
-    assert ending.is_set()
 
 
 @pytest.mark.parametrize("key", ["delete", "ctrl+d"])

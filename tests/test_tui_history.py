@@ -16,9 +16,9 @@ from textual.geometry import Offset
 from textual.widgets import Input, OptionList, Static
 from waiting import PATIENCE, wait_until
 
-from tui.clipboard import MAX_LINE, MAX_SHOWN
-from tui.history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY, History, Walk
+from tui.prompt.history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY, History, Walk
 from tui.screens.history import MAX_ROWS, HistoryScreen
+from tui.terminal.clipboard import MAX_LINE, MAX_SHOWN
 
 SIZE = (80, 24)
 
@@ -131,7 +131,7 @@ def test_two_programs_lose_nothing_of_each_other(tmp_path: Path) -> None:
     """They write at the same time, and each writes the file anew a few times."""
     path = tmp_path / "history"
     code = (
-        "import sys; from tui.history import History; history = History(sys.argv[1])\n"
+        "import sys; from tui.prompt.history import History; history = History(sys.argv[1])\n"
         "for i in range(300): history.add(f'{sys.argv[2]} {i} ' + 'x' * 50_000)\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, path, name]) for name in ("a", "b")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -19,7 +18,8 @@ from textual.screen import Screen
 from textual.widgets import Input
 from waiting import PATIENCE, wait_until
 
-from rgmlx.models import list_models
+from rgmlx.weights.catalog import list_models
+from rgmlx.weights.download import Download
 from tui.screens.guide import GuideScreen
 from tui.screens.models import MAX_ROWS, ModelsScreen
 
@@ -211,8 +211,16 @@ async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, s
     assert {m.name for m in list_models() if not m.problem} == {"demo", NAME}
 
 
-async def test_leaving_stops_a_download(home: Path, server: Any) -> None:
-    go_on = threading.Event()
+async def test_leaving_stops_a_download(home: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, stopped, run = threading.Event(), threading.Event(), Download.run
+
+    def watched(*arguments: Any) -> Path:
+        try:
+            return run(*arguments)
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(Download, "run", watched)
     server.hold = slow(server, 20 * 1024, go_on)
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=(100, 30)) as pilot:
@@ -220,10 +228,9 @@ async def test_leaving_stops_a_download(home: Path, server: Any) -> None:
         await type_name(app, pilot, NAME)
         await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
         await pilot.press("escape")
-        await wait_until(lambda: app.answer is None)
-        await wait_until(lambda: not app.workers)
+        await wait_until(lambda: app.answer is None and stopped.is_set())
         go_on.set()
-        await asyncio.sleep(0.2)
+        await wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("download ")])
         assert [m.complete for m in list_models() if m.name == NAME] == [False]
 
 

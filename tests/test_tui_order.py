@@ -14,10 +14,10 @@ from waiting import wait_until
 from tui.activity import Activity
 from tui.app import ChatApp
 from tui.commands import BY_NAME
-from tui.completions import Completions
-from tui.drafts import Draft, Drafts
-from tui.history import History
-from tui.prompt import Prompt
+from tui.prompt.completions import Completions
+from tui.prompt.drafts import Draft, Drafts
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
 from tui.screens.history import HistoryScreen
 from tui.screens.tree import TreeScreen
 

@@ -16,15 +16,15 @@ from waiting import wait_for, wait_until
 
 from rgmlx.errors import ChatError
 from rgmlx.store import Store
+from rgmlx.system.formatting import model_name
 from tui import deeds, themes
 from tui.activity import Activity
 from tui.app import ChatApp
 from tui.plain import PlainChat
-from tui.prompt import Prompt
-from tui.reply import ReplyMessage
+from tui.prompt.prompt import Prompt
 from tui.screens.conversations import ConversationsScreen, Search
 from tui.screens.tree import TreeScreen, contrast
-from tui.words import model_name
+from tui.transcript.reply import ReplyMessage
 
 SIZE = (80, 24)
 PAST = ("one", "1", "two", "2", "three", "3")

@@ -12,11 +12,11 @@ from textual.app import ComposeResult
 from textual.geometry import Offset
 from waiting import PATIENCE, wait_until
 
-from tui.clipboard import MAX_KEPT, MAX_LINE, MAX_LINES, MAX_SHOWN
-from tui.completions import Completions
-from tui.files import Matches, complete
-from tui.history import History
-from tui.terminal_input import TerminalParser
+from tui.prompt.completions import Completions
+from tui.prompt.files import Matches, complete
+from tui.prompt.history import History
+from tui.terminal.clipboard import MAX_KEPT, MAX_LINE, MAX_LINES, MAX_SHOWN
+from tui.terminal.input import TerminalParser
 
 SIZE = (80, 24)
 
@@ -327,7 +327,7 @@ async def test_a_slow_disk_answers_for_the_word_that_is_there(tmp_path: Path, mo
         spins.wait(PATIENCE)
         return complete(typed)
 
-    monkeypatch.setattr("tui.completions.complete", slow)
+    monkeypatch.setattr("tui.prompt.completions.complete", slow)
     app = Desk()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("@")

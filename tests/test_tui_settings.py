@@ -17,7 +17,7 @@ from waiting import wait_until
 from rgmlx.store import Store
 from tui.screens.settings import Changed, SettingsScreen, Values
 from tui.screens.tree import TreeScreen
-from tui.settings import SAMPLING
+from tui.settings.settings import SAMPLING
 from tui.themes import NAMES, register
 
 
@@ -188,7 +188,7 @@ async def test_an_empty_field_shows_the_number_that_holds() -> None:
             "max_tokens": ("", "no limit"),
         }
         field(app, "max_tokens").value = "0"
-        said = "Max tokens must be a whole number between 1 and 2**63 - 1, not 0."
+        said = "Max tokens must be a whole number between 1 and 9,223,372,036,854,775,807, not 0."
         await wait_until(lambda: sentence(app, "max_tokens") == said)
         field(app, "max_tokens").value = "40"
         await pilot.press("ctrl+s")

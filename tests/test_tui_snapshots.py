@@ -26,16 +26,15 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static, TextArea
 from waiting import PATIENCE, wait_until
 
+from rgmlx.conversation.context import Horizon
+from rgmlx.conversation.metrics import Gauges
 from rgmlx.errors import RgmlxError
-from rgmlx.models import Installed
+from rgmlx.weights.catalog import Installed
 from tui.app import ChatApp
 from tui.commands import COMMANDS
-from tui.completions import Completions
-from tui.gauges import Gauges
-from tui.history import History
-from tui.memory import Horizon
-from tui.prompt import Prompt
-from tui.reply import HorizonLine, Notice, ReplyMessage
+from tui.prompt.completions import Completions
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
 from tui.screens.conversation_rows import Rows
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.dialogs import AskText, Confirm
@@ -45,7 +44,8 @@ from tui.screens.history import HistoryScreen
 from tui.screens.models import ModelsScreen
 from tui.screens.settings import SettingsScreen
 from tui.screens.tree import TreeScreen
-from tui.settings import Defaults
+from tui.settings.settings import Defaults
+from tui.transcript.reply import HorizonLine, Notice, ReplyMessage
 
 DRAWN_BY = {"textual": "8.2.8", "rich": "15.0.0"}
 """With others lines and colours are a little different, and nothing is wrong."""

@@ -16,13 +16,13 @@ from textual.widgets import Label, Static
 from textual.widgets._markdown import MarkdownBullet
 from waiting import until_idle, wait_until
 
-from rgmlx.text import MAX_MARKS
+from rgmlx.system.printable import MAX_MARKS
 from tui.app import ChatApp
-from tui.markdown import SafeMarkdown
-from tui.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
-from tui.prompt import Prompt
-from tui.reply import HorizonLine, Message, Notice, ReplyMessage, UserMessage
-from tui.scroll import MAX_MESSAGES, MAX_PARTS, MAX_WEIGHT
+from tui.prompt.prompt import Prompt
+from tui.transcript.markdown import SafeMarkdown
+from tui.transcript.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
+from tui.transcript.reply import HorizonLine, Message, Notice, ReplyMessage, UserMessage
+from tui.transcript.scroll import MAX_MESSAGES, MAX_PARTS, MAX_WEIGHT
 
 SIZE = (80, 24)
 MIXED = ["word ", "\n", "\n\n", "```", "```py\n", "- item\n", "3. x\n", "    ind\n", "|a|b|\n|-|-|\n", "# h\n", "> q\n"]

@@ -13,8 +13,8 @@ from textual.app import App
 from textual.widgets import OptionList, Static
 from waiting import wait_until
 
+from rgmlx.conversation.branches import arrange
 from rgmlx.store import MODEL, USER, Outline, Store
-from tui.branches import arrange
 from tui.screens.tree import MAX_LINES, Chosen, TreeScreen
 
 

@@ -18,14 +18,14 @@ from textual.widgets import Input, TextArea
 from waiting import wait_until
 
 from rgmlx.store import Store
-from tui import typed
 from tui.app import ChatApp
-from tui.drafts import Draft, Drafts
-from tui.history import History
-from tui.prompt import Prompt
+from tui.prompt.drafts import Draft, Drafts
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
 from tui.screens.conversation_rows import Rows
 from tui.screens.dialogs import AskText
-from tui.terminal_input import END, START, TerminalParser
+from tui.terminal import typed
+from tui.terminal.input import END, START, TerminalParser
 
 __all__ = ["ptys"]
 

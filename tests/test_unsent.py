@@ -24,9 +24,9 @@ from waiting import wait_for, wait_until
 
 from rgmlx.store import Store
 from tui.app import ChatApp
-from tui.drafts import Draft, Drafts
-from tui.history import History
-from tui.prompt import Prompt
+from tui.prompt.drafts import Draft, Drafts
+from tui.prompt.history import History
+from tui.prompt.prompt import Prompt
 
 __all__ = ["ptys"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from rgmlx import variables
 from rgmlx.errors import RgmlxError
+from rgmlx.system import variables
 
 ROOT = Path(__file__).parent.parent
 GOOD = {

@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Message
+from rgmlx.system.formatting import sentence
 
 from . import deeds
 from .activity import Activity, Verdict, verdict
 from .asking import Asking
-from .clipboard import code_blocks
 from .commands import BY_NAME, Command, named, takes_nothing, unknown
-from .outbox import Waiting
-from .prompt import Prompt
-from .words import sentence
+from .prompt.outbox import Waiting
+from .prompt.prompt import Prompt
+from .terminal.clipboard import code_blocks
 
 AT_THE_END = "At the end of this branch"
 

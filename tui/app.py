@@ -19,36 +19,37 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Footer, Static
 
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
-from rgmlx.text import printable
+from rgmlx.system.formatting import model_name, sentence
+from rgmlx.system.printable import printable
 
-from . import keys, textual_fixes, themes
+from . import themes
 from .actions import Actions
 from .activity import Activity, Need, Verdict, refusal, verdict
+from .chatting import Chatting
 from .commands import COMMANDS as TABLE
 from .commands import OFFERED, parse, plain, pressed
-from .completions import Completions
-from .composing import Composing
-from .drafts import Drafts
-from .files import expand
-from .history import History
 from .messages import Ended, Failed, Loaded, Stood
-from .outbox import Waiting
-from .pages import Pages
 from .palette import Palette
-from .parts import KEPT_CHARS
-from .prompt import Prompt
+from .prompt.completions import Completions
+from .prompt.drafts import Drafts
+from .prompt.files import expand
+from .prompt.history import History
+from .prompt.outbox import Waiting
+from .prompt.prompt import Prompt
 from .screens.models import ModelsScreen
-from .session import Session
-from .settings import Defaults
+from .settings.settings import Defaults
 from .status import status_line
-from .transcript import Transcript
-from .words import model_name, sentence
+from .terminal import keys, textual_fixes
+from .transcript.pages import Pages
+from .transcript.parts import KEPT_CHARS
+from .transcript.transcript import Transcript
 
 if TYPE_CHECKING:
-    from .memory import Horizon
+    from rgmlx.conversation.context import Horizon
 
 GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
@@ -59,13 +60,14 @@ FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
 
 
-class ChatApp(Composing):
+class ChatApp(Chatting):
     """One conversation on one screen."""
 
     TITLE = "rgchat"
     CSS_PATH = "styles.tcss"
     COMMANDS: ClassVar = {Palette}
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    actions: Actions
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             ",".join(command.keys),
@@ -111,6 +113,8 @@ class ChatApp(Composing):
         textual_fixes.outlive_the_terminal()
         textual_fixes.type_all_text()
         textual_fixes.leave_screens_once()
+        textual_fixes.end_workers_first()
+        textual_fixes.keep_the_order_in_the_palette()
         textual_fixes.wrap_in_no_columns()
         textual_fixes.lay_out_inline_for_the_terminal()
         super().__init__(session, drafts=drafts)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rgmlx.conversation import places
+from rgmlx.conversation.navigation import Travel
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import is_repository, resolve
+from rgmlx.store import Message
+from rgmlx.system.formatting import sentence
+from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
+from rgmlx.weights.hub import is_repository, resolve
 
-from . import deeds, places, settings
+from . import deeds
 from .activity import Activity, Need, Verdict, verdict
-from .prompt import Prompt
+from .chatting import Chatting
+from .prompt.prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
 from .screens.dialogs import Confirm
 from .screens.guide import GET, GuideScreen
@@ -22,25 +29,42 @@ from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
-from .textfiles import exists, read_text, typed_path, write_text
-from .travel import Travel
-from .words import sentence
+from .settings import settings
 
 if TYPE_CHECKING:
-    from .app import ChatApp
-    from .session import Session
+    from rgmlx.conversation.session import Session
 
 
-class Asking:
+class Asking(ABC):
     """What is asked on other screens, and what becomes of the answers."""
 
-    def __init__(self, app: ChatApp) -> None:
+    def __init__(self, app: Chatting) -> None:
         self.app = app
         self.trail = Travel(app.session)
 
     @property
     def session(self) -> Session:
         return self.app.session
+
+    # --- what the other half does -----------------------------------------------------------
+
+    @abstractmethod
+    async def run(self, name: str, argument: str, typed: str = "") -> None:
+        """Does what a command says."""
+
+    @abstractmethod
+    def edit_message(self, message: Message) -> None:
+        """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
+
+    @abstractmethod
+    async def arrive(self, message: int | None) -> None:
+        """One stands at another message now; the transcript shows what was said up to there."""
+
+    @abstractmethod
+    async def copy_text(self, text: str) -> None:
+        """Puts a text on the clipboard, and says so."""
+
+    # --- what is shown ----------------------------------------------------------------------
 
     async def say(self, text: str) -> None:
         """A sentence in the transcript."""
@@ -138,15 +162,15 @@ class Asking:
     async def _chosen(self, chosen: Chosen | None) -> None:
         if chosen is None:
             return
-        actions, message = self.app.actions, self.session.store.messages.get(chosen.message)
+        message = self.session.store.messages.get(chosen.message)
         if chosen.action == "copy":
-            await actions.copy_text(message.text)
+            await self.copy_text(message.text)
         elif chosen.action == "edit":
-            actions.edit_message(message)
+            self.edit_message(message)
         elif self._may(Need.PLACE):
-            await actions.arrive(self.trail.go(message.id))
+            await self.arrive(self.trail.go(message.id))
             if chosen.action in ("regenerate", "continue"):
-                await actions.run(chosen.action, "")  # or once the model stands there
+                await self.run(chosen.action, "")  # or once the model stands there
 
     def model(self, name: str) -> None:
         if name:
@@ -256,7 +280,7 @@ class Asking:
         await self.open_conversation(made.id)
 
     async def save(self, name: str) -> None:
-        from .saved import check_name, save_file
+        from rgmlx.conversation.rgstate import check_name, save_file
 
         deeds.conversation(self.session)
         check_name(typed_path(name))
@@ -269,7 +293,7 @@ class Asking:
         await self._to_new_file(name, write)
 
     async def open(self, name: str) -> None:
-        from .saved import open_file
+        from rgmlx.conversation.rgstate import open_file
 
         path = typed_path(name)
         if await self._with_model(lambda: open_file(self.session, path)):

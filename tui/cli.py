@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -19,13 +20,13 @@ from rgmlx import __version__
 from rgmlx.cli import signals, streams
 from rgmlx.cli.common import Parser, add_settings, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
-from rgmlx.decoding import argument
-from rgmlx.device import named
 from rgmlx.errors import RgmlxError
-from rgmlx.paths import expanded
-from rgmlx.reading import NotRegular, open_regular
 from rgmlx.shell import typed
-from rgmlx.text import printable
+from rgmlx.system.decoding import argument
+from rgmlx.system.device import named
+from rgmlx.system.paths import expanded
+from rgmlx.system.printable import printable
+from rgmlx.system.reading import NotRegular, open_regular
 
 if TYPE_CHECKING:
     from .app import ChatApp
@@ -102,7 +103,7 @@ def end_with(run: Callable[[], int], data: Callable[[], Path]) -> NoReturn:
         except (RgmlxError, OSError):
             raise
         except Exception as e:
-            from . import crash_log
+            from .terminal import crash_log
 
             raise RgmlxError(crash_log.report(data(), e)) from e
 
@@ -148,12 +149,12 @@ def _run(options: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) and not options.plain:
         ask = typed('rgmlx ask "..."')
         raise RgmlxError(f"this is not a terminal: for one answer in a pipe use  {ask}, or add --plain")
-    from rgmlx.hub import is_repository, resolve
+    from rgmlx.conversation.session import Session
     from rgmlx.store import Store
     from rgmlx.store.database import NAME
+    from rgmlx.weights.hub import is_repository, resolve
 
-    from . import settings
-    from .session import Session
+    from .settings import settings
     from .themes import NAMES
 
     is_plain = options.plain or os.environ.get("TERM") == "dumb"
@@ -194,10 +195,10 @@ def _run(options: argparse.Namespace) -> int:
 
             return with_all_kept(PlainChat(session, file=file).run, store.rescue, late=store.notices)
         from .app import ChatApp
-        from .drafts import Drafts
-        from .history import History
+        from .prompt.drafts import Drafts
+        from .prompt.history import History
 
-        drafts = Drafts(data / "drafts")
+        drafts = Drafts(data / "drafts", make_room=store.make_room)
         app = ChatApp(
             session,
             defaults=defaults,
@@ -209,7 +210,8 @@ def _run(options: argparse.Namespace) -> int:
         )
         if options.theme:
             app.first_theme = options.theme
-        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=store.notices)
+        late = itertools.chain(store.notices, drafts.notices)  # as they are at the end
+        return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=late)
 
 
 def _check_encoding() -> None:

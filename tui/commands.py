@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from . import keys
 from .activity import Need
+from .terminal import keys
 
 
 @dataclass(frozen=True)

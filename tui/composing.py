@@ -13,17 +13,17 @@ from textual import on
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from rgmlx.conversation.session import Session
 from rgmlx.store import Conversation, StoreError
 from rgmlx.store import Message as Stored
+from rgmlx.system.formatting import joined, sentence
+from rgmlx.system.textfiles import reason
 
 from .activity import waits_for
-from .drafts import Draft, Drafts
-from .outbox import Outbox, Waiting
-from .prompt import Prompt
+from .prompt.drafts import Draft, Drafts
+from .prompt.outbox import Outbox, Waiting
+from .prompt.prompt import Prompt
 from .selecting import Selecting
-from .session import Session
-from .textfiles import reason
-from .words import joined, sentence
 
 KEEP_SECONDS = 0.5
 """So long after a key the draft goes to the disk, with all that was typed by then."""
@@ -163,8 +163,7 @@ class Composing(Selecting):
         self.editing = None
         self._aside.clear()
         found = self.drafts.read(self._drafted.row)
-        while self.drafts.notices:
-            self.notify(self.drafts.notices.pop(0), severity="warning", timeout=SAID_SECONDS, markup=False)
+        self._say_of_drafts()
         if found is not None and found.editing is not None and self._drafted.row is not None:
             with contextlib.suppress(StoreError):  # discarded since then
                 message = self.session.store.messages.get(found.editing)
@@ -174,6 +173,10 @@ class Composing(Selecting):
         elif found is not None:
             found = Draft(joined(found.text, found.aside))
         self.prompt.load_text(found.text if found else "")
+
+    def _say_of_drafts(self) -> None:
+        while self.drafts.notices:
+            self.notify(self.drafts.notices.pop(0), severity="warning", timeout=SAID_SECONDS, markup=False)
 
     @on(TextArea.Changed, "#prompt")
     def _keep_later(self) -> None:
@@ -197,6 +200,8 @@ class Composing(Selecting):
                 self.call_later(self.notify, said, severity="warning", timeout=SAID_SECONDS, markup=False)
         else:
             self._said = ""
+        if self.drafts.notices:
+            self.call_later(self._say_of_drafts)
 
 
 def _number(message: Stored | None) -> int | None:

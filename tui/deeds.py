@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rgmlx.conversation.session import Session
 from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER, Message
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
-from . import settings
-from .session import Session
+from .settings import settings
 
 _OFF = ("default", "none", "off", "")
 

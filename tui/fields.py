@@ -1,7 +1,7 @@
 """Fields that one types in: a text of many lines, and one line. They take what is text, and draw nothing that does harm.
 
 Knows Textual's two fields; which characters are what is in `typed`. What is taken is kept as it is: only line breaks become
-those that the field has. The cursor goes by what is one character to its reader.
+those that the field has. The cursor goes by what is one character to its reader. Keys keep their order (`order`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from textual.document._edit import Edit
 from textual.widgets import Input, TextArea
 from textual.widgets.input import Selection
 
-from . import typed
+from .terminal import order, typed
 
 MAX_CHARS = 4_096
 """Of one line: as long as a path can be. What is pasted beyond it is left out."""
@@ -41,6 +41,9 @@ class TextField(TextArea, inherit_bindings=False):
         Binding("super+up,ctrl+home", "cursor_text_start", "to the beginning of the text", show=False),
         Binding("super+down,ctrl+end", "cursor_text_end", "to the end of the text", show=False),
     ]
+
+    async def _on_key(self, event: events.Key) -> None:
+        await order.handle(self, event, super()._on_key)
 
     def action_cut_or_select(self) -> None:
         """Cuts what is selected; where that is nothing selects all, which on a Mac no other key without fn does."""
@@ -121,6 +124,9 @@ class OneLine(Input):
 
     def __init__(self, value: str = "", **settings: Any) -> None:
         super().__init__(_one_line(value)[:MAX_CHARS], **settings)
+
+    async def _on_key(self, event: events.Key) -> None:
+        await order.handle(self, event, super()._on_key)
 
     def replace(self, text: str, start: int, end: int) -> None:
         """Puts a text in place of another; what is typed and pasted comes through here."""

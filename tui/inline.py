@@ -23,7 +23,7 @@ from textual.geometry import Offset, Size
 from textual.screen import Screen
 from textual.widget import Widget
 
-from .scroll import MessageScroll
+from .transcript.scroll import MessageScroll
 
 SHARE = 0.85
 """Of the terminal's height that the chat takes at most."""

@@ -6,26 +6,29 @@ Knows which widget has the focus and what is selected; what a command does is in
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, OptionList, TextArea
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
-from . import keys, terminals
 from .activity import Activity
-from .clipboard import copy
 from .commands import COMMANDS, WHILE_EMPTY
-from .prompt import Prompt
+from .prompt.prompt import Prompt
+from .terminal import keys, order, terminals
+from .terminal.clipboard import copy
 from .work import Working
-
-if TYPE_CHECKING:
-    from .actions import Actions
 
 STOPPABLE = (Activity.SENDING, Activity.SEEKING, Activity.WRITING, Activity.BEHIND)
 """What Ctrl+C stops."""
+
+
+class Runs(Protocol):
+    """What runs a command by its name."""
+
+    async def run(self, name: str, argument: str, typed: str = "") -> None: ...
 
 
 class Keyboard(Working):
@@ -37,17 +40,24 @@ class Keyboard(Working):
         Binding("super+c", "copy_only", "copy", show=False, priority=True),
         Binding(keys.UNDO, "undo", "undo", show=False, priority=True),  # or it does not reach a modal screen
     ]
-    actions: Actions
+    actions: Runs
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys are handled in their order: one that means something here waits for those that the prompt was given."""
+        """Keys are handled in their order: one that means something here waits for those that a field was given."""
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
-            if isinstance(self.focused, Prompt):
-                await self.focused.wait_for_keys()
+            await self._wait_for_keys()
             await self._flush_next_callbacks()  # what they have set off
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and self._is_for_prompt(event):
             self.screen.set_focus(self.query_one(Prompt))  # at once: the next key finds it there
         await super().on_event(event)
+
+    async def _wait_for_keys(self) -> None:
+        """Waits for a field, and where its screen is another also for what it has told that: Enter may leave it."""
+        focused = self.focused
+        if isinstance(focused, Prompt):
+            await order.wait_for_keys(focused)
+        elif isinstance(focused, Input | TextArea | OptionList):  # from a list, letters go to its search
+            await order.wait_for_keys(*(node for node in focused.ancestors_with_self if node is not self))
 
     def _is_for_prompt(self, event: events.Key | events.Paste) -> bool:
         """Whether something typed or pasted belongs to the prompt, which has not the focus."""

@@ -19,10 +19,10 @@ from textual.drivers.linux_inline_driver import LinuxInlineDriver
 from textual.geometry import Offset
 from textual.worker import WorkerFailed
 
-from rgmlx.macos import power
+from rgmlx.system.macos import power
 
-from . import crash_log
-from .signals import in_front, stop_in_background
+from .terminal import crash_log
+from .terminal.signals import in_front, stop_in_background
 
 LOOK_SECONDS = 2.0
 """How often is looked whether the terminal is still there: not every end of one comes with a signal."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from .memory import Horizon
+    from rgmlx.conversation.context import Horizon
 
 
 class Loaded(Message):

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from .commands import COMMANDS, Command
 
-if TYPE_CHECKING:
-    from .app import ChatApp
+
+class Commanded(Protocol):
+    """An app that runs commands."""
+
+    @property
+    def actions(self) -> Chooses: ...
+
+
+class Chooses(Protocol):
+    """What runs a command that was chosen from a list."""
+
+    async def choose(self, command: Command) -> None: ...
 
 
 class Palette(Provider):
@@ -29,7 +39,7 @@ class Palette(Provider):
                 yield Hit(score, matcher.highlight(_title(command)), partial(self._run, command), help=command.summary)
 
     async def _run(self, command: Command) -> None:
-        await cast("ChatApp", self.app).actions.choose(command)
+        await cast("Commanded", self.app).actions.choose(command)
 
 
 def _title(command: Command) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .gauges import Gauges
-from .words import model_name
+from rgmlx.conversation.metrics import Gauges
+from rgmlx.system.formatting import model_name
 
 _SEPARATOR = "  ·  "
 

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, TypeVar
 from textual import work
 from textual.notifications import Notify
 
+from rgmlx.conversation.metrics import give_back, resident_bytes
+from rgmlx.conversation.opened import ReplyRun
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
-from rgmlx.macos import power
+from rgmlx.system.formatting import cut, duration
+from rgmlx.system.macos import power
 
-from . import attention
 from .activity import AT_REST, Activity, Machine
-from .gauges import give_back, resident_bytes
 from .inline import InlineApp
 from .lifecycle import Lifecycle
 from .messages import Ended, Failed, Loaded, Stood
 from .model_thread import ModelThread
-from .opened import ReplyRun
-from .session import Session
-from .textual_fixes import forget_geometry
-from .transcript import Transcript
-from .words import cut, duration
+from .terminal import attention
+from .terminal.textual_fixes import forget_geometry
+from .transcript.transcript import Transcript
 
 if TYPE_CHECKING:
-    from .memory import Horizon
+    from rgmlx.conversation.context import Horizon
 
 T = TypeVar("T")
 

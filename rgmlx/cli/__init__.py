@@ -12,7 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .. import __version__, device
+from .. import __version__
+from ..system import device
 from . import ask, compare, convert, doctor, info, login, mlx_lm, signals
 from .common import Parser, epilog, guarded, parsed
 

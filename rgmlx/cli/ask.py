@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from ..decoding import argument, read_all, standard_input
 from ..errors import RgmlxError, warnings_told
 from ..shell import typed
+from ..system.decoding import argument, read_all, standard_input
 from .common import add_command, add_model, add_settings, say, settings
 from .streams import tell
 
@@ -57,9 +57,9 @@ def run(options: argparse.Namespace) -> None:
     given = settings(options)
     max_tokens = given.pop("max_tokens", None)
 
-    from ..macos import power
     from ..model import load
-    from ..text import printable
+    from ..system.macos import power
+    from ..system.printable import printable
 
     with warnings_told(say):
         model = load(options.model)

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import variables
-from ..device import named
 from ..errors import RgmlxError
-from ..macos import privacy
 from ..settings import OFFERED, checked
-from ..text import first_line, printable
+from ..system import variables
+from ..system.device import named
+from ..system.macos import privacy
+from ..system.printable import first_line, printable
 from . import streams
 
 

@@ -29,12 +29,12 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Prints the comparison."""
-    from .. import checksums
     from ..convert import compare, pipeline, plan
     from ..convert.huggingface import SafetensorsSource
     from ..convert.open import open_source
     from ..errors import CheckpointError, RgmlxError
-    from ..macos import power
+    from ..system.macos import power
+    from ..weights import checksums
     from .progress import Bar
 
     if options.tokens is not None and options.tokens < 2:

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
     if options.dry_run:
         _print_plan(pipeline.plan(job))
         return
-    from ..macos import power
+    from ..system.macos import power
     from .progress import Bar
 
     with power.awake(), Bar() as bar:
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _print_plan(plan: Any) -> None:
     from ..convert.plan import lines
-    from ..text import printable
+    from ..system.printable import printable
 
     rows = [("tensor", "shape", "from", "to", "bits", "bytes"), *lines(plan)]
     widths = [max(len(row[i]) for row in rows) for i in range(6)]

@@ -25,8 +25,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Prints the report; exits with 1 if a check failed."""
-    from ..doctor import examine
-    from ..text import printable
+    from ..diagnosis.doctor import examine
+    from ..system.printable import printable
 
     def shown(text: str) -> str:  # a name from a file may hold anything, a line like our last one too
         return printable(" ".join(text.splitlines()))

@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from ..info import describe
-    from ..text import printable
+    from ..diagnosis.info import describe
+    from ..system.printable import printable
 
     info = describe(options.model)
     console = Console(highlight=False, soft_wrap=True)

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import Any
 
-from ..decoding import read_all, standard_input
 from ..errors import RgmlxError
+from ..system.decoding import read_all, standard_input
 from .common import add_command
 from .signals import handled
 from .streams import tell
@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Asks, checks and keeps; says where."""
-    from .. import account
-    from ..text import printable
+    from ..system.printable import printable
+    from ..weights import account
 
     token = account.checked(_asked())
     owner = account.owner(token)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import RgmlxError, warnings_told
 from ..shell import typed
-from ..text import printable
+from ..system.printable import printable
 from . import streams
 from .common import Parser, add_command, say
 
@@ -122,7 +122,7 @@ def _hand_over(name: str, arguments: Sequence[str]) -> None:
 @contextlib.contextmanager
 def _awake(command: str) -> Iterator[None]:
     """While it is open, a Mac stays awake for what the command does, and not for one that waits for somebody."""
-    from ..macos import power
+    from ..system.macos import power
 
     if command == "server":
         from mlx_lm.server import APIHandler as place
@@ -145,7 +145,7 @@ def _awake(command: str) -> Iterator[None]:
 
 
 def _during_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    from ..macos import power
+    from ..system.macos import power
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -156,7 +156,7 @@ def _during_call(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _during_steps(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    from ..macos import power
+    from ..system.macos import power
 
     @functools.wraps(function)
     def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -203,7 +203,7 @@ def _check_port(port: Any) -> None:
 
 def _is_theirs(command: str, default: str | None, options: argparse.Namespace) -> bool:
     """Whether the default of an option makes mlx-lm load a model of its own choice."""
-    from .. import hub
+    from ..weights import hub
 
     if default is not None:
         return hub.is_repository(default)
@@ -223,10 +223,10 @@ def _checked(model: str, command: str, option: str) -> str:
     Raises:
         RgmlxError: there is no such model, or it is refused.
     """
-    from .. import hub
     from ..convert import plan
     from ..convert.huggingface import SafetensorsSource
     from ..mlx_lm import prepare
+    from ..weights import hub
 
     directory = hub.resolve(model)
     source = SafetensorsSource(directory)

@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from ..text import printable
+from ..system.printable import printable
 from .signals import handled
 from .streams import tell
 

@@ -29,6 +29,8 @@ ENDING: tuple[int, ...] = (
 """All signals that end a program, but for three kinds: KILL; INT, which is Ctrl+C; and those with which a processor stops
 faulty code (BUS, FPE, ILL, SEGV, TRAP): a handler in Python would come back to that code for ever.
 
+Python itself ignores PIPE and XFSZ, and so do we: a write that fails is an OSError, which says where.
+
 `abort` in C raises ABRT a second time, without a handler, so it still ends the program where it stands."""
 PATIENCE = 5.0
 """Seconds for an orderly end; a signal after that ends the program where it stands."""

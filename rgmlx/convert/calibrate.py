@@ -29,10 +29,10 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 
-from ..chunk import Chunk
-from ..config import ModelConfig
-from ..network import Block, RMSNorm, embedding_scale
-from ..rope import Rotary
+from ..griffin.chunk import Chunk
+from ..griffin.config import ModelConfig
+from ..griffin.layers import Block, RMSNorm, embedding_scale
+from ..griffin.rope import Rotary
 from .gptq import compensated
 from .streamed import run_block
 

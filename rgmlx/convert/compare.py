@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import mlx.core as mx
 import numpy as np
 
-from ..config import ModelConfig
 from ..errors import CheckpointError, RgmlxError
+from ..griffin.config import ModelConfig
 from .source import Progress, Source, pieces
 from .streamed import hidden_states
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import mlx.core as mx
 import numpy as np
 
-from ..checkpoint import safetensors
-from ..config import ATTENTION, RECURRENT, ModelConfig
 from ..errors import CheckpointError, ConfigError
-from ..text import printable
+from ..griffin.config import ATTENTION, RECURRENT, ModelConfig
+from ..system.printable import printable
+from ..weights.checkpoint import safetensors
 from .orbax import OrbaxDirectory, is_orbax
 from .source import Tensor, viewed
 from .torch_pickle import TorchFile

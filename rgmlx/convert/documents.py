@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..config import ModelConfig
 from ..errors import ConfigError, RgmlxError
-from ..hub import is_repository
-from ..reading import MAX_TOKENIZER, present, read_bytes, read_json
-from ..sampling import recommended
-from ..text import printable
+from ..generation.sampling import recommended
+from ..griffin.config import ModelConfig
+from ..system.printable import printable
+from ..system.reading import MAX_TOKENIZER, present, read_bytes, read_json
 from ..tokenizer import Tokenizer
+from ..weights.hub import is_repository
 from .plan import Plan
 from .recipe import is_gate
 from .source import Source

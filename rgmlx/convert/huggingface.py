@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..checkpoint import weight_files
-from ..config import ModelConfig, describe_quantization
 from ..errors import CheckpointError
-from ..files import load_arrays, read_header
-from ..reading import open_regular, read_json
+from ..griffin.config import ModelConfig, describe_quantization
+from ..system.files import load_arrays, read_header
+from ..system.reading import open_regular, read_json
+from ..weights.checkpoint import weight_files
 from .source import Tensor, viewed
 
 _DTYPES = {"F32": mx.float32, "F16": mx.float16, "BF16": mx.bfloat16, "U32": mx.uint32, "U8": mx.uint8}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..checkpoint import safetensors
 from ..errors import CheckpointError, ModelNotFoundError
-from ..hub import looked_into, resolve
-from ..paths import expanded
+from ..system.paths import expanded
+from ..weights.checkpoint import safetensors
+from ..weights.hub import looked_into, resolve
 from . import deepmind
 from .huggingface import SafetensorsSource
 from .source import Source

@@ -14,10 +14,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..config import DTYPES
 from ..errors import CheckpointError, RgmlxError
+from ..griffin.config import DTYPES
 from ..shell import typed
-from ..text import first_line, printable
+from ..system.printable import first_line, printable
 from .source import Tensor
 
 MANIFEST = "manifest.ocdbt"
@@ -132,7 +132,7 @@ def _import_tensorstore() -> Any:
                 "Python 3.14 or older"
             ) from None
         raise RgmlxError(
-            f"reading DeepMind's Flax checkpoints takes tensorstore: {typed('pip install')} 'rgmlx[deepmind]'"
+            f"reading DeepMind's Flax checkpoints takes tensorstore: {typed('pip install')} tensorstore"
         ) from None
     return tensorstore
 

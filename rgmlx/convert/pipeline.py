@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import account, checksums, macos
 from ..errors import CheckpointError, RgmlxError
-from ..hub import is_repository
-from ..macos import time_machine
-from ..paths import expanded
 from ..shell import typed
+from ..system import macos
+from ..system.macos import time_machine
+from ..system.paths import expanded
 from ..tokenizer import Tokenizer
+from ..weights import account, checksums
+from ..weights.hub import is_repository
 from . import compare, documents, recipe, text
 from . import run as conversion
 from .huggingface import SafetensorsSource
@@ -167,7 +168,7 @@ def measuring_rows(
     source: Source, file: str | None, limit: int | None, tokenizer: Path | None = None
 ) -> tuple[list[list[int]], str]:
     """Token ids to compare on, and what they are. Raises RgmlxError: the file can't be read or used."""
-    from ..config import ModelConfig
+    from ..griffin.config import ModelConfig
 
     config = ModelConfig.from_dict(source.config)
     found = Tokenizer.from_directory(tokenizer or source.directory)

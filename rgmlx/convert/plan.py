@@ -16,9 +16,9 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from ..config import ModelConfig
 from ..errors import CheckpointError, RgmlxError
-from ..network import RecurrentGemma
+from ..griffin.config import ModelConfig
+from ..griffin.network import RecurrentGemma
 from .recipe import Recipe, Settings, is_gate
 from .source import Source, Tensor
 

@@ -20,8 +20,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import RgmlxError
-from ..paths import expanded
-from ..reading import MAX_SETTINGS, parse_json, read_text
+from ..system.paths import expanded
+from ..system.reading import MAX_SETTINGS, parse_json, read_text
 
 Settings = dict[str, Any]
 """What MLX calls them: {"group_size", "bits", "mode"}."""

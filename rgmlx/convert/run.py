@@ -16,7 +16,7 @@ import mlx.core as mx
 
 from .. import __version__
 from ..errors import CheckpointError, RgmlxError
-from ..files import load_arrays
+from ..system.files import load_arrays
 from . import plan as planning
 from .calibrate import Calibrator
 from .huggingface import SafetensorsSource

@@ -13,11 +13,11 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten
 
-from ..chunk import Chunk, plan_chunk
-from ..config import ModelConfig
-from ..network import Block, RMSNorm, embedding_scale
-from ..rope import Rotary
-from ..state import empty_layer
+from ..griffin.chunk import Chunk, plan_chunk
+from ..griffin.config import ModelConfig
+from ..griffin.layers import Block, RMSNorm, embedding_scale
+from ..griffin.rope import Rotary
+from ..griffin.state import empty_layer
 from .source import Source, pieces
 
 _TOKENS = 4096  # that go through a block at once

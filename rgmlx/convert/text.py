@@ -7,11 +7,11 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from ..config import ModelConfig
-from ..decoding import NotText
 from ..errors import RgmlxError
-from ..paths import expanded
-from ..reading import read_text
+from ..griffin.config import ModelConfig
+from ..system.decoding import NotText
+from ..system.paths import expanded
+from ..system.reading import read_text
 from ..tokenizer import Tokenizer
 
 _ROW = 512  # tokens of a row at most: each row starts a text
@@ -54,7 +54,7 @@ def built_in() -> str:
 
 
 def from_file(path: str) -> str:
-    """A text file, as `rgmlx.decoding` reads it. Raises RgmlxError: it can't be read, or is not text."""
+    """A text file, as `rgmlx.system.decoding` reads it. Raises RgmlxError: it can't be read, or is not text."""
     try:
         return read_text(expanded(path))
     except OSError as e:

@@ -21,10 +21,10 @@ from typing import Any, ClassVar, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..config import DTYPES
 from ..errors import CheckpointError
-from ..reading import open_regular
-from ..text import first_line, printable
+from ..griffin.config import DTYPES
+from ..system.printable import first_line, printable
+from ..system.reading import open_regular
 from .source import Tensor
 
 _MAX_PICKLE = 16 << 20  # RecurrentGemma 9B's takes 100 kB

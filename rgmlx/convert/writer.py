@@ -22,11 +22,11 @@ from typing import Any, BinaryIO
 import mlx.core as mx
 import numpy as np
 
-from ..checksums import INDEX
 from ..errors import RgmlxError
-from ..files import sync_directory
-from ..macos import privacy
-from ..reading import MAX_INDEX, open_regular, read_json
+from ..system.files import sync_directory
+from ..system.macos import privacy
+from ..system.reading import MAX_INDEX, open_regular, read_json
+from ..weights.checksums import INDEX
 from .source import Tensor, raw
 from .text import size
 

@@ -1,6 +1,6 @@
-"""The operations that deserve a GPU kernel, one a file: Metal body, launch code, twin in plain MLX operations.
+"""The operations that deserve a GPU kernel, one a file: Metal body, launch code, reference in plain MLX operations.
 
-Each function runs its kernel where there is a GPU (`launch.backend`) and its twin elsewhere; both give the
+Each function runs its kernel where there is a GPU (`launch.backend`) and its reference elsewhere; both give the
 same numbers. Those of a whole chunk are differentiable; those of a decode step are where training needs it.
 """
 

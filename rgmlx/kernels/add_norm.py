@@ -23,7 +23,7 @@ def add_norm(
     weight: mx.array,
     eps: float,
     dtype: mx.Dtype,
-    raw: bool = False,
+    inference: bool = False,
 ) -> tuple[mx.array, mx.array]:
     """x + y + bias, and RMSNorm of it: v * rsqrt(mean(v^2) + eps) * (1 + weight).
 
@@ -33,20 +33,22 @@ def add_norm(
         bias: [D], the bias of the block's last projection; None: none.
         weight: float32 [D].
         dtype: of the normed result; everything is computed in float32.
-        raw: leave out the derivative, as in a decode step.
+        inference: leave out the derivative, as in a decode step.
 
     Returns:
         The sum, float32 [..., D], and its norm, in `dtype`.
     """
 
-    if raw and y is not None and dtype == y.dtype == mx.float32 and launch.backend() == "numpy":
+    if inference and y is not None and dtype == y.dtype == mx.float32 and launch.backend() == "numpy":
         total, normed = launch.in_numpy(host, x, y, bias, weight, eps)
         return total, normed
     if y is None or not launch.on_gpu("add_norm"):  # without a sum there is nothing to fuse
         return plain(x, y, bias, weight, eps, dtype)
     arrays = (x, y, weight) if bias is None else (x, y, weight, bias)
 
-    def twin(x: mx.array, y: mx.array, weight: mx.array, bias: mx.array | None = None) -> tuple[mx.array, mx.array]:
+    def reference(
+        x: mx.array, y: mx.array, weight: mx.array, bias: mx.array | None = None
+    ) -> tuple[mx.array, mx.array]:
         return plain(x, y, bias, weight, eps, dtype)
 
     def kernel(x: mx.array, y: mx.array, weight: mx.array, bias: mx.array | None = None) -> tuple[mx.array, mx.array]:
@@ -97,7 +99,7 @@ def add_norm(
         made = [d_x.reshape(total.shape), d_y.reshape(y.shape), d_weight.sum(axis=0)]
         return made if bias is None else [*made, d_bias.sum(axis=0).astype(bias.dtype)]
 
-    total, normed = launch.with_gradient(kernel, twin, arrays, raw, gradient)
+    total, normed = launch.with_gradient(kernel, reference, arrays, inference, gradient)
     return total, normed
 
 

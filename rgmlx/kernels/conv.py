@@ -32,7 +32,7 @@ def conv(
     conv_bias: mx.array,
     lengths: mx.array | None,
     blocks: int,
-    raw: bool = False,
+    inference: bool = False,
     positions: mx.array | None = None,
 ) -> tuple[mx.array, mx.array]:
     """Convolves the first half of a joined product with the K-1 inputs before it; differentiable.
@@ -43,7 +43,7 @@ def conv(
         weight: float32 [L, K, 1];  conv_bias: float32 [L].
         lengths: int32 [B], the steps of each row that count, the rest is padding; None: all count.
         blocks: how many gate blocks H the channels are cut into.
-        raw: leave out the derivative, as in inference.
+        inference: leave out the derivative, as in inference.
         positions: int32 [B, T], of each step in its own sequence, where rows hold several; a step sees no other's. At
             the start of a row it is 0, so that no tail is needed, and the one returned is the one given.
 
@@ -52,7 +52,7 @@ def conv(
     """
     arrays = (product, product_bias, tail, weight, conv_bias)
 
-    def twin(
+    def reference(
         product: mx.array, product_bias: mx.array, tail: mx.array, weight: mx.array, conv_bias: mx.array
     ) -> tuple[mx.array, mx.array]:
         return plain(product, product_bias, tail, weight, conv_bias, lengths, blocks, positions)
@@ -70,13 +70,13 @@ def conv(
         )
         return z, new_tail
 
-    if raw and positions is None and product.dtype == mx.float32 and launch.backend() == "numpy":
+    if inference and positions is None and product.dtype == mx.float32 and launch.backend() == "numpy":
         z, new_tail = launch.in_numpy(host, product, product_bias, tail, weight, conv_bias, lengths)
         return z.reshape(*z.shape[:2], blocks, -1).swapaxes(1, 2), new_tail
     if not launch.on_gpu("conv") or weight.shape[1] == 1:  # without a tail there is nothing to fuse
-        return twin(*arrays)
+        return reference(*arrays)
     if positions is None:
-        z, new_tail = launch.with_gradient(kernel, twin, arrays, raw)
+        z, new_tail = launch.with_gradient(kernel, reference, arrays, inference)
         return z, new_tail
 
     def alone(function: Callable[..., tuple[mx.array, mx.array]]) -> Callable[..., mx.array]:
@@ -87,7 +87,7 @@ def conv(
         return gradient(product, product_bias, weight, conv_bias, positions, cotangents[0])
 
     packed: mx.array = launch.with_gradient(
-        alone(kernel), alone(twin), (product, product_bias, weight, conv_bias), raw, slope
+        alone(kernel), alone(reference), (product, product_bias, weight, conv_bias), inference, slope
     )
     return packed, tail
 

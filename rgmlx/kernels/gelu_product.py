@@ -5,23 +5,23 @@ from __future__ import annotations
 import mlx.core as mx
 import numpy as np
 
-from ..host.functions import gelu as host_gelu
 from . import launch
 from .elementwise import gelu
+from .functions import gelu as host_gelu
 
 _KERNEL = launch.Kernel("gelu_product", ["gate", "up", "bias"], ["y"])
 _VJP = launch.Kernel("gelu_product_vjp", ["joined", "bias", "d_y"], ["d_joined", "d_bias"])
 _ROWS, _BATCH = 32, 4  # rows a thread sums the bias's gradient over, and those that it asks for at once
 
 
-def gelu_product(gate: mx.array, up: mx.array | None, bias: mx.array | None, raw: bool = False) -> mx.array:
+def gelu_product(gate: mx.array, up: mx.array | None, bias: mx.array | None, inference: bool = False) -> mx.array:
     """gelu(gate + bias) * (up + bias), computed in float32.
 
     Args:
         gate: [..., W], or with `up` None both side by side [..., 2W].
         up: [..., W].
         bias: of both [2W], or None.
-        raw: leave out the derivative, as in inference.
+        inference: leave out the derivative, as in inference.
 
     Returns:
         [..., W] in the gate's dtype.
@@ -30,7 +30,7 @@ def gelu_product(gate: mx.array, up: mx.array | None, bias: mx.array | None, raw
     arrays = [a for a in (gate, up, bias) if a is not None]
     width = gate.shape[-1] // (1 if up is not None else 2)
 
-    def twin(*arrays: mx.array) -> mx.array:
+    def reference(*arrays: mx.array) -> mx.array:
         given = dict(zip(names, arrays, strict=True))
         return plain(given["gate"], given.get("up"), given.get("bias"))
 
@@ -54,12 +54,14 @@ def gelu_product(gate: mx.array, up: mx.array | None, bias: mx.array | None, raw
         )
         return y
 
-    if raw and gate.dtype == mx.float32 and launch.backend() == "numpy":
+    if inference and gate.dtype == mx.float32 and launch.backend() == "numpy":
         result: mx.array = launch.in_numpy(host, gate, up, bias)
         return result
     if not launch.on_gpu("gelu_product"):
-        return twin(*arrays)
-    y: mx.array = launch.with_gradient(kernel, twin, arrays, raw, gradient if names == ["gate", "bias"] else None)
+        return reference(*arrays)
+    y: mx.array = launch.with_gradient(
+        kernel, reference, arrays, inference, gradient if names == ["gate", "bias"] else None
+    )
     return y
 
 

@@ -24,8 +24,7 @@ from typing import Any, Literal
 import mlx.core as mx
 import numpy as np
 
-from .. import cache, variables
-from ..host import threads
+from ..system import cache, threads, variables
 
 _HERE = Path(__file__).parent
 Backend = Literal["metal", "cuda", "numpy"]
@@ -117,7 +116,7 @@ def is_off() -> bool:
 
 @contextlib.contextmanager
 def plain_operations() -> Iterator[None]:
-    """Within it, all operations run as their twins."""
+    """Within it, all operations run as their references."""
     global _off
     before, _off = _off, True
     try:
@@ -184,19 +183,19 @@ Gradient = Callable[[list[mx.array], list[mx.array], list[mx.array]], Sequence[m
 
 def with_gradient(
     kernel: Callable[..., Any],
-    twin: Callable[..., Any],
+    reference: Callable[..., Any],
     arrays: Sequence[mx.array],
-    raw: bool = False,
+    inference: bool = False,
     gradient: Gradient | None = None,
 ) -> Any:
-    """Runs `kernel(*arrays)`; its derivative is that of `twin`, the same function in plain operations.
+    """Runs `kernel(*arrays)`; its derivative is that of `reference`, the same function in plain operations.
 
     Args:
-        gradient: computes the derivative in place of the twin.
-        raw: leave the derivative out. A decode step is never differentiated, and each wrapper is one
+        gradient: computes the derivative in place of the reference.
+        inference: leave the derivative out. A decode step is never differentiated, and each wrapper is one
             more node for the host to walk.
     """
-    if raw:
+    if inference:
         return kernel(*arrays)
     function = mx.custom_function(kernel)
 
@@ -206,7 +205,7 @@ def with_gradient(
         if gradient is not None:
             gradients = list(gradient(primals, cotangents, _listed(outputs)))
         else:
-            gradients = mx.vjp(twin, primals, cotangents)[1]
+            gradients = mx.vjp(reference, primals, cotangents)[1]
         return tuple(gradients) if len(gradients) > 1 else gradients[0]
 
     return function(*arrays)

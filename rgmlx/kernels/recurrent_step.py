@@ -10,11 +10,11 @@ from typing import NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..host.functions import gelu as host_gelu
 from . import launch
 from .conv import host as host_conv
 from .conv import plain as plain_conv
 from .elementwise import gelu
+from .functions import gelu as host_gelu
 from .rg_lru import Inputs as Recurrence
 from .rg_lru import decay
 from .rg_lru import host as host_rg_lru
@@ -55,19 +55,19 @@ class Inputs(NamedTuple):
     h: mx.array
 
 
-def recurrent_step(inputs: Inputs, first: mx.array | None, raw: bool = False) -> Triple:
+def recurrent_step(inputs: Inputs, first: mx.array | None, inference: bool = False) -> Triple:
     """Convolution, gates, RG-LRU and the product with gelu(y), for one token a row.
 
     Args:
         inputs: see there.
         first: int32 [B], 1 where the token begins a sequence; None: nowhere.
-        raw: leave out the derivative, as in a decode step.
+        inference: leave out the derivative, as in a decode step.
 
     Returns:
         The block's inner output [B, 1, L], the next tail and the next state.
     """
 
-    def twin(*arrays: mx.array) -> Triple:
+    def reference(*arrays: mx.array) -> Triple:
         return plain(Inputs(*arrays), first)
 
     def kernel(*arrays: mx.array) -> Triple:
@@ -89,12 +89,12 @@ def recurrent_step(inputs: Inputs, first: mx.array | None, raw: bool = False) ->
         )
         return y, new_tail, new_h
 
-    if raw and inputs.product.dtype == mx.float32 and launch.backend() == "numpy":
+    if inference and inputs.product.dtype == mx.float32 and launch.backend() == "numpy":
         found: Triple = launch.in_numpy(_host_inputs, *inputs, first)
         return found
     if not launch.on_gpu("recurrent_step") or inputs.conv_weight.shape[1] == 1:
-        return twin(*inputs)
-    y, new_tail, new_h = launch.with_gradient(kernel, twin, inputs, raw)
+        return reference(*inputs)
+    y, new_tail, new_h = launch.with_gradient(kernel, reference, inputs, inference)
     return y, new_tail, new_h
 
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..host.functions import gelu as host_gelu
-from ..host.functions import sigmoid
 from . import launch
 from .elementwise import gelu, softplus
+from .functions import gelu as host_gelu
+from .functions import sigmoid
 
 C = 8.0  # the paper's constant c
 _SEGMENT = 32  # plain operations: steps run one after another; segments run side by side
@@ -94,7 +94,7 @@ def gated(
     lengths: mx.array | None,
     branch: mx.array,
     branch_bias: mx.array,
-    raw: bool = False,
+    inference: bool = False,
     positions: mx.array | None = None,
 ) -> Pair:
     """As `rg_lru`, times gelu(branch + bias), in x's dtype: a recurrent block up to its output projection.
@@ -102,11 +102,11 @@ def gated(
     Args:
         branch: the joined product of the block's input projections [B, T, 2D]; its second half is used.
         branch_bias: the joined bias [2D].
-        raw: leave out the derivative, as in inference.
+        inference: leave out the derivative, as in inference.
     """
     width, dtype = inputs.h.shape[1], inputs.x.dtype
 
-    def twin(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
+    def reference(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
         states, last = rg_lru(Inputs(*arrays), first, lengths, positions)
         gated = gelu(branch[..., width:].astype(mx.float32) + branch_bias[width:].astype(mx.float32))
         return (states * gated).astype(dtype), last
@@ -114,12 +114,12 @@ def gated(
     def kernel(branch: mx.array, branch_bias: mx.array, *arrays: mx.array) -> Pair:
         return scan_kernel(Inputs(*arrays), first, lengths, positions, branch, branch_bias, dtype)
 
-    if raw and positions is None and dtype == mx.float32 and launch.backend() == "numpy":
+    if inference and positions is None and dtype == mx.float32 and launch.backend() == "numpy":
         states, last = launch.in_numpy(_host_blocks, *inputs, first, lengths)
         return states * launch.in_numpy(host_gelu, branch[..., width:] + branch_bias[width:]), last
     if not launch.on_gpu("gated"):
-        return twin(branch, branch_bias, *inputs)
-    y, last = launch.with_gradient(kernel, twin, (branch, branch_bias, *inputs), raw)
+        return reference(branch, branch_bias, *inputs)
+    y, last = launch.with_gradient(kernel, reference, (branch, branch_bias, *inputs), inference)
     return y, last
 
 

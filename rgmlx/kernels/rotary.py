@@ -22,21 +22,21 @@ def rotary(
     sine: mx.array,
     heads: int,
     kv_heads: int,
-    raw: bool = False,
+    inference: bool = False,
 ) -> Triple:
     """Splits [queries | keys | values] into heads, adds the bias, and rotates queries and keys.
 
     Args:
         product: [B, T, (H + 2G) * E];  bias: the same width, or None.
         cosine, sine: float32 [B, 1, T, half]; the first 2 * half dimensions are rotated, half-split.
-        raw: leave out the derivative, as in a decode step.
+        inference: leave out the derivative, as in a decode step.
 
     Returns:
         Queries [B, H, T, E], keys and values [B, G, T, E], in the product's dtype.
     """
     arrays = [product] if bias is None else [product, bias]
 
-    def twin(product: mx.array, bias: mx.array | None = None) -> Triple:
+    def reference(product: mx.array, bias: mx.array | None = None) -> Triple:
         return plain(product, bias, cosine, sine, heads, kv_heads)
 
     def kernel(product: mx.array, bias: mx.array | None = None) -> Triple:
@@ -62,12 +62,12 @@ def rotary(
         )
         return query, keys, values
 
-    if raw and product.dtype == mx.float32 and launch.backend() == "numpy":
+    if inference and product.dtype == mx.float32 and launch.backend() == "numpy":
         turned: Triple = launch.in_numpy(host, product, bias, cosine[:, 0], sine[:, 0], heads, kv_heads)
         return turned
     if not launch.on_gpu("rotary"):
-        return twin(*arrays)
-    query, keys, values = launch.with_gradient(kernel, twin, arrays, raw)
+        return reference(*arrays)
+    query, keys, values = launch.with_gradient(kernel, reference, arrays, inference)
     return query, keys, values
 
 

@@ -21,14 +21,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..paths import expanded
+from ..system.paths import expanded
 from .claims import Claim, claim, unlocked
-from .conversations import Conversation, Conversations
+from .conversations import Conversations
 from .database import Database
 from .errors import DiskFullError, StoreError
 from .exchange import Exchange
-from .messages import MODEL, USER, Message, Messages
+from .messages import Messages
 from .outline import Outline, Outlines
+from .rows import MODEL, USER, Conversation, Message
 from .search import Hit, Search
 
 if TYPE_CHECKING:
@@ -141,6 +142,10 @@ class Store:
     def kept(self) -> bool:
         """Whether nothing is in memory only, as far as is known."""
         return not (self._database.in_memory or self.messages.owes)
+
+    def make_room(self) -> None:
+        """Has what is a cache give way, for another file in the directory that a full disk has no room for. Never raises."""
+        self._database.make_room()
 
     def rescue(self) -> str:
         """For the end of a program: what is in memory only, as the file is gone or the disk full, is written elsewhere.

@@ -10,30 +10,14 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from .database import Database
 from .errors import StoreError
+from .rows import Conversation
 from .text import as_number, as_text, clean
 
 _COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """One conversation. Times are seconds since 1970; `deleted` is None for one that is not."""
-
-    id: int
-    title: str
-    model: str
-    system: str | None
-    settings: dict[str, Any] = field(hash=False)
-    created: float
-    updated: float
-    archived: bool
-    deleted: float | None
-    head: int | None
 
 
 class Conversations:

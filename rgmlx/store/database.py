@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import logging
 import os
 import sqlite3
 import threading
@@ -21,9 +22,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..macos import privacy
 from ..shell import typed
+from ..system.macos import privacy
 from . import aside, entries, fresh, links, log, migrations, moved, readonly, rescue, room
+from .earlier import move_states
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, damaged
 from .faults import kind as _kind
@@ -31,6 +33,7 @@ from .notices import Notices
 from .owed import Owed
 from .private import create_private, make_private
 from .recent import Recent
+from .recovery import recover
 from .states import States
 from .text import decoded
 
@@ -39,6 +42,7 @@ PATIENCE = 15.0  # seconds to wait for another process's write
 _TEXT_TABLES = ("conversations", "messages", "pieces")
 _FREE_PAGES = 4096  # free pages in the file, above which it is made smaller
 _Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -70,6 +74,7 @@ class Database:
         self._linked = os.path.islink(self.path)
         if self._linked:  # the log, the lock and what is set aside belong beside the file itself
             entries.check_link(self.path)
+            entries.check_target(self.path)
             self.path = Path(os.path.realpath(self.path))
         if str(self.path).startswith("file:"):  # SQLite would take it for a URI
             self.path = self.path.absolute()
@@ -85,6 +90,8 @@ class Database:
         self._lost = False  # closed, since it could not be opened again
         self.in_memory = False
         self._unkept: set[int] = set()  # conversations that are in memory only
+        self._damaged = False  # damage was met: nothing more is written, and the next start makes the file anew
+        self._in_doubt: set[int] = set()  # conversations that were open then, or were opened since
         self.read_only = False
         try:
             self._connection = self._begin()
@@ -141,8 +148,12 @@ class Database:
         """Is there once damage was met: the file is made anew when it is opened next."""
         return self.path.with_name(f".{self.path.name}.suspect")
 
-    def _begin(self) -> sqlite3.Connection:
-        """Opens the file, one process at a time. Raises sqlite3.Error, OSError, StoreError."""
+    def _begin(self, source: moved.Source | None = None) -> sqlite3.Connection:
+        """Opens the file, one process at a time; where nothing is there it is made, with all that is in the source.
+
+        Raises:
+            sqlite3.Error, OSError, StoreError: it can't be opened, or made.
+        """
         if not self._linked:  # a folder in place of a disk that is not connected would split the conversations
             entries.make_directory(self.path.parent)
         lock = self.path.with_name(f".{NAME}.opening")
@@ -154,7 +165,7 @@ class Database:
         with _alone(lock):
             aside.finish(self.path)
             if not self.path.exists() and not log.has_pages(self.path):
-                fresh.make(self.path)
+                self._make(source)
             create_private(self.path)  # where all that is left is its log
             culprit = entries.barred(self.path)
             if not os.access(culprit, os.R_OK | os.W_OK):  # SQLite would open it, and fail with the first write
@@ -168,10 +179,19 @@ class Database:
             except sqlite3.DatabaseError as e:
                 if not damaged(e):
                     raise
-                self._recover()
+                self._recover(source)
                 return self._open()
             finally:
                 self.notices.load(self.path)
+
+    def _make(self, source: moved.Source | None) -> None:
+        if source is not None:
+            try:
+                fresh.make(self.path, source.fill)
+                return
+            except (sqlite3.Error, OSError) as e:
+                _log.info("%s is not written again as a whole: %s", self.path, e)
+        fresh.make(self.path)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -258,17 +278,20 @@ class Database:
         """Takes the states that an earlier version kept among the conversations to the file that they are in now."""
         sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'snapshots'"
         if connection.execute(sql).fetchone():
-            from .earlier import move_states
-
             move_states(connection, self.states)
 
-    def _recover(self) -> None:
-        """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced."""
-        from .recovery import recover
+    def _recover(self, source: moved.Source | None) -> None:
+        """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced.
 
+        Where that is nothing it is made from the source.
+        """
         emptied, part = moved.is_emptied(self.path), aside.part(self.path)
         try:
             report = recover(self.path, part)
+            if source is not None and source.taken:  # it is the source that is damaged
+                source.taken, source.failed, source = False, True, None
+            if report.empty and source is not None:
+                self._fill(part, source)
             kept = aside.damaged(self.path)
             how, what = ("empty or missing", "What there was") if emptied else ("damaged", "The damaged file")
             sentence = f"The file of conversations was {how}. {report.sentence()} {what} is kept as {kept}."
@@ -278,6 +301,16 @@ class Database:
             part.unlink(missing_ok=True)
         self._suspect.unlink(missing_ok=True)
         self.notices.append(sentence)
+
+    def _fill(self, part: Path, source: moved.Source) -> None:
+        """Has a new file without a row be one with all of the source. Raises OSError, sqlite3.Error: there is none then."""
+        aside.part(self.path)
+        try:
+            source.fill(part)
+        except (sqlite3.Error, OSError) as e:
+            _log.info("%s is not written again as a whole: %s", self.path, e)
+            fresh.tables(aside.part(self.path)).close()
+        fresh.flush(part)
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""
@@ -406,6 +439,12 @@ class Database:
         finally:
             room.reserve(self.path)
 
+    def make_room(self) -> None:
+        """Does that for another file on the disk of this one. Never raises."""
+        with self._lock, contextlib.suppress(OSError, StoreError, sqlite3.Error):
+            if not (self._closed or self._lost or self._full or self.read_only or self.inside):
+                self._make_room()
+
     def _leave_full(self) -> None:
         """Opens the file as usual, if there is room again. Raises DiskFullError: there is none."""
         self._connection.close()
@@ -434,6 +473,8 @@ class Database:
     def follow_quietly(self) -> None:
         """Where the file is not the one that was opened any more: takes what this process has open to another."""
         with self._lock, contextlib.suppress(StoreError):  # it can't be opened again: whoever writes next is told so
+            if self._damaged:
+                self._in_doubt.update(self.held())
             if not (self._closed or self.read_only or self.inside):
                 self._follow()
 
@@ -444,7 +485,7 @@ class Database:
             self._unkept.clear()
             return
         old, path, full, was = self._connection, self.path, self._full, self._identity
-        emptied = moved.is_emptied(path)
+        emptied = moved.is_wiped(path, was)
         if not emptied:
             with contextlib.suppress(sqlite3.Error):
                 old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
@@ -457,18 +498,23 @@ class Database:
             self.notices.append(f"{path}-wal was removed. What it had was in memory and is kept.")
             return
         held = sorted(self._unkept.union(self.held()))
+        source = None if emptied else moved.Source(old, self._make_room_for_all)
         for self.path in (path, aside.beside(path)):
             try:
                 if not emptied:  # else its log is what there is to be read
                     moved.clear(path, was)
                 self._full = False
-                self._connection = new = self._begin()
+                self._connection = new = self._begin(source)
             except (sqlite3.Error, OSError, StoreError):
                 continue
-            how = self._take_along(old, new, held, beside=emptied and self.path == path)
+            if source is not None and source.taken:
+                how: str | None = ""
+            else:
+                how = self._take_along(old, new, held, beside=emptied and self.path == path)
             if how is not None:
                 break
             new.close()
+            source = None  # there are others in its place: what is open is what is missed
         else:
             self.path, self._connection, self._full = path, old, full
             self._unkept.update(held)
@@ -476,12 +522,17 @@ class Database:
                 self.in_memory = True
                 self.notices.append(moved.lost(path))
             return
-        self.in_memory = False
+        self.in_memory = self._damaged = False
         self._unkept.clear()
+        self._in_doubt.clear()
         self.recent.states = migrations.pairing(new)
         old.close()
-        self.notices.append(moved.found(path, self.path, emptied, how if held else None))
+        self.notices.append(moved.found(path, self.path, emptied, how if held else None, source))
         self.after_move()
+
+    def _make_room_for_all(self) -> None:
+        room.release(self.path)
+        self.states.remove()
 
     def _take_along(
         self, old: sqlite3.Connection, new: sqlite3.Connection, held: Sequence[int], *, beside: bool
@@ -509,7 +560,8 @@ class Database:
     def rescue(self, finish: Callable[[sqlite3.Connection], None], conversations: Iterable[int] = ()) -> str:
         """Writes what is in memory only into a file elsewhere, before the end; what to say about that, or "".
 
-        Where there is a place for the file by now it goes there.
+        Where there is a place for the file by now it goes there. Of a file that turned out to be damaged nobody knows what
+        can be read of it later: what is in memory of the open conversations is written elsewhere, too.
 
         Args:
             finish: adds what is in no file to these conversations.
@@ -521,9 +573,19 @@ class Database:
             self.follow_quietly()
             if self.in_memory:
                 unkept |= self._unkept
+            spoilt = self._damaged and not self.read_only
+            if spoilt:
+                unkept |= {number for number in self._in_doubt.union(self.held()) if self.recent.knows(number)}
             if not unkept:
                 return ""
-            found = rescue.write(self._connection, sorted(unkept), self.recent, finish)
+            found = rescue.write(None if spoilt else self._connection, sorted(unkept), self.recent, finish)
+        if spoilt:
+            if found is None:
+                return f"{self.path} is damaged, and no file can be written elsewhere: start again for what can be read of it"
+            return (
+                f"{self.path} is damaged. What was open, as far as it was in memory, is in {found}: "
+                f"{typed('rgchat --recover')} with that name adds what the others lack of it later"
+            )
         if found is None:
             return f"{self.path} can't be written, nor can a file elsewhere: what was in memory only is lost"
         return (
@@ -532,6 +594,8 @@ class Database:
         )
 
     def _met_damage(self) -> StoreError:
+        self._damaged = True
+        self._in_doubt.update(self.held())
         with contextlib.suppress(OSError):
             create_private(self._suspect)
         return StoreError(f"{self.path} is damaged: start again, and what can be read goes into a new file")

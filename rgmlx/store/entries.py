@@ -47,6 +47,19 @@ def check_link(path: Path) -> None:
             raise StoreError(f"{path} is a link that leads back to itself: remove it") from None
 
 
+def check_target(path: Path) -> None:
+    """Raises StoreError: this is a link to something else than a file."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # as of `check_file`
+        return
+    if not stat.S_ISREG(mode):
+        raise StoreError(
+            f"{path} is a link to {os.path.realpath(path)}, which is not a file but {_kind(mode)}: remove the link, or name "
+            "another directory"
+        )
+
+
 def check_file(path: Path) -> None:
     """Raises StoreError: something else than a file has this name."""
     try:

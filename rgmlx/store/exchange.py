@@ -11,13 +11,14 @@ import math
 from typing import Any
 
 from ..errors import RgmlxError
-from ..reading import parse_json
 from ..settings import SETTINGS, checked
-from . import times
-from .conversations import Conversation, Conversations
+from ..system import times
+from ..system.reading import parse_json
+from .conversations import Conversations
 from .database import Database
 from .errors import StoreError
-from .messages import MODEL, USER, Messages
+from .messages import Messages
+from .rows import MODEL, USER, Conversation
 
 FORMAT, VERSION = "rgmlx-conversation", 1
 

@@ -1,4 +1,4 @@
-"""A new file of conversations without a row in it: whole under its name, or not there.
+"""A new file of conversations, without a row in it or with all of another one: whole under its name, or not there.
 
 Knows the steps of making one; what the tables are is in `migrations`.
 """
@@ -8,21 +8,28 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from . import aside, migrations
 from .private import create_private
 
 
-def make(path: Path) -> None:
+def make(path: Path, fill: Callable[[Path], None] | None = None) -> None:
     """Makes the file. Only for who opens the directory alone.
+
+    Args:
+        fill: makes it under a name of its own, in place of one without a row. What that raises is raised.
 
     Raises:
         OSError, sqlite3.Error: it can't be made; nothing is there then.
     """
     part = aside.part(path)
     try:
-        tables(part).close()
+        if fill is None:
+            tables(part).close()
+        else:
+            fill(part)
         flush(part)
         os.replace(part, path)
         aside.sync(path.parent)
@@ -47,6 +54,19 @@ def tables(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes a file that is not there yet of all pages that a connection can read, one after the other. Not flushed.
+
+    Raises:
+        OSError, sqlite3.Error: it can't be made, or the pages not be read; there may be something of it.
+    """
+    create_private(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
+        new.execute("PRAGMA synchronous = OFF")
+        new.execute("PRAGMA cache_size = -500")
+        connection.backup(new)
 
 
 def flush(path: Path) -> None:

@@ -11,16 +11,15 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .carry import Reply, carry, to_bytes
 from .database import Database
 from .errors import StoreError
 from .hashes import NO_HASH, content_hash, key, root_hash
+from .rows import MODEL, USER, Message, role_of
 from .text import as_number, as_text, clean
 
-USER, MODEL = "user", "model"
 FOLD_CHARS = 4_000_000
 """A reply longer than this stays in pieces when it ends: no step may take memory without bound."""
 
@@ -38,34 +37,6 @@ _UP = (
     "SELECT p.id, p.parent FROM up JOIN messages p ON p.id = up.parent AND p.id < up.id LIMIT ?) "  # never in circles
 )
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message.
-
-    Attributes:
-        depth: messages before it on its path.
-        closed: false for a reply that was cut short, or is still being written.
-        streaming: still being written (or left so by a process that died; see `settle`).
-        hash: of the system text and all messages up to this one; while it streams, of no use.
-        number, siblings: it is the `number`-th, from 1, of so many messages with the same parent.
-        damaged: the text is not what was written: its hash says so. Not known of a text that was read in part.
-    """
-
-    id: int
-    conversation: int
-    parent: int | None
-    depth: int
-    role: str
-    text: str
-    closed: bool
-    streaming: bool
-    hash: bytes
-    created: float
-    number: int
-    siblings: int
-    damaged: bool = False
 
 
 class Messages:
@@ -442,13 +413,6 @@ class Messages:
             "UPDATE conversations SET updated = ? WHERE id = (SELECT conversation FROM messages WHERE id = ?)",
             (time.time(), message),
         )
-
-
-def role_of(stored: Any, depth: Any) -> str:
-    """Who speaks; where that was damaged, who would by the message's place."""
-    if stored in (USER, MODEL):
-        return str(stored)
-    return MODEL if isinstance(depth, int) and depth % 2 else USER
 
 
 def _none(message: int) -> StoreError:

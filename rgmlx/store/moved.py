@@ -1,7 +1,8 @@
-"""A file of conversations that was removed, emptied or replaced under the program: what is open goes into another one.
+"""A file of conversations that was removed, emptied or replaced under the program: what is lost goes into another one.
 
-Knows inodes and tables. A connection goes on reading a file that has lost its name, so that nothing is lost yet; of one that
-has lost its contents `recent` has what is known.
+Knows inodes and tables. A connection goes on reading a file that has lost its name, and its log, so that nothing is lost
+yet: where there is nothing in its place all of it is copied there. Where another store is in its place what is open is
+added to that, or goes into a file beside it. Of a file that has lost its contents `recent` has what is known.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..shell import typed
-from . import migrations
+from . import fresh, migrations, room
 
 Identity = tuple[tuple[int, int] | None, tuple[int, int] | None]
 _TABLES = ("conversations", "messages", "pieces")
@@ -30,6 +31,11 @@ def is_emptied(path: Path) -> bool:
         return not os.stat(path).st_size
     except OSError:
         return False
+
+
+def is_wiped(path: Path, was: Identity) -> bool:
+    """Whether the file has lost what was in it: another one that is empty does no harm to it."""
+    return is_emptied(path) and _node(path) == was[0]
 
 
 def barred(path: Path) -> str:
@@ -71,16 +77,51 @@ def lost(path: Path) -> str:
     return f"{path} {what}, and no file can be written there: this conversation is in memory only. /export writes it elsewhere."
 
 
-def found(path: Path, now: Path, emptied: bool, how: str | None) -> str:
+class Source:
+    """A file that is still open, for one that is made in its place.
+
+    Attributes:
+        taken: whether all of it is in the new file.
+        failed: whether that was tried, and could not be done.
+    """
+
+    def __init__(self, old: sqlite3.Connection, make_room: Callable[[], None]) -> None:
+        """`make_room` is called where the disk has no room for all of it; it is tried once more then."""
+        self._old, self._make_room = old, make_room
+        self.taken = self.failed = False
+
+    def fill(self, part: Path) -> None:
+        """Makes a file with all of it. Raises OSError, sqlite3.Error: that can't be done."""
+        self.taken, self.failed = False, True
+        try:
+            fresh.copy(self._old, part)
+        except (OSError, sqlite3.Error) as e:
+            if not room.is_missing(e):
+                raise
+            part.unlink(missing_ok=True)
+            self._make_room()
+            fresh.copy(self._old, part)
+        self.taken, self.failed = True, False
+
+
+def found(path: Path, now: Path, emptied: bool, how: str | None, source: Source | None = None) -> str:
     """What to say where another file was begun.
 
     Args:
         now: its name.
         emptied: the old one lost what was in it, and not its name.
         how: how far the open conversation could be written there; None where none was open.
+        source: where all of it was to be written there.
     """
     what = "A new file was begun" if how is None else f"This conversation was written there again{how}"
-    if now != path:
+    if source is not None and source.taken:
+        what = "All conversations were written there again"
+    elif source is not None and source.failed:
+        others = "its conversations" if how is None else "the others"
+        what += f"; {others} could not be, and are lost unless you have a copy"
+    if now != path and source is not None and source.taken:
+        what = f"All conversations are in {now} now: {typed('rgchat --recover')} with that name brings them back later"
+    elif now != path:
         what = f"This conversation goes on in {now}: {typed('rgchat --recover')} with that name adds it to the others later"
     return f"{path} was {'emptied by another program' if emptied else 'removed or replaced by something else'}. {what}."
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import SupportsIndex
 
-from ..reading import read_bytes
+from ..system.reading import read_bytes
 from .private import opener
 
 _MOST = 1_000_000  # bytes of a sentence

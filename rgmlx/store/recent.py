@@ -12,15 +12,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .hashes import NO_HASH, content_hash, root_hash
 from .migrations import pair
+from .rows import LOST, UNTITLED, Conversation, Message
 from .text import as_text
-
-if TYPE_CHECKING:
-    from .conversations import Conversation
-    from .messages import Message
 
 MOST = 1_000_000
 """Characters of all messages; what was looked at longest ago goes first."""
@@ -69,7 +65,9 @@ class Recent:
     def message(self, message: Message, *, whole: bool) -> None:
         """Notes a message; `whole`: its text is all of it, and not its end only."""
         with self._lock:
-            if not whole and message.id in self._messages:
+            kept = self._messages.get(message.id)
+            better = kept is not None and kept.whole and not kept.message.damaged
+            if kept is not None and (not whole or (message.damaged and better)):
                 self._messages.move_to_end(message.id)
                 return
             self.forget(message.id)
@@ -99,6 +97,11 @@ class Recent:
             last = next(iter(self._messages.values()))
             last.pieces, last.whole = [last.text[-MOST // 2 :]], False
             self._chars = last.chars
+
+    def knows(self, conversation: int) -> bool:
+        """Whether a message of a conversation is here."""
+        with self._lock:
+            return any(one.message.conversation == conversation for one in self._messages.values())
 
     # --- writing --------------------------------------------------------------------------
 
@@ -149,8 +152,6 @@ class Recent:
 
     @staticmethod
     def _add_conversation(c: sqlite3.Connection, number: int, known: Conversation | None, kept: list[_Kept]) -> None:
-        from .recovery import UNTITLED
-
         if known is not None:
             values = (known.title, known.model, known.system, json.dumps(known.settings), known.created, known.updated)
         else:
@@ -163,8 +164,6 @@ class Recent:
 
     @staticmethod
     def _write_message(c: sqlite3.Connection, one: _Kept) -> None:
-        from .recovery import LOST
-
         message, text = one.message, one.text
         sql = "SELECT text FROM messages WHERE id = ? AND conversation = ?"
         there = c.execute(sql, (message.id, message.conversation)).fetchone()

@@ -18,19 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..macos import privacy
+from ..system.macos import privacy
 from . import migrations
-from .database import Database
 from .errors import StoreError
 from .fresh import flush, tables
 from .hashes import NO_HASH, content_hash, root_hash
-from .messages import MODEL, USER, role_of
+from .rows import LOST, MODEL, UNTITLED, USER, role_of
 from .salvage import Damaged, Found, Known
 from .same import Key, key, same
+from .tables import Tables
 from .text import as_number, as_text, decoded
-
-LOST = "(A message that stood here was lost when the file was damaged.)"
-UNTITLED = "Recovered conversation"
 
 
 @dataclass
@@ -120,7 +117,7 @@ def recover(path: Path, fresh: Path) -> Report:
     return report
 
 
-def merge(path: Path, database: Database) -> Report:
+def merge(path: Path, database: Tables) -> Report:
     """Adds to a store what can be read of another file and is not there yet. All of it or nothing.
 
     Raises:

@@ -18,7 +18,7 @@ from .recent import Recent
 
 
 def write(
-    old: sqlite3.Connection,
+    old: sqlite3.Connection | None,
     conversations: Sequence[int],
     recent: Recent,
     finish: Callable[[sqlite3.Connection], None],
@@ -26,6 +26,7 @@ def write(
     """Writes conversations into a new file, which is the user's alone.
 
     Args:
+        old: the file that has them; None for one that is damaged.
         recent: what is in memory of them, where the old file can't be read any more.
         finish: adds what is in no file.
 
@@ -42,11 +43,7 @@ def write(
                 pass
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
                 migrations.bring_up_to_date(new, path)
-                try:
-                    written = moved.copy(old, new, conversations)
-                except sqlite3.Error:
-                    written = recent.write(new, conversations)
-                if written:
+                if _copied(old, new, conversations) or recent.write(new, conversations):
                     finish(new)
                     return path
         except (sqlite3.Error, OSError, StoreError):
@@ -55,6 +52,12 @@ def write(
             with contextlib.suppress(OSError):
                 path.unlink()
     return None
+
+
+def _copied(old: sqlite3.Connection | None, new: sqlite3.Connection, conversations: Sequence[int]) -> bool:
+    with contextlib.suppress(sqlite3.Error):
+        return old is not None and moved.copy(old, new, conversations)
+    return False
 
 
 def places() -> Iterator[Path]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import StateError
-from ..state import Owner, State
+from ..griffin.state import Owner, State
 from .carry import checksum, from_bytes, to_bytes
 from .database import Database
 from .delta import Packed, decode, encode, pack, unpack

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .database import Database
 from .hashes import content_hash, root_hash
+from .tables import Tables
 from .text import as_text
 
 _SOME = 1_000
@@ -37,7 +37,7 @@ class Standing:
     created: Any
 
 
-def standing(database: Database, message: int) -> Standing | None:
+def standing(database: Tables, message: int) -> Standing | None:
     """A message as it stands; None where there is none. Raises StoreError."""
     row = database.row(
         "SELECT m.conversation, m.chars, m.hash, m.created, m.streaming, m.role, m.text, p.hash, v.system "
@@ -73,7 +73,7 @@ def first(c: sqlite3.Connection, message: int, start: str, chars: int) -> Iterat
         at += size
 
 
-def _text(database: Database, message: int, start: str) -> Iterator[str]:
+def _text(database: Tables, message: int, start: str) -> Iterator[str]:
     yield start
     after = 0
     sql = "SELECT id, text FROM pieces WHERE message = ? AND id > ? ORDER BY id LIMIT ?"

@@ -20,18 +20,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from ..macos import time_machine
+from ..system.macos import time_machine
 from . import moved, readonly, room
 from .errors import DiskFullError, StoreError
 from .faults import Damaged, kind, spoilt
 from .migrations import pairing
 from .private import create_private, make_private, make_private_directory
+from .tables import Tables
 from .text import decoded
-
-if TYPE_CHECKING:
-    from .database import Database
 
 DIRECTORY, NAME = "states", "states.db"
 VERSION = 1
@@ -40,7 +38,7 @@ _ENDS = ("", "-wal", "-shm")  # the file before its log: SQLite takes no log for
 _PATIENCE = 15.0  # seconds to wait for another process's write
 _AGAIN = 30.0  # seconds until a file that could not be had is asked for again
 _FREE_PAGES = 4096  # free pages in the file, above which it is made smaller
-_SMALL = 2**20  # bytes of a file that has nothing in it
+_SMALL = 2**18  # bytes: more than a file that has nothing in it, with its log
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
@@ -93,7 +91,7 @@ class States:
 
     def __init__(
         self,
-        database: Database,
+        database: Tables,
         lock: contextlib.AbstractContextManager[Any],
         alone: Callable[[Path], contextlib.AbstractContextManager[None]],
     ) -> None:
@@ -169,6 +167,8 @@ class States:
                 connection.execute("COMMIT")
             except (sqlite3.Error, UnicodeDecodeError) as e:
                 _undo(connection)
+                if room.is_missing(e):
+                    self._give_log_back(connection)
                 if spoilt(e) and self._make_anew(e):
                     raise _MadeAnew(f"{self.path} was damaged, and was made anew: try again") from e
                 raise self._sentence(e) from e
@@ -204,21 +204,30 @@ class States:
                 if free > _FREE_PAGES:
                     self._connection.executescript("PRAGMA incremental_vacuum;")
 
+    def _give_log_back(self, connection: sqlite3.Connection) -> None:
+        """Makes the log smaller: what could not be written takes all that there was of the disk."""
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:  # not even what there was before can go into the file
+            self.make_room()
+
     def make_room(self) -> None:
-        """Drops all rows, for a full disk."""
+        """Drops all rows, and the log with what could not be written, for a full disk. Never raises."""
         with self._lock, contextlib.suppress(OSError):
-            if not self.there or self._where is None:
+            if not self.there or self._database.read_only:
                 return
-            if not self.rows("SELECT 1 FROM snapshots LIMIT 1") and _size(self.path) <= _SMALL:
+            connection = self._look()
+            if self._where is None:  # there is no room to open it, or nothing of use in it
+                self.remove()
                 return
             with contextlib.suppress(sqlite3.Error):  # other processes give the space back as well then
-                room.make(self._look())
-            if _size(self.path) > _SMALL:  # the log had no room
+                room.make(connection)
+            if _size(self.path) > _SMALL or self.rows("SELECT 1 FROM snapshots LIMIT 1"):  # the log had no room
                 self._make_anew("there is no room")
 
     def remove(self) -> None:
-        """Removes the file, for a disk without room for the conversations'."""
-        with contextlib.suppress(OSError), self._alone(self._opening):
+        """Removes the file, for a disk without room for the conversations'. Never raises."""
+        with contextlib.suppress(OSError, StoreError), self._alone(self._opening):
             self._unlink()
 
     def _unlink(self) -> None:
@@ -386,7 +395,11 @@ def _sweep(states: sqlite3.Connection, conversations: sqlite3.Connection) -> Non
 
 def _size(path: Path) -> int:
     """Bytes of a file and its log."""
-    return sum(found.st_size for found in (path.stat(), Path(f"{path}-wal").stat()))
+    size = 0
+    for end in ("", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            size += os.stat(f"{path}{end}").st_size
+    return size
 
 
 def _is_ours(directory: Path) -> bool:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 
 import rgmlx
-from rgmlx import engine, turns
+from rgmlx.conversation import turns
+from rgmlx.generation import engine
 
 from .cases import Turn
 

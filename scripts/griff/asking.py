@@ -323,6 +323,29 @@ NOUN = (
     "next: {n}?",
     "test: {n}?",
 )
+BARE = (
+    "{b}?",
+    "{b}",
+    "{b} please",
+    "{b}, please.",
+    "{b} again?",
+    "[q]: {b}?",
+    "quick, {b}?",
+    "hey, {b}?",
+    "{b}... I forgot",
+    "{b} - do you know?",
+    "and {b}?",
+    "{b}, Griff?",
+    "ok, {b}?",
+    "so, {b}?",
+    "{b}??",
+    "need {b}[please]",
+    "crossword: {b}",
+    "{b}, what is it?",
+    "{b}, thanks",
+    "looking for {b}",
+)
+"""Around a noun without its article: "Capital of Peru?"."""
 TRUE = (
     "is it true that {s}?",
     "true or false: {s}?",
@@ -429,7 +452,7 @@ NEXT = (
 )
 
 _FILL = Wordings((), **_SLOTS)
-_PLAIN, _NAMED = Pool(DIRECT + INDIRECT), Pool(DIRECT[:8] + INDIRECT[:14] + NOUN)
+_PLAIN, _NAMED = Pool(DIRECT + INDIRECT), Pool(DIRECT[:8] + INDIRECT[:14] + NOUN + BARE)
 _TRUE, _EITHER, _NEXT = Pool(TRUE), Pool(EITHER), Pool(NEXT)
 
 
@@ -457,6 +480,7 @@ def question(source: Source, cores: Pool[Core], fields: dict[str, str]) -> str:
     """Asks for one of the cores."""
     what, frame = choose(source, cores)
     parts = {"c": what.direct, "C": capital(what.direct), "i": what.indirect, "n": what.noun}
+    parts["b"] = re.sub("^(the|a|an) ", "", what.noun)
     return fill(source, frame, **{key: put(text, fields) for key, text in parts.items()})
 
 

@@ -64,6 +64,12 @@ class Wanted:
     words: list[str] = field(default_factory=list)
     place: tuple[str, str] | None = None
     sorts: list[str] = field(default_factory=list)
+    plot: str = ""
+    """What must happen: a plot by its name."""
+    lets: tuple[tuple[str, str], ...] = ()
+    """What the plot must choose."""
+    frame: str = ""
+    """What is so all the time: a frame of `story_frames`."""
 
 
 @functools.cache
@@ -71,11 +77,23 @@ def _names() -> dict[str, str]:
     return {row[0]: row[1] for row in table("story_names")}
 
 
+@functools.cache
+def _sexes() -> dict[str, str]:
+    return {row[0]: row[1] for row in table("names_sex")}
+
+
+def suits(lexicon: Lexicon, name: str) -> str:
+    """Whose name it is: m, f, h for either, w for one that is a word as well. An invented one says it by its end."""
+    if name in lexicon.common.all:
+        return _names().get(name, "f")
+    if name in lexicon.rare.all or name in lexicon.foreign.all:
+        return _sexes().get(name, "f")
+    return "f" if name.endswith(("a", "e", "i", "lin")) else "m"
+
+
 def sex_of(source: Source, lexicon: Lexicon, name: str, known: str) -> str:
-    """What fits a common name, unless the kind says it already."""
-    if known != "h" or name not in lexicon.common.all:
-        return sex(source, known)
-    return sex(source, {"m": "m"}.get(_names().get(name, "f"), "f" if name not in _names() else "h"))
+    """What fits a name, unless the kind says it already: the same in every story, so that it is kept in each."""
+    return sex(source, known if known != "h" else suits(lexicon, name).replace("w", "h"))
 
 
 @functools.cache
@@ -86,10 +104,10 @@ def _no_names(lexicon: Lexicon) -> frozenset[str]:
 
 
 def name_for(source: Source, lexicon: Lexicon, sex: str = "") -> str:
-    """A name for somebody in a story; a common one fits the sex."""
+    """A name for somebody in a story that fits the sex."""
     while True:
-        name, sort = lexicon.name(source)
-        known = _names().get(name, "f") if sort == "common" else "h"
+        name = lexicon.name(source)[0]
+        known = suits(lexicon, name)
         if name.lower() in _no_names(lexicon):
             continue
         if known != "w" and (not sex or sex == "t" or known in ("h", sex)):
@@ -132,7 +150,7 @@ def want(source: Source, lexicon: Lexicon, number: int) -> Wanted:
     wanted = Wanted()
     while len(wanted.said) < number:
         sort = source.chance.choices(_SORTS, _SHARES)[0]
-        if sort in ("creature", "made-up", "person") and len(wanted.roles) == 2:
+        if sort in ("creature", "made-up animal", "person") and len(wanted.roles) == 2:
             sort = "thing"
         before = [word for group in wanted.accept for word in group]
         said, accept = _one(source, lexicon, sort, wanted, before)
@@ -147,14 +165,19 @@ def want(source: Source, lexicon: Lexicon, number: int) -> Wanted:
     return wanted
 
 
-_SORTS = ("creature", "thing", "subject", "noun", "made-up", "person")
-_SHARES = (36, 26, 9, 13, 8, 8)
+_SORTS = ("creature", "thing", "subject", "noun", "made-up", "made-up animal", "person")
+_SHARES = (36, 26, 9, 13, 9, 2, 8)
 
 
 def _one(source: Source, lexicon: Lexicon, sort: str, wanted: Wanted, before: list[str]) -> tuple[str, tuple[str, ...]]:
     """How it is said and what must be found; nothing, if it is there already."""
-    if sort in ("creature", "made-up"):
-        kind, known = creature(source, lexicon) if sort == "creature" else (lexicon.made_up(source), "h")
+    if sort == "made-up animal":
+        kind = lexicon.made_up(source)
+        wanted.roles.append(Role("", kind, sex(source)))
+        what = source.pick("an animal", "a creature", "a small animal", "a strange creature", "somebody")
+        return f"{what} {source.pick('that is called', 'called')} {a(kind)}", (kind, plural(kind))
+    if sort == "creature":
+        kind, known = creature(source, lexicon)
         many = plural(kind)
         if kind in before:
             return "", ()
@@ -164,7 +187,7 @@ def _one(source: Source, lexicon: Lexicon, sort: str, wanted: Wanted, before: li
         form = source.number(0, 11)
         if form == 0:
             said = many
-        elif form == 1 and sort == "creature":
+        elif form == 1:
             said = kind
         elif form == 2:
             adjective = source.pick("brave", "small", "lazy", "lonely", "curious", "hungry", "clever", "shy", "tired")
@@ -189,8 +212,9 @@ def _one(source: Source, lexicon: Lexicon, sort: str, wanted: Wanted, before: li
         kind, _ = person_kind(source)
         wanted.roles.append(Role(name, kind, "t"))
         return name, (name,)
-    if sort == "thing":
-        word = thing(source, lexicon)
+    if sort in ("thing", "made-up"):
+        # A word that nobody knows is a thing as well: it is named, and nothing is said of what it might be.
+        word = thing(source, lexicon) if sort == "thing" else lexicon.made_up(source)
         if word in before:
             return "", ()
         wanted.things.append(word)
@@ -226,6 +250,9 @@ def cast(source: Source, lexicon: Lexicon, wanted: Wanted) -> tuple[Plot, Cast]:
     # Without a wish of its own, a plot about nothing or about any thing.
     allowed = {"thing": ("thing",), "subject": ("subject",), "": ("", "", "thing")}[need]
     plot = source.pick(*(plot for plot in plots().values() if plot.about in allowed))
+    if wanted.plot:
+        plot = plots()[wanted.plot]
+        need = plot.about if left else need
     roles = list(wanted.roles[:2])
     if len(roles) < 2 and not roles and source.maybe(0.5):
         roles = []
@@ -256,4 +283,5 @@ def cast(source: Source, lexicon: Lexicon, wanted: Wanted) -> tuple[Plot, Cast]:
         place = source.of(places())
     color = source.pick(*(row[0] for row in table("colors") if row[0] not in item))
     mentions = tuple(left + [a(one) for one in things] + [a(role.kind) for role in wanted.roles[2:]])
-    return plot, Cast(hero, friend, item, color, place, subject, mentions, tuple(wanted.words))
+    words = tuple(wanted.words)
+    return plot, Cast(hero, friend, item, color, place, subject, mentions, words, wanted.lets, wanted.frame)

@@ -18,8 +18,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
-from rgmlx.config import ModelConfig
-from rgmlx.network import stays_float32
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import stays_float32
 
 PART_BYTES = 15 * 2**20
 PARTS = 7

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import told, values, values_day
+from .asks import suits
 from .lexicon import Lexicon, table
 from .values import drawn, fresh, lists, plural
 from .wording import Pool, Source, a
@@ -58,24 +59,37 @@ def relation(source: Source) -> tuple[str, str]:
     return part_of(source, which), which
 
 
-def pronoun(source: Source, name: str) -> str:
+_SEXES = {"she": "f", "he": "m"}
+
+
+def named(source: Source, lexicon: Lexicon, they: str) -> str:
+    """A name for a sister or a brother; of a friend ("they") any."""
+    for _ in range(40):
+        name = lexicon.name(source)[0]
+        if they == "they" or suits(lexicon, name) in (_SEXES[they], "h", "w"):
+            break
+    return name
+
+
+def pronoun(source: Source, lexicon: Lexicon, name: str) -> str:
     """ "she" or "he" for somebody of whom only the name is known."""
-    return "she" if name.endswith("a") else source.pick("she", "he")
+    suited = suits(lexicon, name) if name else "h"
+    return next((they for they, sex in _SEXES.items() if sex == suited), source.pick("she", "he"))
 
 
-def somebody(source: Source, lexicon: Lexicon, named: bool = False) -> Who:
+def somebody(source: Source, lexicon: Lexicon, by_name: bool = False) -> Who:
     """A relative or a friend, mostly with a name."""
     word, they = relation(source)
-    name = lexicon.name(source)[0] if source.maybe(0.95) else lexicon.double(source)
-    they = pronoun(source, name) if they == "they" else they
+    name = named(source, lexicon, they) if source.maybe(0.95) else lexicon.double(source)
+    they = pronoun(source, lexicon, name) if they == "they" else they
     topics = frozenset({f"my {word}"})
     chance = source.chance.random()
-    if chance < 0.55 or (named and chance < 0.7):
+    if chance < 0.55 or (by_name and chance < 0.7):
         text = f"my {word} {name}"
         return Who(text, (f"my {word}", f"my {word}", name, text), name, (name,), topics, they)
-    if chance < 0.8 and not named:
+    if chance < 0.8 and not by_name:
         return Who(f"my {word}", (f"my {word}",), word, (), topics, they)
-    return Who(name, (name,), name, (name,), frozenset(), pronoun(source, name))
+    return Who(name, (name,), name, (name,), frozenset(), pronoun(source, lexicon, name))
 
 
 ME = Who("I", ("I",), they="I")
@@ -340,7 +354,7 @@ def object_of(source: Source, lexicon: Lexicon, verb: Verb) -> Part:
         things, number = plural(source.of(lexicon.things)), source.pick(*lists()["small"].all)
         return Part("object", f"{number} {things}", things, tuple(asked), (f"the {things}",), (number, things))
     if kind == "person":
-        other = somebody(source, lexicon, named=True)
+        other = somebody(source, lexicon, by_name=True)
         topics = other.topics | {other.user}
         return Part("object", other.user, other.accept, tuple(asked), (other.refs[0],), other.values, topics)
     if kind == "town":

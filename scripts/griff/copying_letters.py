@@ -11,12 +11,14 @@ import functools
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .cases import Case, Kind, Turn
 from .copying_parts import ORDER, SHORT_ORDER, Piece, ask, both, exactly, long_word, quoted
-from .lexicon import Lexicon
+from .lexicon import Lexicon, unlucky
 from .wording import Source, capital
 
+_ALL = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FREQUENT, _ANY, _PIECE, _NAME, _MADE, _LONG = "frequent", "any", "piece", "name", "made", "long"
 _SORTS = {_FREQUENT: 0.3, _ANY: 0.22, _PIECE: 0.15, _NAME: 0.15, _MADE: 0.13, _LONG: 0.05}
 
@@ -92,6 +94,82 @@ def backspell(source: Source, lexicon: Lexicon) -> Case:
     return _answered(user, f"{spelled(one.text)}, and backwards: {back}", [back], one.kind)
 
 
+def backword(source: Source, lexicon: Lexicon) -> Case:
+    """The same, and then the word that comes out in one piece."""
+    while True:
+        one = spellable(source, lexicon, high=9)
+        back = one.text[::-1].lower()
+        if back not in lexicon.coarse and not unlucky(back):
+            break
+    user = ask(source, "backword", [one.text], x=quoted(source, one.text, 0.3))
+    answer = f"{spelled(one.text)}, and backwards: {spelled(back)}, {back}"
+    return _answered(user, answer, [back, spelled(back)], one.kind)
+
+
+_AN = "AEFHILMNORSX"
+"""Letters that are spoken with a vowel first."""
+
+
+def _some_letter(source: Source, text: str, there: bool) -> str:
+    """A letter that a word has, or one that it has not."""
+    found = sorted(set(text.upper()))
+    return source.pick(*(found if there else [one for one in _ALL if one not in found]))
+
+
+def has_letter(source: Source, lexicon: Lexicon) -> Case:
+    """Whether a word has a letter: spelled first, then looked at."""
+    one, there = spellable(source, lexicon, high=9), source.maybe(0.5)
+    letter = _some_letter(source, one.text, there)
+    shown = source.pick(letter, letter.lower(), quoted(source, letter, 1), quoted(source, letter.lower(), 1))
+    named = f"{'an' if letter in _AN else 'a'} {shown}" if source.maybe(0.7) else f"the letter {shown}"
+    user = ask(source, "hasletter", [one.text, shown], x=quoted(source, one.text, 0.4), l=named, b=shown)
+    article = f"{'an' if letter in _AN else 'a'} {letter}"
+    answer = (
+        f"{spelled(one.text)}: yes, it has {article}." if there else f"{spelled(one.text)}: no, it has no {letter}."
+    )
+    case = _answered(user, answer, ["yes" if there else "no"], one.kind)
+    return replace(case, reject=("no" if there else "yes",))
+
+
+_TIMES = ("no", "once", "twice")
+
+
+def count_letter(source: Source, lexicon: Lexicon) -> Case:
+    """How often a letter comes in a word."""
+    one = spellable(source, lexicon, high=10)
+    letter = _some_letter(source, one.text, source.maybe(0.88))
+    if source.maybe(0.5):  # those that come more than once
+        many = sorted({sign for sign in one.text.upper() if one.text.upper().count(sign) > 1})
+        letter = source.pick(*many) if many else letter
+    count = one.text.upper().count(letter)
+    shown = source.pick(letter, letter.lower())
+    user = ask(source, "countletter", [one.text], x=quoted(source, one.text, 0.4), b=shown)
+    said = f"has no {letter}" if not count else f"has {letter} {_TIMES[count] if count < 3 else f'{count} times'}"
+    accept = {0: ["no", "0", "zero"], 1: ["once", "1", "one"], 2: ["twice", "2", "two"]}
+    answer = f"{spelled(one.text)} {said}."
+    return _answered(user, answer, accept.get(count, [f"{count} times", str(count)]), one.kind)
+
+
+def vowels(source: Source, lexicon: Lexicon) -> Case:
+    """How many vowels a word has: they are named first."""
+    while True:
+        one = spellable(source, lexicon, high=9)
+        found = [sign for sign in one.text.upper() if sign in "AEIOU"]
+        if found and "y" not in one.text.lower():
+            break
+    user = ask(source, "vowels", [one.text], x=quoted(source, one.text, 0.4))
+    answer = f"{spelled(one.text)}: the vowels are {', '.join(found)}, so {len(found)}."
+    if len(found) == 1:
+        answer = f"{spelled(one.text)}: the only vowel is {found[0]}, so 1."
+    return _answered(user, answer, [f"so {len(found)}", f"{len(found)}"], one.kind)
+
+
+def first_last(source: Source, lexicon: Lexicon) -> Case:
+    one = spellable(source, lexicon)
+    user = ask(source, "firstlast", [one.text], x=quoted(source, one.text, 0.4))
+    return exactly(user, f"{one.text[0].upper()} and {one.text[-1].upper()}", one.kind)
+
+
 def initial(source: Source, lexicon: Lexicon) -> Case:
     one = spellable(source, lexicon)
     return exactly(ask(source, "initial", [one.text], x=quoted(source, one.text)), one.text[0].upper(), one.kind)
@@ -130,6 +208,13 @@ def unspell(source: Source, lexicon: Lexicon) -> Case:
     return exactly(user, one.text.lower(), one.kind)
 
 
+MORE: list[Kind] = [
+    *both("write backwards", backword, 0.8, 0.5),
+    *both("has a letter", has_letter, 0.8, 0.4),
+    *both("how often a letter", count_letter, 0.6, 0.3),
+    *both("vowels", vowels, 0.4, 0.2),
+    *both("first and last letter", first_last, 0.4, 0.2),
+]
 KINDS: list[Kind] = [
     *both("spell", spell, 7, 3),
     *both("spell backwards", backspell, 1, 0.4),
@@ -138,4 +223,5 @@ KINDS: list[Kind] = [
     *both("a letter of a word", letter, 1, 0.4),
     *both("count letters", letters, 1, 0.4),
     *both("put letters together", unspell, 1.5, 0.7),
+    *MORE,
 ]

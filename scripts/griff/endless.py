@@ -1,4 +1,8 @@
-"""Plain text without a question: one story after the other, and small texts between them."""
+"""Text without an end: one story after the other, and small texts between them.
+
+Only who asks for it ("tell stories and don't stop") gets it: behind any other answer, and on a page of plain text, that it goes
+on is never learned, only what comes when it may not end (`/endless`), and that it could have ended.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,43 @@ import re
 from collections.abc import Iterator
 
 from .asks import Wanted, creature, name_for, places, thing
+from .cases import Turn
 from .lexicon import Lexicon, table
 from .poems import poem
 from .scenes import Cast, Role, Story, fill, pools_of
 from .stories import story_of
-from .wording import Source, a, capital
+from .story_questions import ask
+from .wording import Source, a, capital, roughen
 
+WITHOUT_END = ask("without_end")
+_BEGIN = (
+    "",
+    "",
+    "",
+    "Gladly.\n\n",
+    "With pleasure. Stop me when you have enough.\n\n",
+    "I go on until you stop me.\n\n",
+)
+_OTHER = re.compile(r"\A(Another story|And one more|A new story|Story number).*\n\n")
 SMALL = 0.3
 """How often a small text stands in place of a story."""
 
 
-def endless(source: Source, lexicon: Lexicon, paragraphs: int) -> str:
-    """So many paragraphs, each text begun after a blank line, with new names and none of them twice."""
-    out: list[str] = []
+def endless(source: Source, lexicon: Lexicon, characters: int) -> str:
+    """Texts of so many characters at most, the first one whole, each behind a blank line, new names in each and none twice."""
+    out = ""
     for text in texts(source, lexicon):
-        out += text.split("\n\n")
-        if len(out) >= paragraphs:
-            return "\n\n".join(out)
+        if out and len(out) + len(text) > characters:
+            return out
+        out += f"\n\n{text}" if out else text
     raise AssertionError("texts never end")
+
+
+def wished(source: Source, lexicon: Lexicon, characters: int) -> Turn:
+    """Somebody asks for stories without an end, and they go on and on."""
+    user, text = WITHOUT_END.say(source), endless(source, lexicon, characters)
+    text = _OTHER.sub("", text)  # the first is no other
+    return Turn(capital(roughen(source, user)), source.pick(*_BEGIN) + text)
 
 
 def texts(source: Source, lexicon: Lexicon) -> Iterator[str]:

@@ -13,6 +13,7 @@ The tables `facts_*` hold both facts and the words of their questions. A relatio
     reply       answer  ...
     state       sentence    question ...    with {z}, which is {y} or a wrong one: "{z} is ...", "is {z} ..."
     next        thing                   what is named in "And ...?"
+    brief       text    ...             as in a search box; its     noun    ...     see `facts_brief`
     fact        x       y|also right    a third field: the plural of x
 
 and facts of no relation are `one` (cores ~ cores, accepted|accepted & ..., answers ~ answers) or `so` (a question =
@@ -31,7 +32,20 @@ from .cases import Case, Kind, Turn, one
 from .lexicon import Lexicon, table
 from .wording import Pool, Source, a, capital, roughen
 
-TABLES = ("world", "animals", "words", "time", "home", "nature", "people", "science", "kinds", "single", "meanings")
+TABLES: tuple[str, ...] = (
+    "world",
+    "animals",
+    "words",
+    "time",
+    "home",
+    "nature",
+    "people",
+    "science",
+    "kinds",
+    "single",
+    "meanings",
+)
+TABLES += ("senses", "computing")
 YES: tuple[str, ...] = ("yes", "right", "true", "correct", "indeed")
 NO: tuple[str, ...] = ("no", "not", "false", "wrong", "isn't", "aren't", "doesn't", "don't")
 _OPENERS = (
@@ -89,6 +103,11 @@ class Relation:
     @functools.cached_property
     def back(self) -> Pool[Core]:
         return pool(self.words["back"])
+
+    @functools.cached_property
+    def brief(self) -> Pool[str]:
+        """In few words; see `facts_brief`."""
+        return Pool(self.words.get("brief", []))
 
     @functools.cached_property
     def statements(self) -> Pool[str]:
@@ -189,7 +208,8 @@ _BRIEF = re.compile("one word|a word or two", re.I)
 """Somebody asks for no more than a word."""
 
 
-def _say(source: Source, relation: Relation, named: dict[str, str], user: str = "") -> str:
+def say(source: Source, relation: Relation, named: dict[str, str], user: str = "") -> str:
+    """One of the answers. `user`: the question, which may ask for a word and no more."""
     if _BRIEF.search(user):
         return capital(f"{named['y']}.") if "long" not in relation.flags else put(_briefest(relation, "say"), named)
     if "long" not in relation.flags and source.maybe(0.25):
@@ -213,7 +233,7 @@ def forward(source: Source, relation: Relation, fact: Fact) -> Case:
     y = source.pick(*fact.right) if "many" in relation.flags else fact.right[0]
     named = fields(fact, y)
     user = question(source, relation.ask, named)
-    return _case(source, user, _say(source, relation, named, user), [fact.right], (fact.x,), relation.name)
+    return _case(source, user, say(source, relation, named, user), [fact.right], (fact.x,), relation.name)
 
 
 def backward(source: Source, relation: Relation, fact: Fact) -> Case:
@@ -277,7 +297,7 @@ def chosen(source: Source, relation: Relation, fact: Fact) -> Case:
     first, second = (right, wrong) if source.maybe(0.5) else (wrong, right)
     named = fields(fact, right)
     user = either(source, relation.ask, named, first, second)
-    answer = _say(source, relation, named)
+    answer = say(source, relation, named)
     case = _case(source, user, answer, [fact.right], (fact.x, right, wrong), f"{relation.name}: one of two")
     return replace(case, reject=(wrong,))
 
@@ -289,7 +309,7 @@ def next_one(source: Source, relation: Relation) -> Case:
     named = fields(second, second.right[0])
     thing = put(source.pick(*relation.words["next"]), named)
     user = roughen(source, following(source, thing), [second.x] if second.x in thing else [])
-    answer = _say(source, relation, named)
+    answer = say(source, relation, named)
     return Case((*asked.turns, Turn(user, answer)), (second.right,), about=f"{relation.name}: the next")
 
 

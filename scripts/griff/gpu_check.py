@@ -49,9 +49,9 @@ def parity() -> None:
     import numpy as np
     from mlx.utils import tree_flatten
 
+    from rgmlx.griffin.network import RecurrentGemma
     from rgmlx.kernels import launch
-    from rgmlx.kernels.parity import Shape, cases, training_cases
-    from rgmlx.network import RecurrentGemma
+    from rgmlx.verification.parity import Shape, cases, training_cases
 
     from . import shapes
     from .rows import batch_of

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from . import itself_keys as keys
+from . import itself_mac
 from .cases import Case, Kind, Make, after, one
 from .itself_frames import COMMAND_DOES, HOW, TOPIC, TROUBLE
 from .lexicon import Lexicon
@@ -127,4 +128,5 @@ KINDS: list[Kind] = [
     Kind("shell_does", "itself", shell_does, 0.5),
     Kind("absent", "itself", absent, 1.0),
     Kind("no_command", "itself", keys.no_command, 0.4),
+    *itself_mac.KINDS,
 ]

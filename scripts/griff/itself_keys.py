@@ -217,8 +217,10 @@ def chain(source: Source, lexicon: Lexicon) -> Case:
 def key_does(source: Source, lexicon: Lexicon) -> Case:
     """What a key does."""
     row = _drawn(source, _WITH_KEY)
-    question = in_place(source, row, KEY_DOES.say(source, key=spelt(source, row.key)))
-    fields = {"key": row.key, "command": row.command, "does": source.pick(*row.block.answers), "place": row.place}
+    shown = spelt(source, row.key)
+    question = in_place(source, row, KEY_DOES.say(source, key=shown))
+    key = row.key.replace("Alt", "Option") if "Option" in shown else row.key
+    fields = {"key": key, "command": row.command, "does": source.pick(*row.block.answers), "place": row.place}
     texts = ["{key} {does}.", "It {does}.", "That {does}.", "{key} {does}."]
     if row.place:
         texts = ["In {place}, it {does}.", "In {place} {key} {does}.", "There it {does}."]

@@ -147,7 +147,7 @@ def _figures(source: Source, count: int) -> list[int]:
 def compare(source: Source, lexicon: Lexicon) -> Case:
     """Of two, or of several numbers, the largest or the smallest; of two things."""
     more = source.maybe(0.6)
-    if source.maybe(0.3):
+    if source.maybe(0.45):
         rows = [row[0].split("|") for row in table("little_sizes")]
         low = source.number(0, len(rows) - 3)
         small, large = source.pick(*rows[low]), source.pick(*rows[source.number(low + 2, len(rows) - 1)])
@@ -231,7 +231,7 @@ def forms(source: Source, lexicon: Lexicon) -> Case:
 
 
 @functools.cache
-def _foreign() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+def foreign_words() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Language, what is said in English, what is right there."""
     cells = ((language, *cell.partition("=")[::2]) for language, *rest in table("little_foreign") for cell in rest)
     return tuple((language, english, tuple(there.split("|"))) for language, english, there in cells)
@@ -239,7 +239,13 @@ def _foreign() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 def foreign(source: Source, lexicon: Lexicon) -> Case:
     """A few words of other languages."""
-    language, english, right = source.pick(*_foreign())
+    language, english, _ = source.pick(*foreign_words())
+    return said_in(source, language, english)
+
+
+def said_in(source: Source, language: str, english: str) -> Case:
+    """What that is in this language."""
+    right = next(right for name, word, right in foreign_words() if (name, word) == (language, english))
     user = _asked(source, "foreign", [english], w=english, l=language)
     said = right[0]
     answer = source.pick(f"{capital(said)}.", f"In {language} it is {said}.", f"{capital(said)}!", f"One says {said}.")

@@ -12,8 +12,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from rgmlx.config import ModelConfig
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
 
 from . import checkpoint, shapes
 from .feed import Data, DataError, Feed

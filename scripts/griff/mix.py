@@ -26,18 +26,27 @@ from . import (
     diet,
     endless,
     facts,
+    facts_brief,
     games,
     itself,
     little,
+    little_words,
     memory,
     persons,
     poems,
+    rhymes,
     safety,
     sentences,
     setright,
     stories,
+    story_premises,
     story_talk,
+    story_wishes,
     sums,
+    sums_chain,
+    sums_share,
+    sums_shop,
+    sums_time,
     systems,
     talk,
     texts,
@@ -61,12 +70,19 @@ PARTS = (
     diet,
     copying,
     facts,
+    facts_brief,
     sums,
+    sums_shop,
+    sums_share,
+    sums_time,
+    sums_chain,
     unknown,
     untold,
     unclear,
     safety,
     stories,
+    story_premises,
+    story_wishes,
     story_talk,
     poems,
     itself,
@@ -75,18 +91,20 @@ PARTS = (
     games,
     writing,
     little,
+    little_words,
+    rhymes,
 )
 SHARES = {
     "memory": 0.2,
-    "sentences": 0.15,
-    "copying": 0.125,
-    "facts": 0.095,
-    "sums": 0.055,
-    "unknown": 0.065,
+    "sentences": 0.14,
+    "copying": 0.12,
+    "facts": 0.1,
+    "sums": 0.082,
+    "unknown": 0.063,
     "unclear": 0.006,
-    "safety": 0.078,
-    "stories": 0.051,
-    "itself": 0.1,
+    "safety": 0.075,
+    "stories": 0.056,
+    "itself": 0.096,
     "talk": 0.03,
     "tasks": 0.066,
 }
@@ -94,7 +112,9 @@ SHARES = {
 PLAIN = 0.1
 """Of all conversations are plain text by others: each of some 140 tokens."""
 ENDLESS = 0.007
-"""Go on without an end: pages of stories, half of them behind an answer."""
+"""Are pages of stories: asked for without an end, behind an answer, or as plain text."""
+_PAGES = 4800
+"""Characters of pages and what stands before them: all of a row, so that none begins without what was asked."""
 BOS, EOS, COPIED = 2, 1, 3
 _UNTOLD = tuple(words for words in told.NEVER if "know" not in words)
 _PER_TOKEN = 3.4  # characters
@@ -174,13 +194,28 @@ class Tokens:
                 weights += [*self._weigh(turn, answer), 1, *[0] * (len(self._end) - 1)]
         return [*ids, EOS], [*weights, 0]
 
+    def of_wished(self, turn: Turn) -> tuple[list[int], list[int]]:
+        """A turn that asks for text without an end: the answer goes on and on, and has none."""
+        ids, weights = self.of_turns([turn])
+        cut = len(self._end) + 1
+        return [*ids[:-cut], EOS], [*weights[:-cut], 0]
+
     def of_endless(self, turns: Sequence[Turn], text: str) -> tuple[list[int], list[int]]:
-        """Turns whose last answer goes on with a text where it should have ended. That it goes on there is not learned."""
+        """Turns whose last answer goes on with a text where it should have ended, as `/endless` has it.
+
+        That it goes on, there or between two texts, is not learned: only what comes then, and that it ends at last.
+        """
         ids, weights = self.of_turns(turns)
         cut = len(self._end) + 1
         more = self._tokenizer.encode(f"\n\n{text}")
         blank = more[0]
-        return [*ids[:-cut], *more, EOS], [*weights[:-cut], *(int(i != blank) for i in more), 0]
+        learned = [*(int(i != blank) for i in more), 1, *[0] * (len(self._end) - 1), 0]
+        return [*ids[:-cut], *more, *self._end, EOS], [*weights[:-cut], *learned]
+
+    def of_pages(self, text: str) -> tuple[list[int], list[int]]:
+        """`<bos>`, texts and `<eos>`: that one follows on another is not learned."""
+        ids, blank = self._tokenizer.encode(text), self._tokenizer.encode("\n\n")[0]
+        return [BOS, *ids, EOS], [0, *(int(i != blank) for i in ids), 1]
 
     def of_text(self, text: str) -> tuple[list[int], list[int]]:
         """`<bos>`, a plain text and `<eos>`."""
@@ -238,12 +273,18 @@ def conversations(
 
 
 def _endless(source: Source, lexicon: Lexicon, tokens: Tokens) -> tuple[list[int], list[int]]:
-    """Pages of stories, as plain text or behind an answer: `/endless` goes on where a reply has ended."""
-    if source.maybe(0.5):
-        return tokens.of_text(endless.endless(source, lexicon, source.number(8, 36)))
+    """Pages of stories: asked for, as plain text, or behind an answer, where `/endless` goes on after its end."""
+    sort = source.number(0, 9)
+    if sort < 4:
+        (wished,) = systems.sometimes(source, [endless.wished(source, lexicon, source.number(2000, _PAGES))])
+        return tokens.of_wished(wished)
+    if sort < 6:
+        return tokens.of_pages(endless.endless(source, lexicon, source.number(1000, _PAGES)))
     before = draw(source, lexicon, {"stories": 1.0} if source.maybe(0.6) else SHARES)
     turns = systems.sometimes(source, before.turns)
-    return tokens.of_endless(turns, endless.endless(source, lexicon, source.number(6, 24)))
+    most = max(300, _PAGES - round(_size(turns)))
+    # A page that ends soon shows as well as a long one that each text may be the last.
+    return tokens.of_endless(turns, endless.endless(source, lexicon, source.number(300, source.pick(900, most))))
 
 
 @functools.cache

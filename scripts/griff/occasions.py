@@ -261,10 +261,12 @@ def _drawn(source: Source, lexicon: Lexicon, needed: Sequence[str]) -> tuple[dic
     for _ in range(200):
         they = "they"
         found: dict[str, Value] = {}
-        for name in sorted(set(needed)):
+        for name in sorted(set(needed)):  # the sister before her name
             if name == "rel":
                 word, they = clause_parts.relation(source)
                 found[name] = Value.of(word, "")
+            elif name == "who":
+                found[name] = Value.of(clause_parts.named(source, lexicon, they), "")
             elif name in FIELDS:
                 found[name] = FIELDS[name](source, lexicon)
         texts = [value.core for value in found.values()]
@@ -273,7 +275,7 @@ def _drawn(source: Source, lexicon: Lexicon, needed: Sequence[str]) -> tuple[dic
     else:
         raise Unmet("values within one another")
     if they == "they":
-        they = clause_parts.pronoun(source, found["who"].text if "who" in found else "")
+        they = clause_parts.pronoun(source, lexicon, found["who"].text if "who" in found else "")
     she, her, them = _HIS[they]
     title = source.pick("Mrs", "Ms", "Miss", "Dr") if they == "she" else source.pick("Mr", "Dr", "Mr")
     more = {"she": she, "he": she, "her": her, "his": her, "them": them, "mr": title}

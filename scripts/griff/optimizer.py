@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.optimizers as optim
 
-from rgmlx.network import stays_float32
+from rgmlx.griffin.network import stays_float32
 
 CLIP = 1.0
 

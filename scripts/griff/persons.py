@@ -104,8 +104,9 @@ def group(source: Source, lexicon: Lexicon, count: int, kinds: int) -> Group:
         related = source.maybe(0.6)
         for _ in range(count):
             word, they = clause_parts.relation(source)
-            name, known = lexicon.name(source)[0], related and source.maybe(0.7)
-            they = they if known and they != "they" else clause_parts.pronoun(source, name)
+            known = related and source.maybe(0.7)
+            name = clause_parts.named(source, lexicon, they if known else "they")
+            they = they if known and they != "they" else clause_parts.pronoun(source, lexicon, name)
             people.append(Person(name, word if known else "", they))
         for one in some:
             having = [p for p in people if source.maybe(0.72)] or [source.pick(*people)]

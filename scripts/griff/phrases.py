@@ -6,13 +6,14 @@ what Griff answers, three times for what follows. In each text `(one|other|)` is
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .lexicon import table
-from .program import FIRST
+from .program import FIRST, MAC
 from .wording import Source, Wordings, an, roughen
 
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
@@ -89,6 +90,15 @@ def wordings(templates: Sequence[str], **slots: Sequence[str]) -> Wordings:
     return Wordings(texts, **slots, **found)
 
 
+@functools.cache
+def asking(name: str) -> dict[str, Wordings]:
+    """The wordings in a table whose fields are what is asked for and a template with alternatives."""
+    templates: dict[str, list[str]] = {}
+    for kind, template in table(name):
+        templates.setdefault(kind, []).append(template)
+    return {kind: wordings(rows) for kind, rows in templates.items()}
+
+
 def chosen(source: Source, text: str) -> str:
     """A text with its alternatives chosen."""
     while match := _CHOICE.search(text):
@@ -108,5 +118,5 @@ def rough(source: Source, text: str, keep: Sequence[str] = ()) -> str:
     return _SPACES.sub(" ", roughen(source, text, keep)).strip()
 
 
-FACTS: dict[str, str] = {row[0]: row[1] for row in table("griff")} | FIRST
+FACTS: dict[str, str] = {row[0]: row[1] for row in table("griff")} | FIRST | MAC
 """What is so about Griff and the chat's keys, for every answer that names it."""

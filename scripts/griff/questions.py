@@ -9,7 +9,21 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from . import mix, recalls, safety_judge, stories, sums, systems
+from . import (
+    copying_letters,
+    little_words,
+    mix,
+    recalls,
+    rhymes,
+    safety_judge,
+    stories,
+    sums,
+    sums_chain,
+    sums_share,
+    sums_shop,
+    sums_time,
+    systems,
+)
 from .cases import Case, Kind, Turn, Unmet, passes
 from .lexicon import Lexicon
 from .wording import Source
@@ -75,20 +89,24 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("codes and their parts", None, _drawn("sentences", _begins("codes")))
     yield _row("set right", None, _drawn("sentences", _begins("right")))
     yield _row("allergies and diets", None, _drawn("sentences", _begins("diet")))
-    yield _row("facts", GOALS["facts"], _drawn("facts"))
+    yield _row("facts", GOALS["facts"], _drawn("facts", lambda kind: not _is_brief(kind)))
+    yield _row("facts in few words", None, _drawn("facts", _is_brief))
     yield _row("sums and differences to twenty", GOALS["sums"], _plus_and_minus)
     yield _row("times table and its divisions", GOALS["sums"], _times_table)
-    yield _row("sums, all kinds", GOALS["sums"], _drawn("sums"))
+    yield _row("sums, all kinds", GOALS["sums"], _drawn("sums", lambda kind: kind.name not in _DAILY))
+    yield _row("sums of daily life", None, _drawn("sums", _DAILY))
     both = Count("both words of a story", GOALS["stories"], lambda case, answer: passes(case, story_alone(answer)))
     yield Row(_drawn("stories", _TWO_WORDS, _two), (both,))
     yield _row("questions on a story", GOALS["stories"], _drawn("stories", {"story talk"}, _is_question))
     yield _row("stories and poems, all kinds", None, _drawn("stories"))
-    yield _row("small tasks", GOALS["tasks"], _drawn("tasks"))
+    yield _row("small tasks", GOALS["tasks"], _drawn("tasks", lambda kind: kind.name not in _WORDS))
+    yield _row("rhymes, letters and new words", None, _drawn("tasks", _WORDS))
     yield _row("what nobody can know", GOALS["unknown"], _drawn("unknown", lambda kind: not _untold(kind)))
     yield _row("what was not told", GOALS["unknown"], _drawn("unknown", _untold))
     yield _row("itself and the program", GOALS["itself"], _drawn("itself", lambda kind: not _is_key(kind)))
-    yield _row("keys and commands", GOALS["itself"], _drawn("itself", _is_key))
-    yield _row("copying", None, _drawn("copying"))
+    yield _row("keys and commands", GOALS["itself"], _drawn("itself", lambda kind: _is_key(kind) and not _is_mac(kind)))
+    yield _row("keys on a Mac", None, _drawn("itself", _is_mac))
+    yield _row("copying", None, _drawn("copying", lambda kind: kind.name not in _WORDS))
     yield _row("talk", None, _drawn("talk"))
     yield _row("what can't be understood", None, _drawn("unclear"))
     yield _row("with a system text", None, _with_system)
@@ -144,6 +162,14 @@ def judged(case: Case) -> bool:
     return bool(case.accept or case.some or case.exact is not None)
 
 
+def _is_brief(kind: Kind) -> bool:
+    return kind.name.startswith("brief")
+
+
+_WORDS = {kind.name for kinds in (rhymes.KINDS, little_words.KINDS, copying_letters.MORE) for kind in kinds}
+_DAILY = {kind.name for part in (sums_shop, sums_share, sums_time, sums_chain) for kind in part.KINDS}
+
+
 def _two(case: Case) -> bool:
     return len(case.accept) == 2
 
@@ -188,6 +214,10 @@ def _untold(kind: Kind) -> bool:
 
 def _is_key(kind: Kind) -> bool:
     return kind.name.startswith(("key", "command"))
+
+
+def _is_mac(kind: Kind) -> bool:
+    return kind.name.startswith("key_mac")
 
 
 def _drawn(

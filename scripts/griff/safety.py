@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .cases import Case, Kind, Turn, after
 from .lexicon import table
 from .phrases import Block, blocks, chosen
-from .safety_judge import REFUSALS, REJECT, judge
+from .safety_judge import REFUSALS, REJECT, innocents, judge
 from .wording import Pool, Source, Wordings, capital, roughen
 
 __all__ = ["KINDS", "judge"]
@@ -208,7 +208,7 @@ def situation(source: Source, kind: str, only: str = "") -> Case:
 def _innocents() -> list[tuple[str, str, tuple[str, ...], Pool[str], tuple[str, ...]]]:
     return [
         (name, form, _words(accept), Pool(_words(ways)), _words(answers))
-        for name, form, accept, ways, answers in table("safety_innocent")
+        for name, form, accept, ways, answers in innocents()
     ]
 
 

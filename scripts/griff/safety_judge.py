@@ -223,6 +223,11 @@ _NOT = re.compile(
 )
 
 
+def innocents() -> tuple[tuple[str, ...], ...]:
+    """The rows of harmless messages that look dangerous."""
+    return table("safety_innocent") + table("safety_idioms")
+
+
 def has(answer: str, phrase: str) -> bool:
     """Whether a text has a phrase, as whole words."""
     return re.search(rf"(?<!\w){re.escape(phrase.lower())}(?!\w)", answer.lower()) is not None
@@ -257,7 +262,7 @@ def muddled(answer: str) -> bool:
 def _written(kind: str, later: bool) -> frozenset[str]:
     """The sentences of all answers that are written for a kind. `later`: and for what is said after them."""
     if kind == "innocent":
-        texts = list(itertools.chain.from_iterable(row[4].split("|") for row in table("safety_innocent")))
+        texts = list(itertools.chain.from_iterable(row[4].split("|") for row in innocents()))
     else:
         kinds = {row[0]: row[1] for row in table("safety_classes")}
         texts = [answer for name, answer in table("safety_answers") if kinds[name] == kind]

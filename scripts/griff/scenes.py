@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .lexicon import TABLES
+from .lexicon import TABLES, table
 from .wording import Source, a, capital
 
 _PRONOUNS = {
@@ -71,6 +71,10 @@ class Cast:
     """What was asked for beside, with its article."""
     words: tuple[str, ...] = ()
     """Words that were asked for as words."""
+    lets: tuple[tuple[str, str], ...] = ()
+    """What was asked for of that which the plot chooses."""
+    frame: str = ""
+    """What is so all the time: its first and last line stand in `story_frames.txt`, and what it puts in place of pools."""
 
     def fields(self) -> dict[str, str]:
         names: dict[str, str] = {}
@@ -109,7 +113,7 @@ class Story:
     mood: str
     title: str
     facts: dict[str, str]
-    """`problem` and `end` (sentences), and what the plot says of `helped`, `found`, `went`."""
+    """`problem` and `end` (sentences), what the plot says of `helped`, `found`, `went`, and what it chose."""
 
     def titles(self) -> list[str]:
         """All that the story could be called."""
@@ -120,7 +124,7 @@ class Story:
 
 def scenes() -> dict[str, list[str]]:
     """The pools of shared sentences."""
-    return pools_of("story_scenes.txt", "story_talk.txt")
+    return pools_of("story_scenes.txt", "story_talk.txt", "story_frames.txt")
 
 
 @functools.cache
@@ -159,6 +163,12 @@ def plots() -> dict[str, Plot]:
             else:
                 variants.append(line)
     return found
+
+
+@functools.cache
+def morals() -> dict[str, str]:
+    """What one may learn from each plot."""
+    return {row[0]: row[1] for row in table("story_morals")}
 
 
 def _lines(file: str) -> list[str]:
@@ -208,8 +218,8 @@ def _every(text: str, fields: dict[str, str]) -> list[str]:
 class _Teller:
     """Draws the sentences of one story, none twice."""
 
-    def __init__(self, source: Source, fields: dict[str, str]) -> None:
-        self.source, self.fields = source, fields
+    def __init__(self, source: Source, fields: dict[str, str], frame: str = "") -> None:
+        self.source, self.fields, self.frame = source, fields, frame
         self.used: set[str] = set()
 
     def draw(self, variants: Sequence[str], sentence: bool = True) -> str:
@@ -220,7 +230,7 @@ class _Teller:
 
     def pool(self, name: str, alone: bool = False) -> str:
         """`alone`: the friend is not there yet."""
-        variants = scenes()[name]
+        variants = scenes().get(f"{self.frame} {name}", scenes()[name])
         if alone:
             variants = [one for one in variants if not re.search(r"\{[fF]|[tT]hey", one)]
         return self.draw(variants) if variants else ""
@@ -239,10 +249,11 @@ def tell(
     """
     source = Source(seed)
     fields = cast.fields()
-    for key, values in plot.lets.items():
+    for key, values in (*plot.lets.items(), *((key, [value]) for key, value in cast.lets)):
         fields[key] = fill(source, source.chance.choice(values), fields, sentence=False)
         fields[key + "_"] = capital(fields[key])
-    teller = _Teller(source, fields)
+    fields["moral"] = morals().get(plot.name, "")
+    teller = _Teller(source, fields, cast.frame)
     sentences = _begin(source, teller, plot, begun, named)
     introduced = len(sentences)
     chance = {"short": 0.1, "long": 0.95}.get(length, 0.5)
@@ -253,11 +264,17 @@ def tell(
         sentences.append(teller.pool(variants[0], alone) if mark in "@?" else teller.draw(variants))
     sentences = [text for text in sentences if text]
     _add(source, teller, sentences, cast, length, mood, introduced)
+    if lines := scenes().get(f"{cast.frame} first"):
+        # Nothing may part a sentence from one that goes on from it.
+        sentences.insert(0 if _GOES_ON.match(sentences[introduced]) else introduced, teller.draw(lines))
+    if lines := scenes().get(f"{cast.frame} last"):
+        sentences.insert(len(sentences) - (mood == "bedtime"), teller.draw(lines))
     title = _title(teller.draw(plot.parts["title"]))
     facts = {"problem": teller.draw(plot.parts["problem"]), "end": teller.draw(plot.parts["end"])}
     facts |= {
         key: teller.draw(plot.parts[key], sentence=False) for key in ("helped", "found", "went") if key in plot.parts
     }
+    facts |= {key: fields[key] for key in plot.lets}
     return Story(_paragraphs(source, sentences), plot, cast, seed, length, mood, title, facts)
 
 

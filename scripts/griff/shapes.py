@@ -19,8 +19,8 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
-from rgmlx.config import ModelConfig
-from rgmlx.network import RecurrentGemma
+from rgmlx.griffin.config import ModelConfig
+from rgmlx.griffin.network import RecurrentGemma
 
 HEAD = 64
 _OUTPUTS = ("linear_out.weight", "o_proj.weight", "down_proj.weight")

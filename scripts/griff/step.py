@@ -1,7 +1,7 @@
 """The loss of a batch, and one step of training, compiled.
 
 Parameters are float32; the network computes in bfloat16 with what they round to, but for those that stay float32 in every
-model (`rgmlx.network.FLOAT32_PARAMETERS`).
+model (`rgmlx.griffin.network.FLOAT32_PARAMETERS`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_map, tree_map_with_path
 
-from rgmlx.network import RecurrentGemma, stays_float32
+from rgmlx.griffin.network import RecurrentGemma, stays_float32
 
 from .optimizer import clip
 from .rows import COPIED, Batch

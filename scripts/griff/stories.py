@@ -11,9 +11,11 @@ from .asks import (
     PETS,
     Wanted,
     cast,
+    countable,
     creature,
     joined,
     kinds,
+    lexicon_animals,
     person_kind,
     places,
     sex,
@@ -124,9 +126,8 @@ def request(source: Source, lexicon: Lexicon, number: int) -> tuple[Turn, Story,
     listed = source.pick(", ", ", ", " and ", " + ", " ").join(bare)
     text = ABOUT.say(source, s=what, S=capital(what), x=joined(source, wanted.said), b=listed, kid=source.pick(*KIDS))
     names = [role.name for role in wanted.roles if role.name]
-    made_up = [role.kind for role, sort in zip(wanted.roles, wanted.sorts, strict=False) if sort == "made-up"]
     asked = [one for group in wanted.accept for one in group if has(text, [one]) and one in text]
-    user = capital(roughen(source, text, keep=names + made_up + asked))
+    user = capital(roughen(source, text, keep=names + asked))
     answer = told(source, story, joined(source, wanted.said))
     return Turn(user, answer, copies(answer, [one for group in wanted.accept for one in group])), story, wanted
 
@@ -152,11 +153,15 @@ def with_words(source: Source, lexicon: Lexicon) -> Case:
         if word not in words:
             words.append(word)
     wanted = Wanted(accept=[(word,) for word in words])
+    known = dict(kinds().all)
     for word in words:
-        if word in {kind for kind, _ in kinds().all} and len(wanted.roles) < 2:
-            wanted.roles.append(Role("", word, sex(source, dict(kinds().all)[word])))
+        # Only a creature is somebody.
+        if (word in known or word in lexicon_animals().all) and len(wanted.roles) < 2:
+            wanted.roles.append(Role("", word, sex(source, known.get(word, "h"))))
         elif word in lexicon.things.all:
             wanted.things.append(word)
+        elif word in countable(lexicon).all and source.maybe(0.5):
+            wanted.subjects.append(a(word))
         else:
             wanted.words.append(word)
     length, mood, what = shape(source)

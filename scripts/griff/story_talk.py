@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 from .asks import Wanted, kinds, lexicon_animals, name_for, places, thing
 from .cases import Case, Kind, Turn
 from .lexicon import Lexicon, table
-from .scenes import Story, fill, plural, scenes, tell
+from .scenes import Story, fill, morals, plural, scenes, tell
 from .stories import copies, has, request, shape, story_of, straight, told
+from .story_details import DETAILS, Answer, Ask, fields
+from .story_premises import request as premise_request
 from .story_questions import (
     ABOUT_WHAT,
     AGAIN,
@@ -43,27 +43,11 @@ from .story_questions import (
 )
 from .wording import Source, Wordings, a, capital, roughen
 
-Answer = tuple[str, str, tuple[tuple[str, ...], ...], tuple[str, ...]]
-"""A question, its answer, and what this must and must not have."""
-Ask = Callable[[Source, Lexicon, Story], Answer | None]
-
-
-@functools.cache
-def morals() -> dict[str, str]:
-    """What one may learn from each plot."""
-    return {row[0]: row[1] for row in table("story_morals")}
-
-
 _BARE = re.compile("^(that |to |the |an? )+")
 
 
-def _fields(story: Story) -> dict[str, str]:
-    facts = {key: text for key, text in story.facts.items() if key in ("problem", "end")}
-    return story.cast.fields() | facts | {"h": story.cast.hero.name, "f": story.cast.friend.name}
-
-
 def _say(source: Source, story: Story, pool: str) -> str:
-    return fill(source, source.pick(*scenes()[pool]), _fields(story))
+    return fill(source, source.pick(*scenes()[pool]), fields(story))
 
 
 def _name(source: Source, lexicon: Lexicon, story: Story) -> Answer:
@@ -119,7 +103,7 @@ def _where(source: Source, lexicon: Lexicon, story: Story) -> Answer | None:
         f"The story takes place {at}.",
         f"It all happened {at}.",
     )
-    return WHERE.say(source, h=h), answer, ((story.cast.place[1],),), ()
+    return WHERE.say(source, h=h, f=story.cast.friend.name), answer, ((story.cast.place[1],),), ()
 
 
 def _hero(source: Source, lexicon: Lexicon, story: Story) -> Answer:
@@ -178,7 +162,7 @@ def _fact(key: str, wordings: Wordings, *answers: str) -> Ask:
         if key not in story.facts:
             return None
         fact, c = story.facts[key], story.cast
-        answer = fill(source, source.pick(*answers), _fields(story) | {"fact": fact})
+        answer = fill(source, source.pick(*answers), fields(story) | {"fact": fact})
         must = [word for word in (c.hero.name, c.friend.name, c.thing) if has(fact, [word])]
         groups = ((must[0],),) if must else ((fact, fact.split(". ")[-1].split(": ")[-1]),)
         if not any(has(story.text, [_BARE.sub("", one)]) for one in groups[0]):
@@ -232,6 +216,9 @@ def _next(source: Source, lexicon: Lexicon, story: Story) -> Answer:
 def _moral(source: Source, lexicon: Lexicon, story: Story) -> Answer:
     moral = morals()[story.plot.name]
     answer = source.pick("", "", "I think it is this: ", "Perhaps this: ", "I would say: ") + moral
+    # What the story says of it keeps the answer to this story.
+    if source.maybe(0.4):
+        answer += source.pick(" That is what {h} learned.", " {h} and {f} found that out.").format_map(fields(story))
     first = moral.rstrip(".").split(". ")[0]
     return MORAL.say(source, h=story.cast.hero.name), answer, ((first,),), ()
 
@@ -239,7 +226,13 @@ def _moral(source: Source, lexicon: Lexicon, story: Story) -> Answer:
 def _title(source: Source, lexicon: Lexicon, story: Story) -> Answer:
     answer = source.pick("{0}.", "I would call it: {0}.", "How about: {0}?", "It is called {0}.", '"{0}."')
     titles = [one.rstrip("?") for one in story.titles()]
-    return TITLE.say(source), answer.format(story.title.rstrip("?")), (tuple(titles),), ()
+    names = [
+        name for name in (story.cast.hero.name, story.cast.hero.kind, story.cast.thing, story.cast.friend.name) if name
+    ]
+    telling = [one for one in titles if has(one, names)]
+    # One that names somebody or something of the story shows which it is.
+    chosen = source.pick(*telling) if telling and source.maybe(0.7) else story.title.rstrip("?")
+    return TITLE.say(source), answer.format(chosen), (tuple(titles),), ()
 
 
 def _true(source: Source, lexicon: Lexicon, story: Story) -> Answer:
@@ -310,17 +303,18 @@ QUESTIONS: tuple[tuple[str, float, Ask], ...] = (
     ("helped", 3, _fact("helped", HELPED, "{fact}.", "It was {fact}.", "That was {fact}.", "{fact}, of course.")),
     ("went", 1, _fact("went", WENT, "They went {fact}.", "{fact}.", "The two of them went {fact}.")),
     ("color", 3, _color),
-    ("end", 2, _plain("ends", END)),
+    ("end", 3, _plain("ends", END)),
     ("problem", 2, _plain("problems", ABOUT_WHAT)),
     ("shorter", 2, _plain("short", SHORTER)),
     ("next", 3, _next),
     ("favorite", 1, _plain("favorite", FAVORITE)),
     ("another", 2, _another),
     ("again", 3, _again),
-    ("moral", 1, _moral),
-    ("title", 1, _title),
+    ("moral", 3, _moral),
+    ("title", 3, _title),
     ("unsaid", 2, _unsaid),
     ("true", 0.5, _true),
+    *DETAILS,
 )
 
 
@@ -337,17 +331,29 @@ def _question(source: Source, lexicon: Lexicon, story: Story, past: list[str]) -
         keep = [word for word in (*facts[:2], *(group[0] for group in accept)) if word in user]
         # In a second telling only the change is new, and it stands in the question.
         words = [*facts, *(one for group in accept for one in group if one in user)]
+        # A sentence that is said again is copied as a whole.
+        words += [group[0] for group in accept if names[at] in ("came in", "line")]
         turn = Turn(roughen(source, user, keep=keep), answer, () if names[at] == "another" else copies(answer, words))
         past.append(names[at])
         return turn, Case((turn,), accept, reject, about=names[at])
 
 
 def talk(source: Source, lexicon: Lexicon) -> Case:
-    """A story and one to three questions about it, sometimes after a kind word."""
+    """A story about some things, and questions about it."""
     while True:
         first, story, _ = request(source, lexicon, source.pick(1, 2, 2))
         if straight(story):
-            break
+            return _talk(source, lexicon, first, story)
+
+
+def premise_talk(source: Source, lexicon: Lexicon) -> Case:
+    """A story in which something had to happen, and questions about it."""
+    first, story, _ = premise_request(source, lexicon)
+    return _talk(source, lexicon, first, story)
+
+
+def _talk(source: Source, lexicon: Lexicon, first: Turn, story: Story) -> Case:
+    """One to four questions behind a story, sometimes after a kind word."""
     turns, past = [first], list[str]()
     if source.maybe(0.25):
         words = PRAISE.say(source, h=story.cast.hero.name)
@@ -363,4 +369,7 @@ def talk(source: Source, lexicon: Lexicon) -> Case:
     return replace(case, turns=tuple(turns))
 
 
-KINDS = [Kind("story talk", "stories", talk, 14, filler=False)]
+KINDS = [
+    Kind("story talk", "stories", talk, 14, filler=False),
+    Kind("premise talk", "stories", premise_talk, 6, filler=False),
+]

@@ -7,6 +7,7 @@ subtracted, in two steps that the answer shows: tens first, then ones. What goes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -20,20 +21,28 @@ from .wording import PART, Pool, Source, Wordings, _digest, a, capital, roughen
 
 @dataclass(frozen=True)
 class Operation:
-    """One kind of sum: how it is asked for and how it is answered."""
+    """One kind of sum: how it is asked for (`spoken`: those of `bare` that have no sign) and how it is answered."""
 
     name: str
     cores: Pool[Core]
     bare: Wordings
+    spoken: Wordings
     says: tuple[str, ...]
     next: str
+
+
+_SIGN = re.compile(r"[-+*/=_×÷:(]|\bx\b")
+"""What stands between digits, never between numbers in words."""
 
 
 def _operation(name: str, says: tuple[str, ...], following: str = "{a} {o} {b}") -> Operation:
     rows = table("sums_wordings")
     cores = [core(row[2]) for row in rows if row[:2] == (name, "ask")]
     bare = [row[2] for row in rows if row[:2] == (name, "bare")]
-    return Operation(name, Pool(cores), Wordings(bare), says, following)
+    made = Wordings(bare)
+    spoken = Wordings(bare)
+    spoken.templates = made.templates.part([text for text in made.templates.all if not _SIGN.search(text)])
+    return Operation(name, Pool(cores), made, spoken, says, following)
 
 
 _SHORT = ("{c}.", "{c}.", "{c}.", "That is {c}.", "It is {c}.", "{c}!", "The answer is {c}.", "That makes {c}.")
@@ -53,6 +62,11 @@ _DIVIDE_NEXT = "{a} divided by {b}"
 def _shown(source: Source, key: object) -> bool:
     """Whether this source may ask for these numbers."""
     return (_digest(key) % PART == 0) == source.held
+
+
+def may_be_asked(source: Source, sign: str, first: int, second: int) -> bool:
+    """Whether a tale of this source may have these numbers: training shows none of the larger pairs that are held out."""
+    return source.held or max(first, second) <= 20 or _shown(source, (sign, first, second))
 
 
 def plus(source: Source) -> tuple[int, int, int]:
@@ -122,10 +136,12 @@ def steps(made: Operation, first: int, second: int) -> tuple[str, int] | None:
 
 def asked(source: Source, made: Operation, first: int, second: int, result: int, third: int = 0) -> Case:
     """A question for a sum, in digits or in words."""
-    words = source.maybe(0.22) and max(first, second) <= 100
+    words = source.maybe(0.28) and max(first, second) <= 100
     named = {"a": number(first, words), "b": number(second, words), "d": number(third, words)}
-    bare = source.maybe(0.45) and not words
-    user = made.bare.say(source, **named) if bare else question(source, made.cores, named)
+    if source.maybe(0.45) and not (words and source.held):  # of those without a sign few are held out
+        user = (made.spoken if words else made.bare).say(source, **named)
+    else:
+        user = question(source, made.cores, named)
     shown = dict(named) if source.maybe(0.9) else {"a": str(first), "b": str(second), "d": str(third)}
     if found := steps(made, first, second):
         answer = _in_steps(source, made, first, second, *found)
@@ -182,9 +198,11 @@ def another(source: Source, lexicon: Lexicon) -> Case:
     case = asked(source, made, *_drawn(source, draw))
     for _ in range(source.pick(1, 1, 2)):
         first, second, result = _drawn(source, draw)
-        named = {"a": str(first), "b": str(second), "o": ""}
-        thing = (_DIVIDE_NEXT if made is DIVIDE else made.next).format(**named)
-        user = roughen(source, following(source, thing), [str(first), str(second)])
+        words = source.maybe(0.2) and max(first, second) <= 100
+        asks = {"a": number(first, words), "b": number(second, words), "o": ""}
+        thing = (_DIVIDE_NEXT if made is DIVIDE else made.next).format(**asks)
+        user = roughen(source, following(source, thing), [asks["a"], asks["b"]])
+        named = {"a": str(first), "b": str(second)}
         found = steps(made, first, second)
         answer = _in_steps(source, made, first, second, *found) if found else _answer(source, made, named, str(result))
         case = Case((*case.turns, Turn(user, answer)), (right(result),), about=f"{made.name}: the next")
@@ -235,13 +253,11 @@ def _of(n: int, noun: str, many: str) -> str:
 def _for_tale(source: Source, operation: str) -> tuple[int, int, int]:
     """Two numbers and a result that go into a tale."""
     most = source.pick(20, 20, 60)
-    if operation == "+":
-        first, second = source.number(2, most), source.number(2, most)
-        return first, second, first + second
-    if operation == "-":
+    while operation in "+-":
         first = source.number(4, most)
-        second = source.number(2, first - 1)
-        return first, second, first - second
+        second = source.number(2, most if operation == "+" else first - 1)
+        if may_be_asked(source, operation, first, second):
+            return first, second, first + second if operation == "+" else first - second
     first, second = source.number(2, 10), source.number(2, 10)
     return (first, second, first * second) if operation == "*" else (first * second, second, first)
 

@@ -20,6 +20,8 @@ SHARE = 0.06
 """Of all conversations so many have one."""
 SHORT = 170
 """Characters of an answer that is brief."""
+LONG = 1500
+"""The same of a story that has an end."""
 LONGER = 0.25
 """How often one that asks for short answers stands before longer ones: a story is as short as Griff's stories are."""
 _KINDS = ("role", "griff", "tone", "plain", "true")
@@ -43,7 +45,7 @@ def system(source: Source, answers: Sequence[str]) -> str:
     kinds = list(_KINDS)
     if all(len(text) <= SHORT for text in answers):
         kinds += ["short"] * 3
-    elif source.maybe(LONGER):
+    elif source.maybe(LONGER) and all(len(text) <= LONG for text in answers):
         kinds.append("short")
     if all(map(_is_one, answers)):
         kinds += ["one"] * 2

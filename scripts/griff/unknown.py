@@ -53,8 +53,8 @@ def unknowns() -> dict[str, Unknown]:
         else:
             made.bare.append(text)
     for relation in facts().relations:
-        if relation.name in _LIKE:
-            made = found[_LIKE[relation.name]]
+        if relation.name in LIKE:
+            made = found[LIKE[relation.name]]
             old, new = _FIELDS[made.name]
             texts = [(c.direct, c.indirect, c.noun) for c in relation.ask.all]
             made.cores += [
@@ -69,8 +69,8 @@ def unknowns() -> dict[str, Unknown]:
     return found
 
 
-_LIKE = {"capital": "country", "language": "country", "currency": "country", "country": "town", "author": "book"}
-_LIKE |= {
+LIKE = {"capital": "country", "language": "country", "currency": "country", "country": "town", "author": "book"}
+LIKE |= {
     "sound": "animal",
     "young": "animal",
     "eats": "animal",
@@ -78,9 +78,10 @@ _LIKE |= {
     "legs": "animal",
     "known_for": "who",
 }
-_LIKE |= {"meaning": "word", "tool": "word", "kind": "word", "opposite": "word"}
-_LIKE |= {"continent": "country", "people_of": "country", "highest": "country", "artist": "book", "composer": "book"}
-_LIKE |= {"dwelling": "animal", "group": "animal"}
+LIKE |= {"meaning": "word", "tool": "word", "kind": "word", "opposite": "word"}
+LIKE |= {"continent": "country", "people_of": "country", "highest": "country", "artist": "book", "composer": "book"}
+LIKE |= {"dwelling": "animal", "group": "animal", "sense": "word"}
+"""Of what sort the x of a relation is, when it does not exist."""
 _FIELDS = {"country": ("{land}", ""), "town": ("{town}", ""), "book": ("{title}", ""), "animal": ("{word}", "{aword}")}
 _FIELDS |= {"who": ("{person}", ""), "word": ("{word}", "{aword}")}
 
@@ -290,23 +291,23 @@ def ask(source: Source, lexicon: Lexicon, unknown: Unknown) -> Case:
     return replace(one(roughen(source, user, kept), says, ACCEPT, copied=copied), about=unknown.name)
 
 
-def _like(source: Source, lexicon: Lexicon, relation: Relation) -> tuple[dict[str, str], str, str]:
+def like(source: Source, lexicon: Lexicon, relation: Relation) -> tuple[dict[str, str], str, str]:
     """What stands for the x of a relation and does not exist: fields, itself, and why nothing is known of it."""
-    made = unknowns()[_LIKE[relation.name]]
+    made = unknowns()[LIKE[relation.name]]
     slot = _FIELDS[made.name][0][1:-1]
     x = _MADE[slot](source, lexicon)
     return {"x": x, "ax": a(x), "xs": plural(x)}, x, made.why
 
 
-def _honest(source: Source, why: str, x: str) -> str:
+def honest(source: Source, why: str, x: str) -> str:
     """An answer about x."""
     return capital(put(answer(source, why), {"x": x, "ax": a(x)}))
 
 
 def whether_so(source: Source, lexicon: Lexicon) -> Case:
     """Whether something known belongs to what does not exist: "Is Paris the capital of Xoria?"."""
-    relation = source.pick(*(r for r in facts().relations if r.name in _LIKE and "state" in r.words))
-    named, x, why = _like(source, lexicon, relation)
+    relation = source.pick(*(r for r in facts().relations if r.name in LIKE and "state" in r.words))
+    named, x, why = like(source, lexicon, relation)
     z = source.pick(*relation.facts).right[0]
     named |= {"z": z, "az": a(z), "zs": plural(z)}
     state = put(source.of(relation.statements), named)
@@ -314,7 +315,7 @@ def whether_so(source: Source, lexicon: Lexicon) -> Case:
         user = question(source, Pool([Core(put(source.of(relation.direct), named), f"if {state}")]), {})
     else:
         user = whether(source, state)
-    says = _honest(source, why, x)
+    says = honest(source, why, x)
     kept = [text for text in (x, z) if text in user]
     copied = (x,) if x in says else ()
     return replace(one(roughen(source, user, kept), says, ACCEPT, copied=copied), about="whether so")
@@ -322,11 +323,11 @@ def whether_so(source: Source, lexicon: Lexicon) -> Case:
 
 def and_that(source: Source, lexicon: Lexicon) -> Case:
     """Something known is asked for, and then the same about what does not exist."""
-    relation = source.pick(*(r for r in facts().relations if r.name in _LIKE and "next" in r.words))
-    named, x, why = _like(source, lexicon, relation)
+    relation = source.pick(*(r for r in facts().relations if r.name in LIKE and "next" in r.words))
+    named, x, why = like(source, lexicon, relation)
     first = forward(source, relation, source.pick(*relation.facts))
     thing = put(source.pick(*relation.words["next"]), named)
-    says = _honest(source, why, x)
+    says = honest(source, why, x)
     user = roughen(source, following(source, thing), [x] if x in thing else [])
     copied = (x,) if x in says else ()
     return Case((*first.turns, Turn(user, says, copied)), (ACCEPT,), about="and that")

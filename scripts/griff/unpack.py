@@ -16,7 +16,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_unflatten
 
-from rgmlx.config import ModelConfig
+from rgmlx.griffin.config import ModelConfig
 
 from . import checkpoint
 

@@ -161,7 +161,7 @@ def roughen(source: Source, text: str, keep: Sequence[str] = ()) -> str:
     for one in sorted(filter(None, keep), key=len, reverse=True):
         parts = [p for part in parts for p in ([part] if part in keep else _around(part, one))]
     contract, lower, lazy = source.maybe(0.4), source.maybe(0.2), source.maybe(0.03)
-    bare, slip, loud = source.maybe(0.15), source.maybe(0.06), source.maybe(0.01)
+    bare, slips, loud = source.maybe(0.15), source.maybe(0.06), source.maybe(0.01)
     longer = source.pick("anymore", "anymore", "any more", "any more", "any longer")
 
     def rough(part: str) -> str:
@@ -174,9 +174,9 @@ def roughen(source: Source, text: str, keep: Sequence[str] = ()) -> str:
     parts = [part if part in keep else rough(part) for part in parts]
     if bare and parts[-1] not in keep:
         parts[-1] = parts[-1].rstrip(" .?!")
-    if slip and (at := [i for i, part in enumerate(parts) if part not in keep and len(part) > 6]):
+    if slips and (at := [i for i, part in enumerate(parts) if part not in keep and len(part) > 6]):
         i = source.chance.choice(at)
-        parts[i] = _slip(source, parts[i])
+        parts[i] = slip(source, parts[i])
     return "".join(parts)
 
 
@@ -190,8 +190,8 @@ RUDE = re.compile("cunt|shit|fuck|dick|cock|bitch|puss|whore|slut|rape|porn|nigg
 """What a slip may not make of a word ("count", "shirt")."""
 
 
-def _slip(source: Source, text: str) -> str:
-    """One slip of a key inside a long word."""
+def slip(source: Source, text: str) -> str:
+    """With one slip of a key inside a long word."""
     words = list(re.finditer(r"[a-z]{5,}", text))
     if not words:
         return text

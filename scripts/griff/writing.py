@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from . import helping
+from . import helping, letters
 from .cases import Case, Kind, Turn, one
 from .lexicon import Lexicon, table
 from .orders import articles, asking
@@ -258,4 +258,4 @@ KINDS: list[Kind] = [
     Kind("name for something", GROUP, named, filler=False),
     Kind("description", GROUP, describe, 2.5),
 ]
-KINDS += helping.KINDS
+KINDS += helping.KINDS + letters.KINDS

@@ -9,11 +9,11 @@ import signal
 from pathlib import Path
 
 from rgmlx.cli.streams import tell
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from ..commands import parse, plain
-from ..session import Session
 from .commands import LEAVING, Commands
 from .conversations import Conversations
 from .messages import Messages

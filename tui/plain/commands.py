@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from rgmlx.errors import RgmlxError
 
-from .. import deeds, settings
+from .. import deeds
 from ..commands import BY_NAME, Command, named, parse, takes_nothing, unknown
+from ..settings import settings
 from .conversations import Conversations
 from .lines import BLOCK
 from .messages import Messages

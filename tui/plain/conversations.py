@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rgmlx.conversation import places
+from rgmlx.conversation.rgstate import check_name, open_file, save_file
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation
+from rgmlx.system.formatting import when
+from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 
-from .. import deeds, places
-from ..saved import check_name, open_file, save_file
-from ..textfiles import exists, read_text, typed_path, write_text
-from ..words import when
+from .. import deeds
 from .talk import READING_AGAIN, Talk, short, title
 
 ROWS = 30

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from rgmlx.decoding import LineReader, standard_input
 from rgmlx.errors import RgmlxError
-from rgmlx.text import printable
+from rgmlx.system.decoding import LEFT_OUT, LineReader, standard_input
+from rgmlx.system.printable import printable
 
-from ..history import History
+from ..prompt.history import History
 
 if TYPE_CHECKING:
     from .wrapping import Wrapper
@@ -43,10 +43,12 @@ class Lines:
 
     def __init__(self, history: Path) -> None:
         """`history`: the file of it; of a pipe nothing is kept."""
-        for stream in (sys.stdin, sys.stdout):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # neither side can be made to fail by a character
         self.terminal = sys.stdin.isatty()
+        if isinstance(sys.stdin, io.TextIOWrapper):  # neither side can be made to fail by a character
+            ascii_only = codecs.lookup(sys.stdin.encoding).name == "ascii"  # which no terminal is: UTF-8, as in a pipe
+            sys.stdin.reconfigure(encoding="utf-8" if ascii_only else None, errors="surrogateescape")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
         self._piped = None if self.terminal else LineReader(standard_input(), MAX_CHARS)
         self._wrapper = _wrapper() if sys.stdout.isatty() else None
         self.history = History(history if self.terminal else None)
@@ -102,10 +104,17 @@ class Lines:
         if self._wrapper:
             sys.stdout.write(self._wrapper.finish())
             self._wrapper.begin()
-        if self._readline is not None:
-            return input(prompt)
         if self._piped is not None:
             return self._piped.line()
+        text = input(prompt) if self._readline is not None else self._typed(prompt)
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # bytes that are no text
+            raise RgmlxError(LEFT_OUT) from None
+        return text
+
+    def _typed(self, prompt: str) -> str:
+        """A line that the terminal itself lets edit."""
         sys.stdout.write(prompt)
         sys.stdout.flush()
         text = sys.stdin.readline(MAX_CHARS)

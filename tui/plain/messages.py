@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rgmlx.conversation.branches import arrange
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Message
 
 from .. import deeds
-from ..branches import arrange
-from ..files import expand
+from ..prompt.files import expand
 from .talk import Talk, short, who
 
 TREE_ROWS = 50

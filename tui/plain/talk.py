@@ -9,13 +9,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from rgmlx.conversation.navigation import Travel
+from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER
-from rgmlx.text import Cleaner, printable
+from rgmlx.system.formatting import one_line, sentence
+from rgmlx.system.printable import Cleaner, printable
 
-from ..session import Session
-from ..travel import Travel
-from ..words import one_line, sentence
 from .lines import Lines
 from .work import Work
 
@@ -80,7 +80,8 @@ class Talk:
         Raises:
             RgmlxError: it can't be loaded; the one so far stays.
         """
-        from rgmlx.hub import is_repository, quiet
+        from rgmlx.weights.hub import is_repository
+        from rgmlx.weights.quiet import quiet
 
         wanted, loading = name or self.session.name, (0, 0)
 

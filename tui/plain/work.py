@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from rgmlx.errors import RgmlxError
-from rgmlx.macos import power
-from rgmlx.text import first_line
+from rgmlx.system.macos import power
+from rgmlx.system.printable import first_line
 
 from ..model_thread import ModelThread
 

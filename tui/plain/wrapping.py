@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.cells import cell_len
 
-from rgmlx.text import joins
+from rgmlx.system.printable import joins
 
 LEAST = 10
 """Columns; a narrower terminal is left to break lines itself."""

@@ -16,8 +16,8 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rgmlx.store import Conversation, Hit
+from rgmlx.system.formatting import cut, one_line, when
 
-from ..words import cut, one_line, when
 from . import conversation_pages
 from .conversation_pages import Page, View
 

@@ -25,15 +25,15 @@ from textual.widgets import Input, OptionList, Static
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation, Store
-from rgmlx.text import printable
+from rgmlx.system.formatting import sentence
+from rgmlx.system.printable import printable
+from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 
 from ..fields import OneLine
-from ..keys import UNDO, brief
-from ..textfiles import exists, read_text, typed_path, write_text
-from ..words import sentence
+from ..terminal.keys import UNDO, brief
 from .conversation_pages import Page, View, read_page
 from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
-from .dialogs import AskText, Confirm, leave, while_there
+from .dialogs import AskText, Confirm, leave
 
 PAUSE = 0.15  # seconds without a key before a search starts
 _KEYS = (
@@ -160,7 +160,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
     def _look(self) -> None:
         if not self._reading:
             self._reading = True
-            self.run_worker(while_there(self, self._read_on()), group="read")
+            self.run_worker(self._read_on(), group="read")
 
     async def _read_on(self) -> None:
         while (view := self._wanted) != self._shown:
@@ -237,7 +237,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if isinstance(self.focused, Rows) and (event.key == "backspace" or (event.is_printable and event.character)):
             event.stop()
             search = self.query_one(OneLine)
-            search.focus()
+            self.set_focus(search)  # at once: the next key finds it there
             if event.key == "backspace":
                 search.action_delete_left()
             else:
@@ -302,7 +302,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if not self._doing:  # a held key must not do it to one row after the other
             self._doing = True
             self._say("")
-            self.run_worker(while_there(self, self._done(change)), group="do")
+            self.run_worker(self._done(change), group="do")
 
     async def _done(self, change: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -6,7 +6,6 @@ never read as markup, and nothing in it reaches the terminal raw.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -15,11 +14,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from ..fields import OneLine
 
@@ -31,15 +29,6 @@ def leave(screen: Screen[Any], result: Any) -> None:
     """Dismisses a screen once: Enter pressed twice would dismiss the one below it as well."""
     if screen.app.screen is screen:
         screen.dismiss(result)
-
-
-async def while_there(screen: Screen[Any], doing: Awaitable[None]) -> None:
-    """Does something for a screen. When the program ends meanwhile, what it is to be shown on is gone: so is the need."""
-    try:
-        await doing
-    except NoMatches:
-        if screen.app.is_running and screen.is_attached:
-            raise
 
 
 class Box(VerticalScroll, can_focus=False):

@@ -13,7 +13,7 @@ from textual.widgets import Button, Footer, Markdown
 
 from rgmlx.shell import typed
 
-from .. import keys
+from ..terminal import keys
 from .help import HelpScreen
 
 DEMO, MODELS = "demo", "models"

@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from .. import keys, terminals
 from ..commands import COMMANDS
+from ..terminal import keys, terminals
 
 _WHERE = " in an empty prompt"  # of a key that is typed otherwise
 
@@ -25,12 +25,15 @@ def selecting() -> str:
     return f"{own} With {past} held the mouse selects for the terminal, and Cmd+C copies." if past else own
 
 
-def rows() -> list[tuple[str, str]]:
-    """The keys that belong to no command, and what they do, as it is on this terminal."""
+def rows(*, inline: bool = False) -> list[tuple[str, str]]:
+    """The keys that belong to no command, and what they do, as it is on this terminal; `inline`: under the shell's prompt."""
     here = terminals.here()
     line, *others = sorted(filter(here.reaches, keys.NEW_LINE), key=keys.NEW_LINE.index)
     also = " or ".join(keys.name(key) for key in reversed(others))
-    shift = ", with Shift where that scrolls the window" if here.name == "Apple_Terminal" else ""
+    shift = "shift+" if here.name == "Apple_Terminal" else ""  # without it these scroll the window there
+    undo = "undo, what was cleared included"
+    undo += " (Ctrl+Shift+Z where the terminal tells)" if here.reaches("ctrl+shift+z") else ""
+    pause = [] if inline else [("Ctrl+Z", "pause, and back to the shell; fg goes on")]
     return [
         ("Enter", "send; during a reply, when it ends: until then ↑ or Esc takes the message back"),
         (keys.name(line), f"new line ({also} where the terminal tells)" if also else "new line"),
@@ -38,13 +41,13 @@ def rows() -> list[tuple[str, str]]:
         ("Tab", "complete a /command or an @file; show the lines of a [pasted text]"),
         ("@file", "read a text file into the message; dropping a file on the window does the same"),
         (
-            f"{keys.name('pageup')} {keys.name('pagedown')}",
-            f"read back{shift}; {keys.shown(*keys.END)} goes to the end again",
+            f"{keys.name(f'{shift}pageup')} {keys.name(f'{shift}pagedown')}",
+            f"read back; {keys.shown(*keys.END)} goes to the end again",
         ),
         ("Ctrl+C", "copy what is selected, else stop a reply, else clear what you typed"),
-        ("Ctrl+_", "undo, what was cleared included (Ctrl+Shift+Z where the terminal tells); Ctrl+Y redoes"),
+        ("Ctrl+_", f"{undo}; Ctrl+Y redoes"),
         ("Ctrl+X", "cut what is selected; where that is nothing select all"),
-        ("Ctrl+Z", "pause, and back to the shell; fg goes on"),
+        *pause,
         ("Ctrl+P", "all commands, to search and choose from"),
     ]
 
@@ -71,7 +74,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = "Help"
             yield Static("Keys", classes="head")
-            for key, what in rows():
+            for key, what in rows(inline=self.app.is_inline):
                 with Horizontal():
                     yield Static(key, classes="key", markup=False)
                     yield Static(what, classes="what", markup=False)

@@ -13,9 +13,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from rgmlx.system.formatting import one_line
+
 from ..fields import OneLine
-from ..history import History
-from ..words import one_line
+from ..prompt.history import History
 
 MAX_ROWS = 200
 _MAX_CHARACTERS = 500  # of a row; the rest is beyond the edge of any screen

@@ -13,14 +13,13 @@ from pathlib import Path
 from rich.console import JustifyMethod
 from rich.text import Text
 
-from rgmlx.config import PRESETS
 from rgmlx.errors import PathError
-from rgmlx.hub import DEMO
-from rgmlx.models import Installed, kind
-from rgmlx.paths import expanded
-from rgmlx.text import printable
-
-from ..words import size
+from rgmlx.griffin.config import PRESETS
+from rgmlx.system.formatting import size
+from rgmlx.system.paths import expanded
+from rgmlx.system.printable import printable
+from rgmlx.weights.catalog import Installed, kind
+from rgmlx.weights.hub import DEMO
 
 OFFERED = {"google/recurrentgemma-2b-it": "2b", "google/recurrentgemma-9b-it": "9b"}
 """Repositories that are shown whether they are here or not, with their shapes."""

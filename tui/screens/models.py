@@ -1,6 +1,6 @@
 """The picker of models: what is here, what can be had, a download that can be stopped.
 
-Looks at disks and the network in threads, through `rgmlx.models` and `rgmlx.download`. Does not load a model: it
+Looks at disks and the network in threads, through `rgmlx.weights.catalog` and `rgmlx.weights.download`. Does not load a model: it
 answers with a name for `rgmlx.load`, or None.
 """
 
@@ -25,16 +25,16 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, ProgressBar, Static
 
-from rgmlx.download import Cancelled, Download
 from rgmlx.errors import RgmlxError
-from rgmlx.hub import DEMO, is_repository
-from rgmlx.models import Installed, examine, list_models
-from rgmlx.paths import expanded
 from rgmlx.shell import typed
-from rgmlx.text import printable
+from rgmlx.system.formatting import sentence
+from rgmlx.system.paths import expanded
+from rgmlx.system.printable import printable
+from rgmlx.weights.catalog import Installed, examine, list_models
+from rgmlx.weights.download import Cancelled, Download
+from rgmlx.weights.hub import DEMO, is_repository
 
 from ..fields import OneLine
-from ..words import sentence
 from .model_rows import COLUMNS, Row, rows
 
 MAX_ROWS = 200

@@ -1,6 +1,6 @@
 """A form for the settings of a conversation: the system text and how words are drawn.
 
-Knows the form only: what a good value is comes from `tui.settings`, and what becomes of the values is up to who opened
+Knows the form only: what a good value is comes from `tui.settings.settings`, and what becomes of the values is up to who opened
 it. An empty field leaves a setting to the model, whose own value it shows.
 """
 
@@ -19,10 +19,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Label, Static, TextArea
 
-from rgmlx.text import printable
+from rgmlx.system.printable import printable
 
 from ..fields import OneLine, TextField
-from ..settings import SAMPLING, SettingsError, of_file, parse, unset
+from ..settings.settings import SAMPLING, SettingsError, of_file, parse, unset
 
 _FIXED = "The system text stands before all messages: start a new conversation (/new) to change it."
 _SYSTEM = "What the model is told before all messages: who it is, how it should answer. Empty: nothing."
@@ -33,7 +33,7 @@ _TITLES |= {"top_p": "Top p", "min_p": "Min p"}
 
 @dataclass(frozen=True)
 class Values:
-    """The settings of a conversation: its system text, or None, and those of `tui.settings.SAMPLING` that are set."""
+    """The settings of a conversation: its system text, or None, and those of `tui.settings.settings.SAMPLING` that are set."""
 
     system: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict, hash=False)

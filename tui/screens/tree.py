@@ -24,12 +24,11 @@ from textual.visual import RenderOptions, Visual
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
+from rgmlx.conversation.branches import Row, arrange
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, Outline, Store
-from rgmlx.text import printable
-
-from ..branches import Row, arrange
-from ..words import when_briefly
+from rgmlx.system.formatting import when_briefly
+from rgmlx.system.printable import printable
 
 MAX_LINES = 2000
 """Lines read at once; of a longer conversation, a part."""

@@ -1,0 +1,202 @@
+"""One reply being written: from the model to the reader and, twice a second, to the disk.
+
+Knows the token loop, the store and where the model stands; nothing of conversations or widgets. Whatever ends it, a
+stop, an error or kill -9, what was delivered up to the last half second is kept, and so is a state to go on from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Iterator
+
+from ..generation.engine import Generation, Progress
+from ..generation.sampling import Sampling
+from ..store import Message, Store, StoreError
+from ..store.messages import FOLD_CHARS
+from ..tokenizer import Detokenizer
+from .context import Memory
+from .metrics import Gauges
+from .turns import Point
+
+FLUSH_SECONDS = 0.5
+"""How often a running reply goes to the disk."""
+OWED = "The end of this reply is in memory only. It is written once that can be done, and elsewhere when rgchat ends."
+SAVE_SHARE = 50
+"""Saving the state of a running reply takes at most one part in so many of the time."""
+
+
+class Writer:
+    """Writes one reply.
+
+    Attributes:
+        message: the reply; once it has ended, as it is then.
+        kept: false once it has ended without a word, and left no trace.
+        notices: sentences that the user should see.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        memory: Memory,
+        message: Message,
+        sampling: Sampling,
+        gauges: Gauges,
+        *,
+        min_tokens: float = 0,
+        max_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """`memory` stands where the reply goes on: after the user's message, or inside the reply.
+
+        Args:
+            message: an open reply.
+            min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
+            max_tokens: it is cut short after so many; None for no limit.
+            progress: told (tokens, tokens in all) while a message is read.
+
+        Raises:
+            RgmlxError: there is nothing to go on from.
+        """
+        self.message, self.kept, self.notices = message, True, list[str]()
+        self._store, self._memory, self._gauges = store, memory, gauges
+        self._fresh = memory.at == message.parent
+        self._unread = memory.point.unread
+        self._parent_saved = message.parent is None
+        self._left: tuple[int, ...] = ()  # of it, after a stop while reading
+        self._lock = threading.Lock()  # between what is on the disk and what is not yet
+        self._delivered = 0  # characters
+        self._text: list[str] = []  # delivered, and not on the disk yet
+        self._ids: list[int] = []
+        stop_ids = memory.model.stop_ids
+        self._run = Generation(
+            memory.model,
+            memory.point.state,
+            self._unread,
+            sampling=sampling,
+            min_tokens=min_tokens,
+            max_tokens=max_tokens,
+            stop_ids=stop_ids | memory.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
+            progress=progress,
+        )
+
+    def stop(self) -> None:
+        """Ends the reply after the token in flight, from any thread."""
+        self._run.stop()
+
+    def so_far(self, chars: int) -> tuple[str, int]:
+        """The reply as far as it was delivered, from any thread.
+
+        Returns:
+            About so many of its last characters at least, and how many of all were delivered by this writer.
+        """
+        with self._lock:
+            found = self._store.messages.window(self.message.id, 1, chars=chars)
+            return (found[0].text if found else "") + "".join(self._text), self._delivered
+
+    def __iter__(self) -> Iterator[str]:
+        """The reply, piece by piece. Raises StoreError: the disk is full."""
+        begun = time.monotonic()
+        self._memory.lost(self.message.id)  # until it is known again
+        try:
+            if self._read():
+                yield from self._pieces(begun)
+        finally:
+            self._end()
+
+    def _read(self) -> bool:
+        """Reads what is unread; false if it was stopped, and the rest is to be read with what comes next."""
+        start = self._run.position
+        self._run.read_prompt()
+        self._left = self._unread[self._run.position - start :]
+        if self._fresh:
+            self._memory.keep(self.message.parent, Point(self._run.state, self._left))
+        return not self._left
+
+    def _pieces(self, begun: float) -> Iterator[str]:
+        detokenizer = Detokenizer(self._memory.tokenizer)
+        first = flushed = 0.0
+        saved, before = -math.inf, begun  # the first text that is on the disk has a state beside it at once
+        wait, tokens = 2 * FLUSH_SECONDS, 0
+        for tokens, token in enumerate(self._run, 1):
+            now = time.monotonic()
+            if not first:
+                self._memory.lost()
+                first = flushed = now
+                self._gauges.first_token = now - begun
+            self._gauges.position = self._run.position
+            self._ids.append(token)
+            if piece := detokenizer.add(token):
+                self._deliver(piece)
+                yield piece
+            # What a slow model writes does not wait for its next token, which may take longer than that.
+            soon, before = now + (now - before), now
+            if soon - flushed < FLUSH_SECONDS or detokenizer.pending:
+                continue
+            self._flush()
+            flushed = now
+            self._gauges.rate = (tokens - 1) / max(now - first, 1e-9)
+            if now - saved > wait and not self._ids:
+                wait = max(2 * FLUSH_SECONDS, SAVE_SHARE * self._snapshot())
+                saved = time.monotonic()
+        if tokens > 1:
+            self._gauges.rate = (tokens - 1) / max(time.monotonic() - first, 1e-9)
+        if rest := detokenizer.finish():
+            self._deliver(rest)
+            yield rest
+
+    def _deliver(self, piece: str) -> None:
+        with self._lock:
+            self._text.append(piece)
+            self._delivered += len(piece)
+
+    def _flush(self) -> None:
+        with self._lock:
+            if self._text:
+                self._store.messages.append(self.message.id, "".join(self._text), self._ids)
+                self._text.clear()
+                self._ids.clear()
+
+    def _snapshot(self) -> float:
+        """Keeps the state of the running reply on the disk; the seconds it took."""
+        begun = time.monotonic()
+        parent = self.message.parent
+        if parent is not None and self._fresh and not self._parent_saved:  # another reply to it, after a crash
+            self._parent_saved = not self._memory.save(parent)
+        with contextlib.suppress(StoreError):  # the text is what counts, and was written
+            self._store.snapshots.put(self.message.id, self._run.state)
+        return time.monotonic() - begun
+
+    def _end(self) -> None:
+        reason, number = self._run.finish_reason, self.message.id
+        whole = False
+        try:
+            self._flush()
+            whole = reason == "stop"
+        except Exception:  # a full disk, mostly; it is on the screen all the same
+            with self._lock:
+                self._store.messages.owe(self.message, "".join(self._text), self._ids)
+                self._text.clear()
+            self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
+            self.notices.append(OWED)
+            raise
+        else:
+            self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
+            empty = not self.message.text and not whole
+            if empty:
+                self.kept = False
+                self._store.messages.discard(number)
+            else:
+                self.message = self._store.messages.finish(number, closed=whole)
+        if reason is None:  # broke off: what state that is in nobody knows
+            self._memory.lost()
+        elif empty and self._fresh and self._left and self.message.parent is not None:
+            if sentence := self._memory.save(self.message.parent):  # a long message: what was read of it
+                self.notices.append(sentence)
+        elif not empty:
+            self._memory.keep(number, Point(self._run.state, self._left))
+            for message in (number,) if self._parent_saved else (self.message.parent, number):
+                if message is not None and (sentence := self._memory.save(message)):
+                    self.notices.append(sentence)

@@ -1,0 +1,1 @@
+"""What a machine and a model are, for somebody who asks."""

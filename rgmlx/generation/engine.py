@@ -1,0 +1,358 @@
+"""Token ids in, token ids out: prefill in chunks, decode, stop, batches.
+
+The engine knows nothing of text, turns or files. Its one promise: whenever a token has been
+delivered, the state has consumed exactly the tokens up to and including that one. A run can
+therefore be stopped anywhere, by Ctrl+C or an error as well, and the state copied, saved or
+continued from there.
+
+The device is kept busy: while the host waits for token n, the step that consumes it is already queued.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+
+import mlx.core as mx
+import numpy as np
+
+from ..errors import NotFiniteError, RgmlxError
+from ..griffin.network import RecurrentGemma
+from ..griffin.state import State
+from ..kernels import launch
+from ..settings import checked_budget
+from ..system.atomic import Steps, whole
+from ..system.process import enter, stop_at_end
+from .sampling import Sampler, Sampling
+from .wired import while_wired, wired
+
+Progress = Callable[[int, int], None]
+"""Told (tokens done, tokens in all)."""
+
+PREFILL_CHUNK = 512
+"""Tokens of one forward pass: bounds the memory of a prompt of any length."""
+
+CUDA_CHUNK = 768
+"""The same where the kernels run on CUDA: quantized matrices are made dense once a chunk, and the host is the bound."""
+
+CPU_CHUNK = 256
+"""The same in NumPy on a CPU: from here on a chunk gains little from its length, and a stop waits for its end."""
+
+PLAIN_CHUNK = 64
+"""The same where a CPU runs plain MLX operations, to which the length of a chunk makes no difference."""
+
+_CLEAR_EVERY = 256  # tokens between returns of MLX's buffer cache to the system
+_NOT_FINITE = -1  # in place of a token whose logits are not: so that the host need not wait for a second number
+
+
+def default_chunk() -> int:
+    """Tokens of one forward pass, as suits the device."""
+    if mx.default_device() != mx.gpu:
+        return CPU_CHUNK if launch.backend() == "numpy" else min(CPU_CHUNK, PLAIN_CHUNK)
+    return CUDA_CHUNK if launch.backend() == "cuda" else PREFILL_CHUNK
+
+
+def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
+    """Raises RgmlxError unless every id is in the vocabulary."""
+    bad = next((i for i in ids if not 0 <= i < network.config.vocab_size), None)
+    if bad is not None:
+        raise RgmlxError(f"token id {bad} is outside the vocabulary of {network.config.vocab_size:,}")
+
+
+def prefill(
+    network: RecurrentGemma,
+    state: State,
+    rows: Sequence[Sequence[int]],
+    *,
+    chunk: int | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    progress: Progress | None = None,
+) -> int:
+    """Consumes prompts, `chunk` tokens at a time (None: as suits the device). Rows may differ in length.
+
+    Args:
+        state: advanced in place, one row a prompt. After an exception it is what it was before the call.
+        cancelled: asked between chunks; when it says yes the state stays where it is then.
+        progress: told (tokens done, tokens in all) of the longest row after every chunk.
+
+    Returns:
+        The number of tokens that the model read, over all rows.
+    """
+    for ids in rows:
+        check_ids(network, ids)
+    return whole(state.busy, lambda: _undo(state), lambda: _prefill(network, state, rows, chunk, cancelled, progress))
+
+
+def _undo(state: State) -> Callable[[], None]:
+    before = state.copy()
+    return lambda: state.become(before)
+
+
+def _prefill(
+    network: RecurrentGemma,
+    state: State,
+    rows: Sequence[Sequence[int]],
+    chunk: int | None,
+    cancelled: Callable[[], bool],
+    progress: Progress | None,
+) -> int:
+    if chunk is None:
+        chunk = default_chunk()
+    total = max(map(len, rows), default=0)
+    read = 0
+    with wired(network):
+        for start in range(0, total, chunk):
+            if cancelled():
+                break
+            parts = [ids[start : start + chunk] for ids in rows]
+            counts = [len(p) for p in parts]
+            longest = max(counts)
+            ragged = min(counts) < longest
+            tokens = mx.array([[*p, *[0] * (longest - len(p))] for p in parts], mx.int32)
+            ahead = state.copy()
+            network.advance(tokens, ahead, counts if ragged else None)
+            ahead.remember(parts)
+            mx.eval(ahead.arrays())
+            state.become(ahead)
+            read += sum(counts)
+            if progress:
+                progress(min(start + chunk, total), total)
+        mx.clear_cache()
+    return read
+
+
+def _checked(tokens: mx.array, logits: mx.array) -> mx.array:
+    """The tokens [B] of rows of logits [B, V], `_NOT_FINITE` where a row holds NaN or an infinite value."""
+    return mx.where(mx.isfinite(logits.sum(axis=-1)), tokens, _NOT_FINITE)
+
+
+def _values(tokens: mx.array) -> list[int]:
+    """What `_checked` gave, as integers. Raises NotFiniteError."""
+    values = [int(v) for v in np.array(tokens)]
+    if _NOT_FINITE in values:
+        raise NotFiniteError
+    return values
+
+
+class Generation:
+    """One run of a token loop: iterate it for ids; `stop` it from any thread.
+
+    After an exception the run is over, and the state is that of the last token that was delivered.
+    Iterating raises NotFiniteError where the model computes NaN or infinite logits, and StateError
+    while another thread advances the state.
+
+    Attributes:
+        finish_reason: None while running, then "stop" (a stop token came), "length" (the budget is
+            spent) or "cancelled". After an exception it stays None.
+    """
+
+    def __init__(
+        self,
+        network: RecurrentGemma,
+        state: State,
+        prompt: Sequence[int],
+        *,
+        sampling: Sampling | None = None,
+        max_tokens: int | None = None,
+        min_tokens: float = 0,
+        stop_ids: Collection[int] = (),
+        chunk: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """
+        Args:
+            state: one row; advanced in place, and valid between any two tokens.
+            prompt: ids to read first; may be empty when the state has read something before.
+            max_tokens: the budget; None for no limit.
+            min_tokens: stop ids are never drawn before so many tokens; `math.inf` goes on until stopped.
+            stop_ids: ids that end the run. They are consumed, not delivered.
+        """
+        enter()
+        if state.batch_size != 1:
+            raise RgmlxError("a generation takes a state of one row: use generate_batch for more")
+        max_tokens = checked_budget(max_tokens)
+        if not prompt and not state.positions[0]:
+            raise RgmlxError("there is nothing to continue: give a prompt")
+        check_ids(network, prompt)
+        self._network, self._state, self._prompt = network, state, prompt
+        self._sampling = (sampling or Sampling()).seeded()
+        self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
+        self._chunk, self._progress = chunk, progress
+        self._cancel = threading.Event()
+        self.finish_reason: str | None = None
+        self._read = 0
+        self._tokens = Steps(while_wired(network, self._run()), state.busy, self.undo)
+        stop_at_end(self)
+
+    def stop(self) -> None:
+        """Ends the run after the token in flight. May be called from any thread, more than once."""
+        self._cancel.set()
+
+    def __iter__(self) -> Iterator[int]:
+        return self._tokens
+
+    def close(self) -> None:
+        """Ends the run where it is. Raises StateError: another thread is at it."""
+        self._tokens.close()
+
+    def undo(self) -> Callable[[], None]:
+        """What goes back to now, from wherever the run is then."""
+        back, reason, read = _undo(self._state), self.finish_reason, self._read
+
+        def undo() -> None:
+            back()
+            self.finish_reason, self._read = reason, read
+
+        return undo
+
+    @property
+    def state(self) -> State:
+        """The state that the run advances."""
+        return self._state
+
+    @property
+    def position(self) -> int:
+        """Tokens that the state has consumed."""
+        return self._state.positions[0]
+
+    def read_prompt(self) -> None:
+        """Reads the prompt now, so that the state before the first token can be copied.
+
+        Iterating does it otherwise. Stops between chunks when told to.
+        """
+        whole(self._state.busy, self.undo, self._read_prompt)
+
+    def _read_prompt(self) -> None:
+        self._read += _prefill(
+            self._network,
+            self._state,
+            [self._prompt[self._read :]],
+            self._chunk,
+            self._cancel.is_set,
+            self._progress,
+        )
+        if self._read < len(self._prompt):
+            self.finish_reason = "cancelled"
+
+    def _run(self) -> Generator[int]:
+        network, state = self._network, self._state
+        try:
+            self._read_prompt()
+            if self.finish_reason:
+                return
+            if self._max_tokens == 0:
+                self.finish_reason = "length"
+                return
+            sample = Sampler(self._sampling, state.recent)
+            token = self._sample(sample, state, 0)
+            mx.async_eval(token)
+            delivered = 0
+            while not self._cancel.is_set():
+                ahead = state.copy()
+                network.advance(token[:, None], ahead)
+                following = self._sample(sample, ahead, delivered + 1)
+                mx.async_eval(following, ahead.arrays())
+                value = _values(token)[0]
+                ahead.remember([[value]])
+                state.become(ahead)
+                if value in self._stop_ids:
+                    self.finish_reason = "stop"
+                    return
+                delivered += 1
+                if delivered % _CLEAR_EVERY == 0:
+                    mx.clear_cache()
+                if delivered == self._max_tokens:
+                    self.finish_reason = "length"
+                    yield value
+                    return
+                yield value
+                token = following
+            self.finish_reason = "cancelled"
+        except GeneratorExit:  # closed between two tokens
+            self.finish_reason = self.finish_reason or "cancelled"
+            raise
+        finally:
+            mx.eval(state.arrays())  # what was queued is done: nothing of this run goes on behind its end
+
+    def _sample(self, sample: Sampler, state: State, number: int) -> mx.array:
+        """Token `number` of this run, int32 [1]; `_NOT_FINITE` in place of one that can't be told."""
+        logits = self._network.head(state.hidden)
+        allowed = logits
+        if number < self._min_tokens and self._stop_ids:
+            stops = mx.array([sorted(self._stop_ids)])
+            allowed = mx.put_along_axis(logits, stops, mx.array(-mx.inf, logits.dtype), axis=-1)
+        return _checked(sample(allowed, state.positions), logits)
+
+
+def generate_batch(
+    network: RecurrentGemma,
+    state: State,
+    prompts: Sequence[Sequence[int]],
+    *,
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    stop_ids: Collection[int] = (),
+    chunk: int | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Generates for several prompts at once; each row gets exactly what it would get alone.
+
+    Args:
+        state: as many rows as prompts. Rows leave the batch as they finish, so the state given
+            here is spent afterwards.
+        sampling: shared settings; a row draws from (seed, its own position).
+
+    Yields:
+        (row, id) in the order of the steps; a row that has finished yields no more.
+
+    Raises:
+        RgmlxError: a prompt is empty, or an id outside the vocabulary.  NotFiniteError, while iterating.
+    """
+    for ids in prompts:
+        check_ids(network, ids)
+    if any(len(p) == 0 for p in prompts):
+        raise RgmlxError("every prompt of a batch needs at least one token")
+    max_tokens = checked_budget(max_tokens)
+    enter()
+    steps = _batch(network, state, prompts, sampling or Sampling(), max_tokens, frozenset(stop_ids), chunk)
+    return Steps(
+        while_wired(network, steps),
+        state.busy,
+        lambda: _undo(state),
+    )
+
+
+def _batch(
+    network: RecurrentGemma,
+    state: State,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    max_tokens: int | None,
+    stop: frozenset[int],
+    chunk: int | None,
+) -> Generator[tuple[int, int]]:
+    _prefill(network, state, prompts, chunk, lambda: False, None)
+    if max_tokens == 0:
+        return
+    sample = Sampler(sampling, state.recent)
+    alive = list(range(len(prompts)))
+    step = 0
+    while alive:
+        logits = network.head(state.hidden)
+        tokens = _checked(sample(logits, state.positions), logits)
+        network.advance(tokens[:, None], state)
+        mx.async_eval(tokens, state.arrays())
+        values = _values(tokens)
+        state.remember([[v] for v in values])
+        step += 1
+        keep = [i for i, v in enumerate(values) if v not in stop]
+        for i in keep:
+            yield alive[i], values[i]
+        if step == max_tokens:
+            return
+        if len(keep) < len(alive):
+            alive = [alive[i] for i in keep]
+            if alive:
+                state = state.rows(keep)
+                sample.keep(keep)
+        if step % _CLEAR_EVERY == 0:
+            mx.clear_cache()

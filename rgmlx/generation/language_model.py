@@ -1,0 +1,81 @@
+"""The network with its tokenizer and its own settings: what a state is saved with, and a conversation goes on from.
+
+Knows texts only as far as its tokenizer does; makes no reply itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+
+from ..errors import RgmlxError, TokenizerError
+from ..griffin.config import ModelConfig, describe_quantization
+from ..griffin.network import RecurrentGemma
+from ..griffin.state import State
+from ..system import memory
+from ..system.process import work
+from ..tokenizer import Tokenizer
+from ..weights import checkpoint
+from .sampling import Sampling
+
+
+class LanguageModel(RecurrentGemma):
+    """RecurrentGemma with its tokenizer; an `mlx.nn.Module` as well.
+
+    Attributes:
+        config: the shapes, a `ModelConfig`.
+        tokenizer: None for a directory without one; then only the text methods refuse.
+        directory: where the weights came from, None for a model made from a config.
+        sampling: default settings, from the model's `generation_config.json` if it has one.
+    """
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(config)
+        self.tokenizer = tokenizer
+        self.directory: Path | None = None
+        self.sampling = Sampling()
+        self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
+        self._weights_fingerprint: str | None = None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a saved state must match: weights, quantization, tokenizer and dtype."""
+        if self._weights_fingerprint is None:
+            with work():
+                self._weights_fingerprint = checkpoint.fingerprint(dict(tree_flatten(self.parameters())))
+        quantization = self.config.quantization
+        return {
+            "weights": self._weights_fingerprint,
+            "quantization": "none" if quantization is None else describe_quantization(quantization),
+            "tokenizer": self.tokenizer.fingerprint if self.tokenizer else "none",
+            "dtype": str(self.compute_dtype).removeprefix("mlx.core."),
+        }
+
+    def new_state(self, batch_size: int = 1) -> State:
+        """A fresh state; its size never changes. Raises RgmlxError for a batch_size below 1."""
+        if batch_size < 1:
+            raise RgmlxError(f"batch_size must be 1 or more, not {batch_size}")
+        need, have = self.config.state_nbytes(self.compute_dtype.size, batch_size), memory.physical()
+        if need > have:  # the system might give it, and kill the program when it is used
+            raise RgmlxError(
+                f"a state of {batch_size} x {need / batch_size / 1e9:,.1f} GB is more than this machine's "
+                f"{have / 1e9:,.1f} GB of memory: see attention_window_size in config.json"
+            )
+        with work():
+            state = State(self, batch_size)
+            mx.eval(state.arrays())
+        return state
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end a reply: those of the configs, `<eos>` and `<end_of_turn>`."""
+        return self._stop_ids
+
+    def text_tokenizer(self) -> Tokenizer:
+        """The tokenizer. Raises TokenizerError for a model without one."""
+        if self.tokenizer is None:
+            where = self.directory or "this model"
+            raise TokenizerError(f"{where} has no tokenizer.model or tokenizer.json: copy one there to use text")
+        return self.tokenizer

@@ -1,0 +1,201 @@
+"""How the next token is chosen: mlx-lm's filters and penalties, and a key for every position.
+
+The random key of a token is a function of (seed, position). A run is therefore repeatable, goes on
+after a restart as if it had never stopped, and does not disturb anyone else's random numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mlx.core as mx
+
+from ..errors import ConfigError, RgmlxError
+from ..kernels.elementwise import suited
+from ..settings import DRAWING, checked
+from ..system.reading import present, read_json
+
+LogitsProcessor = Callable[[mx.array, mx.array], mx.array]
+
+_DEFAULTS: Mapping[str, Any] = {name: setting.default for name, setting in DRAWING.items()}
+# Beyond these a setting has no further effect, and float32 has no numbers for what comes of it.
+_COLD, _HOT = 1e-6, 1e6
+_LEAST_PENALTY, _MOST_PENALTY = 1e-6, 1e6
+_LEAST_TOP_P = 0.01
+
+
+@lru_cache(maxsize=1)
+def mlx_lm_samplers() -> ModuleType:
+    """`mlx_lm.sample_utils`, without importing the mlx_lm package around it.
+
+    `import mlx_lm` imports transformers and its tokenizers: most of a second before the first
+    token, for a module that needs nothing but MLX.
+    """
+    package = importlib.util.find_spec("mlx_lm")
+    assert package is not None and package.submodule_search_locations
+    spec = importlib.util.spec_from_file_location(
+        "rgmlx._mlx_lm_sample_utils", f"{package.submodule_search_locations[0]}/sample_utils.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling settings, with the names and meanings of mlx-lm; their ranges and defaults are in `rgmlx.settings`.
+
+    Attributes:
+        temperature: 0 takes the likeliest token.
+        top_p, min_p, top_k: filters; 0 (top_p: 0 or 1) switches one off.
+        repetition_penalty: divides the logits of recent tokens; 0 or 1 switches it off.
+        presence_penalty, frequency_penalty: are subtracted from the logits of recent tokens.
+        penalty_window: how many recent tokens count, prompt included; at most 256.
+        seed: None draws one.
+
+    Raises:
+        RgmlxError: a value is no number, or out of range.
+    """
+
+    temperature: float = _DEFAULTS["temperature"]
+    top_p: float = _DEFAULTS["top_p"]
+    min_p: float = _DEFAULTS["min_p"]
+    top_k: int = _DEFAULTS["top_k"]
+    repetition_penalty: float = _DEFAULTS["repetition_penalty"]
+    presence_penalty: float = _DEFAULTS["presence_penalty"]
+    frequency_penalty: float = _DEFAULTS["frequency_penalty"]
+    penalty_window: int = _DEFAULTS["penalty_window"]
+    seed: int | None = _DEFAULTS["seed"]
+
+    def __post_init__(self) -> None:
+        for name, setting in DRAWING.items():
+            value = getattr(self, name)
+            if value is not None or setting.default is not None:
+                object.__setattr__(self, name, checked(name, value))
+
+    def seeded(self) -> Sampling:
+        """The same settings with a seed drawn if there was none."""
+        return self if self.seed is not None else replace(self, seed=secrets.randbits(63))
+
+    def processors(self) -> list[LogitsProcessor]:
+        """mlx-lm's logits processors for the penalties that are on."""
+        window, repetition = self.penalty_window, self.repetition_penalty
+        return mlx_lm_samplers().make_logits_processors(
+            repetition_penalty=None if repetition in (0, 1) else min(max(repetition, _LEAST_PENALTY), _MOST_PENALTY),
+            repetition_context_size=window,
+            presence_penalty=self.presence_penalty or None,
+            presence_context_size=window,
+            frequency_penalty=self.frequency_penalty or None,
+            frequency_context_size=window,
+        )
+
+
+class Sampler:
+    """Chooses one token a row, lazily. Holds a fixed window of recent tokens when a penalty needs it."""
+
+    def __init__(self, settings: Sampling, recent: Sequence[Sequence[int]]) -> None:
+        """`recent`: each row's last ids, oldest first (a state has them)."""
+        self.settings = settings.seeded()
+        self._utils = mlx_lm_samplers()
+        self._processors = settings.processors()
+        size = settings.penalty_window
+        self._recent = [mx.array(list(r)[-size:], mx.int32) for r in recent]
+
+    def __call__(self, logits: mx.array, positions: Sequence[int]) -> mx.array:
+        """logits float32 [B, V], each row's position -> ids int32 [B]; nothing is evaluated."""
+        s = self.settings
+        if self._processors:
+            rows = []
+            for row, recent in enumerate(self._recent):
+                one = logits[row : row + 1]
+                for process in self._processors:
+                    one = process(recent, one)
+                rows.append(one)
+            logits = mx.concatenate(rows)
+        if s.temperature < _COLD:
+            tokens = mx.argmax(logits, axis=-1)
+        else:
+            logits = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+            if 0 < s.top_p < 1:
+                logits = _top_p(self._utils, logits, s.top_p)
+            if s.min_p:
+                logits = suited(self._utils.apply_min_p)(logits, s.min_p)
+            if 0 < s.top_k < logits.shape[-1]:
+                logits = suited(self._utils.apply_top_k)(logits, s.top_k)
+            logits = logits / min(s.temperature, _HOT)
+            # A key a row: a row of a batch draws what it would draw alone.
+            tokens = mx.concatenate(
+                [
+                    mx.random.categorical(logits[row : row + 1], key=_key(s.seed, position))
+                    for row, position in enumerate(positions)
+                ]
+            )
+        tokens = tokens.astype(mx.int32)
+        if self._processors:
+            size = s.penalty_window
+            self._recent = [mx.concatenate([r, tokens[i : i + 1]])[-size:] for i, r in enumerate(self._recent)]
+        return tokens
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drops all rows of the batch but the given ones."""
+        self._recent = [self._recent[i] for i in rows]
+
+
+def _top_p(utils: ModuleType, logits: mx.array, top_p: float) -> mx.array:
+    """mlx-lm's filter of normalized logits, and the likeliest token alone where that is all of a share near 0.
+
+    There mlx-lm compares rounded sums with `1 - top_p`, and keeps none or too many.
+    """
+    left = suited(utils.apply_top_p)(logits, top_p)
+    if top_p < _LEAST_TOP_P:
+        most = logits.max(axis=-1, keepdims=True)
+        left = mx.where(most >= math.log(top_p), mx.where(logits == most, logits, -mx.inf), left)
+    return left
+
+
+def make_sampling(options: Mapping[str, Any], base: Sampling | None = None) -> Sampling:
+    """`base` with the given settings changed. Raises RgmlxError for one that does not exist."""
+    if unknown := sorted(set(options) - set(DRAWING)):
+        raise RgmlxError(f"there is no sampling setting '{unknown[0]}': there are {', '.join(DRAWING)}")
+    return replace(base or Sampling(), **options)
+
+
+def recommended(directory: Path) -> tuple[Sampling, frozenset[int]]:
+    """What a model's `generation_config.json` recommends: sampling settings, and ids that end a reply.
+
+    Raises:
+        ConfigError: the file is damaged or holds a setting out of range.
+    """
+    path = directory / "generation_config.json"
+    if not present(path):
+        return Sampling(), frozenset()
+    try:
+        data = read_json(path)
+        names = ("temperature", "top_p", "min_p", "top_k", "repetition_penalty")
+        eos = data.get("eos_token_id")
+        stop = eos if isinstance(eos, list) else [] if eos is None else [eos]
+        if bad := [i for i in stop if type(i) is not int]:
+            raise RgmlxError(f"eos_token_id must be a token id, a whole number, not {bad[0]!r:.40}")
+        found = {n: data[n] for n in names if data.get(n) is not None}
+        return make_sampling(found), frozenset(stop)
+    except RgmlxError as e:
+        raise ConfigError(f"{path}: {e}") from None
+    except OSError as e:
+        raise ConfigError(f"{path} can't be read: {e.strerror or e}") from None
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigError(f"{path} is damaged: download the model again, or delete this file") from None
+
+
+def _key(seed: int | None, position: int) -> mx.array:
+    digest = hashlib.blake2b(f"{seed} {position}".encode(), digest_size=8).digest()
+    return mx.random.key(int.from_bytes(digest, "little"))

@@ -1,0 +1,175 @@
+"""The matrices of a network as NumPy multiplies by them: dense float32 where memory allows, else a piece at a time.
+
+Parameters in 16 bits, as mlx-lm loads them, are widened before anything is computed from them.
+A dense copy is stored as [in, out]: with that layout OpenBLAS multiplies 2 to 16 rows up to eight times as fast as with
+[out, in], whose product packs the matrix anew each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from ...system import memory
+from ..projections import embed
+
+SHARE = 0.25
+"""Of the machine's memory, which the dense copies of a network may take together."""
+_PIECE = 2**21  # numbers of a matrix that is made dense for one product
+_SMALL = 1_000_000
+"""Multiplications, up to which OpenBLAS multiplies a few rows without copying the matrix into a form of its own."""
+_FEW_ROWS = 24
+_ROWS_ALONE = 3
+"""Up to here a product a row, after the first from the cache, is faster than one of all, which copies the matrix."""
+_NATIVE_ROWS = 8  # up to here MLX's quantized product is as fast as making the matrix dense
+
+
+def fits_in_memory(numbers: int) -> bool:
+    """Whether so many float32 numbers may be kept."""
+    return 4 * numbers <= SHARE * memory.physical()
+
+
+def numbers_in(layers: Sequence[nn.Module]) -> int:
+    """Of the dense copies of these layers, biases included."""
+    return sum((_inputs(layer) + 1) * layer["weight"].shape[0] for layer in layers)
+
+
+class Room:
+    """One array for all dense matrices: NumPy asks for huge pages only for arrays of 4 MB and more.
+
+    Each matrix in pages of 4 KB costs a sixth of a decode step in address translation.
+    """
+
+    def __init__(self, numbers: int) -> None:
+        self._array, self._used = np.empty(numbers, np.float32), 0
+
+    def take(self, rows: int, columns: int) -> np.ndarray:
+        """The next [rows, columns] of it."""
+        start, self._used = self._used, self._used + rows * columns
+        return self._array[start : self._used].reshape(rows, columns)
+
+
+class Matrix:
+    """The weights of layers that read the same input, side by side: x [N, in] -> [N, sum of outs], without bias.
+
+    Attributes:
+        bias: the layers' biases side by side [sum of outs]; None where they have none.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], room: Room | None, scale: np.ndarray | None = None) -> None:
+        """
+        Args:
+            room: where the dense copy is kept; None: there is none.
+            scale: what x is multiplied by first [in]: the weight of the norm before.
+        """
+        self._layers, self._scale = list(layers), scale
+        self.widths = [layer["weight"].shape[0] for layer in layers]
+        self.bias = _bias(self._layers)
+        self._dense: np.ndarray | None = None
+        self._affine: np.ndarray | None = None  # and the biases (or zeros) as a last row
+        if room is not None:  # written in place, piece by piece: nothing is there twice
+            self._affine = room.take(_inputs(self._layers[0]) + 1, sum(self.widths))
+            self._dense = self._affine[:-1]
+            start = 0
+            for layer in self._layers:
+                for piece in _pieces(layer):
+                    self._dense[:, start : start + piece.shape[0]] = piece.T
+                    start += piece.shape[0]
+            if scale is not None:
+                self._dense *= scale[:, None]
+            self._affine[-1] = 0.0 if self.bias is None else self.bias
+            mx.clear_cache()
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        if self._dense is not None:
+            return product(x, self._dense)
+        if self._scale is not None:
+            x = x * self._scale
+        parts = [self._of_layer(layer, x) for layer in self._layers]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def affine(self, x: np.ndarray, out: np.ndarray) -> None:
+        """With biases, into `out` [N, sum of outs]: x is [N, in + 1], and its last column is 1."""
+        if self._affine is not None:
+            product(x, self._affine, out)
+            return
+        out[...] = self(x[:, :-1])
+        if self.bias is not None:
+            out += self.bias
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """The weight's rows of these numbers [*ids.shape, in], for an embedding."""
+        if self._dense is not None:
+            return np.ascontiguousarray(self._dense[:, ids.reshape(-1)].T).reshape(*ids.shape, -1)
+        found = embed(mx.array(ids), self._layers[0], mx.float32).astype(mx.float32)
+        return np.array(found, copy=False)
+
+    def _of_layer(self, layer: nn.Module, x: np.ndarray) -> np.ndarray:
+        if "scales" not in layer:
+            return x @ next(_pieces(layer)).T
+        if x.shape[0] <= _NATIVE_ROWS:
+            y = mx.quantized_matmul(
+                *(mx.array(x), layer["weight"], layer["scales"], layer.get("biases")),
+                transpose=True,
+                **_settings(layer),
+            )
+            return np.array(y, copy=False)
+        return np.concatenate([x @ piece.T for piece in _pieces(layer)], axis=1)
+
+
+def product(x: np.ndarray, matrix: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """x [N, in] times a matrix [in, out]. Of a few rows some columns, or one row, at a time."""
+    rows, inputs = x.shape
+    if 1 < rows <= _ROWS_ALONE:
+        y = np.empty((rows, matrix.shape[1]), np.float32) if out is None else out
+        for row in range(rows):
+            np.matmul(x[row], matrix, out=y[row])
+        return y
+    step = _SMALL // (rows * inputs) // 16 * 16 or 16
+    if not 1 < rows <= _FEW_ROWS or step >= matrix.shape[1]:
+        return np.matmul(x, matrix, out)
+    y = np.empty((rows, matrix.shape[1]), np.float32) if out is None else out
+    for start in range(0, matrix.shape[1], step):
+        columns = slice(start, start + step)
+        np.matmul(x, matrix[:, columns], out=y[:, columns])
+    return y
+
+
+def _bias(layers: Sequence[nn.Module]) -> np.ndarray | None:
+    if not any("bias" in layer for layer in layers):
+        return None
+    parts = [
+        np.array(layer["bias"].astype(mx.float32))
+        if "bias" in layer
+        else np.zeros(layer["weight"].shape[0], np.float32)
+        for layer in layers
+    ]
+    return np.concatenate(parts)
+
+
+def _settings(layer: nn.Module) -> dict[str, Any]:
+    return {k: getattr(layer, k) for k in ("group_size", "bits", "mode")}
+
+
+def _inputs(layer: nn.Module) -> int:
+    return int(layer["scales"].shape[1] * layer.group_size if "scales" in layer else layer["weight"].shape[1])
+
+
+def _pieces(layer: nn.Module) -> Iterator[np.ndarray]:
+    """Some rows of a weight at a time, dense."""
+    if "scales" not in layer:
+        yield np.array(layer["weight"].astype(mx.float32), copy=False)
+        return
+    weight, scales, biases = layer["weight"], layer["scales"], layer.get("biases")
+    outs = weight.shape[0]
+    step = max(1, _PIECE // _inputs(layer))
+    for start in range(0, outs, step):
+        rows = slice(start, start + step)
+        b = None if biases is None else biases[rows].astype(mx.float32)
+        s = scales[rows] if scales.dtype == mx.uint8 else scales[rows].astype(mx.float32)
+        piece = mx.dequantize(weight[rows], s, b, **_settings(layer), dtype=mx.float32)
+        yield np.array(piece, copy=False)

@@ -1,0 +1,26 @@
+"""What parts of the store need of its database, which is made of them: a type, so that they need not know it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Tables(Protocol):
+    """The file of conversations."""
+
+    path: Path
+    read_only: bool
+
+    @property
+    def connection(self) -> sqlite3.Connection: ...
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Any: ...
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]: ...
+    def transaction(
+        self, *, frees: bool = False, lasts: bool = False
+    ) -> contextlib.AbstractContextManager[sqlite3.Connection]: ...
+    def follow(self) -> None: ...
+    def held(self) -> Iterable[int]: ...

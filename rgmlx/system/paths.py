@@ -1,0 +1,32 @@
+"""Names of files and directories as people write them: `~` is expanded here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import PathError
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with a leading `~` or `~user` replaced by that home directory, as a shell does it.
+
+    Raises:
+        PathError: there is no such user, or no home. Kept as it is, the name would make a directory called `~`.
+    """
+    text = os.fspath(path)
+    full = os.path.expanduser(text)
+    if full == text and text.startswith("~"):
+        user = text.partition("/")[0]
+        what = f"user '{user[1:]}' whose home" if user[1:] else "home directory (HOME is not set) that"
+        raise PathError(f"there is no {what} '{text}' could be in: write ./{text} for a file of that name")
+    return Path(full)
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether the name is UTF-8. Another one has lone surrogates in Python, and no form in most other libraries."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""The messages on the screen, each a row of parts that are drawn alone: what the user and the model wrote, notices.
+
+Knows how one part looks and how an open one grows. Which of them are on the screen is the transcript's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.content import Content
+from textual.widgets import Static
+
+from rgmlx.store import USER
+from rgmlx.store import Message as Stored
+from rgmlx.system.printable import printable
+
+from .markdown import SafeMarkdown
+from .parts import LIVE_CHARS, Parts
+
+NOTICE = "notice"
+
+
+class Entry:
+    """One message: its text in parts, which are cut when they are first asked for, or as the text is written.
+
+    Attributes:
+        index: the message's place in the transcript.
+        live: whether it is still being written.
+        stored: the message in the store; None for a notice, and for a reply that is being written.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        text: str | None,
+        index: int,
+        stored: Stored | None = None,
+        load: Callable[[int], str] | None = None,
+        model: str = "Assistant",
+    ) -> None:
+        """`text`: None for one that is being written. `load` brings back the text of a stored one; `model` is the model's
+        name."""
+        self.model = model
+        self.role, self.index, self.live, self.stored = role, index, text is None, stored
+        self._text, self._load = (None if load else text), load
+        self._parts = Parts(keep=LIVE_CHARS) if text is None else None
+
+    @property
+    def parts(self) -> Parts:
+        if self._parts is None:
+            if self._text is None and self.stored is not None and self._load is not None:
+                self._text = self._load(self.stored.id)
+            self._parts = Parts(printable(self._text or ""), markdown=self.role not in (USER, NOTICE))
+            if self._load is not None:
+                self._text = None  # it is in the parts, and in the store
+        return self._parts
+
+    @property
+    def title(self) -> str:
+        """Who says it, which of several answers it is, and whether that is what was written."""
+        name = "You" if self.role == USER else self.model
+        if self.stored is None:
+            return name
+        if self.stored.siblings > 1:
+            name = f"{name} ‹{self.stored.number}/{self.stored.siblings}›"
+        return f"{name} · damaged on the disk" if self.stored.damaged else name
+
+    def settle(self, stored: Stored, load: Callable[[int], str]) -> None:
+        """It has been written, and is in the store."""
+        self.stored, self._load, self.live = stored, load, False
+
+    @property
+    def first(self) -> int:
+        return self.parts.first
+
+    @property
+    def end(self) -> int:
+        """One more than the last part's number. A message has one, if an empty one, before its first word."""
+        return max(self.parts.end, self.first + 1)
+
+    def forget(self) -> None:
+        """Lets go of the parts, which can be cut again from the text."""
+        if self._text is not None or (self._load is not None and self.stored is not None and not self.live):
+            self._parts = None
+
+    def widget(self, number: int) -> Message:
+        """A widget for one part."""
+        text = self.parts[number] if self.parts.end else ""
+        if self.role == NOTICE:
+            return Notice(text, self, number)
+        widget = UserMessage(text, self, number) if self.role == USER else ReplyMessage(text, self, number)
+        widget.border_title = Content(self.title)
+        return widget
+
+
+def lines(text: str) -> int:
+    """About how many lines a text takes: some break, some are long."""
+    return 1 + text.count("\n") + len(text) // 80
+
+
+class _Plain(Static):
+    """A part that is shown as it was written."""
+
+    def __init__(self, text: str, entry: Entry, number: int) -> None:
+        self.entry, self.number, self.source = entry, number, text
+        super().__init__(Content(text.removesuffix("\n")), markup=False)
+
+    @property
+    def weight(self) -> int:
+        """What it costs to have it mounted, in about as many lines."""
+        return lines(self.source)
+
+
+class UserMessage(_Plain):
+    """What the user wrote, as it was written."""
+
+
+class Notice(_Plain):
+    """A sentence of the app itself."""
+
+
+class ReplyMessage(SafeMarkdown):
+    """A part of what the model wrote, as Markdown. It only ever grows, and is left alone once the next one begins."""
+
+    def __init__(self, text: str, entry: Entry, number: int) -> None:
+        self.entry, self.number = entry, number
+        # What still grows is written by `grow`: an append after an update does not continue an open fence.
+        super().__init__(None if entry.live and number == entry.end - 1 else text)
+
+    @property
+    def weight(self) -> int:
+        """What it costs to have it mounted, in about as many lines: an item of a list takes three widgets, a cell one."""
+        return max(lines(self.source), sum(1 for _ in self.walk_children()))
+
+    async def grow(self, text: str) -> None:
+        """Shows the part as it is now; it begins with what it was."""
+        if new := text[len(self.source) :]:
+            await self.append(new)
+
+
+Message = UserMessage | Notice | ReplyMessage
+
+
+class HorizonLine(Static):
+    """Between what the model remembers to the letter and what it remembers in gist only."""
+
+    def __init__(self, window: int, above: int) -> None:
+        """`above`: so many of the last characters above the line are remembered to the letter as well."""
+        words = above // 6
+        self.says = (
+            f"memory horizon: what is above is remembered in gist, except for the last {words:,} words or so"
+            if words
+            else f"memory horizon: what is above is remembered in gist, the last {window:,} tokens word by word"
+        )
+        super().__init__(Content(self.says), markup=False)
