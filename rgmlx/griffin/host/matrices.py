@@ -20,9 +20,6 @@ from ..projections import embed
 SHARE = 0.25
 """Of the machine's memory, which the dense copies of a network may take together."""
 _PIECE = 2**21  # numbers of a matrix that is made dense for one product
-_SMALL = 1_000_000
-"""Multiplications, up to which OpenBLAS multiplies a few rows without copying the matrix into a form of its own."""
-_FEW_ROWS = 24
 _ROWS_ALONE = 3
 """Up to here a product a row, after the first from the cache, is faster than one of all, which copies the matrix."""
 _NATIVE_ROWS = 8  # up to here MLX's quantized product is as fast as making the matrix dense
@@ -122,20 +119,12 @@ class Matrix:
 
 
 def product(x: np.ndarray, matrix: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """x [N, in] times a matrix [in, out]. Of a few rows some columns, or one row, at a time."""
-    rows, inputs = x.shape
-    if 1 < rows <= _ROWS_ALONE:
-        y = np.empty((rows, matrix.shape[1]), np.float32) if out is None else out
-        for row in range(rows):
-            np.matmul(x[row], matrix, out=y[row])
-        return y
-    step = _SMALL // (rows * inputs) // 16 * 16 or 16
-    if not 1 < rows <= _FEW_ROWS or step >= matrix.shape[1]:
+    """x [N, in] times a matrix [in, out]. Of two or three rows one at a time."""
+    if not 1 < len(x) <= _ROWS_ALONE:
         return np.matmul(x, matrix, out)
-    y = np.empty((rows, matrix.shape[1]), np.float32) if out is None else out
-    for start in range(0, matrix.shape[1], step):
-        columns = slice(start, start + step)
-        np.matmul(x, matrix[:, columns], out=y[:, columns])
+    y = np.empty((len(x), matrix.shape[1]), np.float32) if out is None else out
+    for row, into in zip(x, y, strict=True):
+        np.matmul(row, matrix, out=into)
     return y
 
 
