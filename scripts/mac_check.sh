@@ -77,18 +77,22 @@ part "this machine" 60 sh -c '
 '
 part "set-up (make setup)" 1200 make setup VENV="$venv"
 case "$failed" in *set-up*) grep '^rgmlx: ' "$report" | tail -n 1 ;; esac # what to do about it, here too
-if "$bin/rgmlx" doctor --help 2>/dev/null | grep -q -e --tune; then
-    part "rgmlx doctor --tune" 900 "$bin/rgmlx" doctor --tune
+if [ -x "$bin/rgmlx" ]; then
+    if "$bin/rgmlx" doctor --help 2>/dev/null | grep -q -e --tune; then
+        part "rgmlx doctor --tune" 900 "$bin/rgmlx" doctor --tune
+    else
+        part "rgmlx doctor" 900 "$bin/rgmlx" doctor
+    fi
+    part "the check at the first load" 300 "$bin/python" scripts/mac_check_reply.py --selfcheck
+    part "a reply, kernels on" 300 "$bin/python" scripts/mac_check_reply.py --tokens "$tokens"
+    part "a reply, kernels off" 300 env RGMLX_KERNELS=off "$bin/python" scripts/mac_check_reply.py --tokens "$tokens"
+    part "parity of the kernels" 600 "$bin/python" scripts/parity.py
+    part "beside mlx-lm" 600 "$bin/python" scripts/bench.py --repeats 3 --prefill 32 512 --decode "$tokens"
+    if "$bin/rgmlx" --help 2>/dev/null | grep -q '^ *desktop '; then
+        part "desktop" 60 "$bin/rgmlx" desktop --help
+    fi
 else
-    part "rgmlx doctor" 900 "$bin/rgmlx" doctor
-fi
-part "the check at the first load" 300 "$bin/python" scripts/mac_check_reply.py --selfcheck
-part "a reply, kernels on" 300 "$bin/python" scripts/mac_check_reply.py --tokens "$tokens"
-part "a reply, kernels off" 300 env RGMLX_KERNELS=off "$bin/python" scripts/mac_check_reply.py --tokens "$tokens"
-part "parity of the kernels" 600 "$bin/python" scripts/parity.py
-part "beside mlx-lm" 600 "$bin/python" scripts/bench.py --repeats 3 --prefill 32 512 --decode "$tokens"
-if "$bin/rgmlx" --help 2>/dev/null | grep -q '^ *desktop '; then
-    part "desktop" 60 "$bin/rgmlx" desktop --help
+    echo "Nothing was set up, so all that needs it is left out." | tee -a "$report"
 fi
 if [ "$keys" = yes ] && [ -t 0 ] && [ -t 1 ]; then
     count=$((count + 1))

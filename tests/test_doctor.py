@@ -85,6 +85,15 @@ def test_a_user_without_home_and_name_gets_a_report(monkeypatch: pytest.MonkeyPa
     assert doctor._anonymous("/home/anna") == "/home/anna"
 
 
+def test_what_tells_which_keys_arrive_is_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM_PROGRAM", "Apple_Terminal")
+    monkeypatch.delenv("LC_TERMINAL", raising=False)
+    section = doctor.Section("Terminal")
+    doctor._terminal(section)
+    rows = dict(row.split(None, 1) for row in section.lines)
+    assert rows["TERM_PROGRAM"] == "Apple_Terminal" and rows["LC_TERMINAL"] == "not set"
+
+
 def test_serial_numbers_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     info = {"device_name": "NVIDIA H200", "uuid": "GPU-0123", "pci_bus_id": "00:1F", "total_memory": 150 * 10**9}
     monkeypatch.setattr(mx, "device_info", lambda: info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,16 @@ def test_it_writes_one_file_with_every_part(venv: Path) -> None:
 def test_what_a_later_version_has_is_run_too(venv: Path) -> None:
     _, report = check(venv, "--tokens", "2", "--no-keys", EXTRA="  desktop   recipes", TUNE="  --tune")
     assert "ran doctor --tune\n" in report and "ran desktop --help\n" in report
+
+
+def test_where_nothing_was_set_up_the_reason_is_said_and_the_rest_left_out(venv: Path) -> None:
+    program(venv.parent / "bin" / "make", 'echo "rgmlx: this is a Mac with an Intel processor" >&2; exit 2')
+    shutil.rmtree(venv)
+    said, report = check(venv, "--no-keys")
+    assert verdicts(report) == {"this machine": "ok", "set-up (make setup)": "failed (exit code 2)"}
+    for text in (said, report):
+        assert "rgmlx: this is a Mac with an Intel processor\n" in text
+        assert "Nothing was set up, so all that needs it is left out.\n" in text
 
 
 def test_a_part_that_fails_stops_nothing(venv: Path) -> None:

@@ -262,8 +262,8 @@ def _power(s: Section) -> None:
 
 def _terminal(s: Section) -> None:
     size = shutil.get_terminal_size()
-    s.row("TERM", os.environ.get("TERM", "not set"))
-    s.row("COLORTERM", os.environ.get("COLORTERM", "not set"))
+    for name in ("TERM", "TERM_PROGRAM", "LC_TERMINAL", "COLORTERM"):  # the middle two say which keys arrive
+        s.row(name, os.environ.get(name, "not set"))
     s.row("size", f"{size.columns} x {size.lines}")
     s.row("encoding", sys.stdout.encoding)
     s.row("NO_COLOR", "set" if os.environ.get("NO_COLOR") else "not set")
