@@ -10,6 +10,7 @@ from desk import Desk, screen_of
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Offset
+from textual.widgets.text_area import Selection
 from waiting import PATIENCE, wait_until
 
 from tui.prompt.completions import Completions
@@ -130,6 +131,23 @@ async def test_a_marker_is_deleted_as_a_whole() -> None:
         assert app.prompt.whole == "z" * (MAX_LINE + 1) + "x"
         await pilot.press("backspace", "backspace", "q", "enter")
         await wait_until(lambda: app.sent == ["q"])
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "super+c", "ctrl+x"])
+async def test_of_a_marker_that_is_selected_in_part_all_is_copied(key: str) -> None:
+    app, text = Desk(), "z" * (MAX_LINE + 1)
+    async with app.run_test(size=SIZE) as pilot:
+        app.paste(text)
+        await wait_until(lambda: app.prompt.text.startswith("[pasted text 1"))
+        for first, last in (((0, 0), (0, 4)), ((0, 4), (0, 8)), ((0, 8), (0, 3))):
+            app.copy_to_clipboard("")
+            app.prompt.selection = Selection(first, last)
+            await pilot.press(key)
+            await wait_until(lambda: app.clipboard == text)
+            if key == "ctrl+x":
+                await pilot.press("ctrl+v")
+        await pilot.press("ctrl+x", "ctrl+v")
+        assert app.prompt.whole == text
 
 
 async def test_what_is_kept_aside_is_limited() -> None:

@@ -214,8 +214,8 @@ class Prompt(TextField):
             await self.app.run_action("stop")
 
     def action_copy(self) -> None:
-        if self.selected_text:
-            self._copy(self._pasted.restore(self.selected_text))
+        if self.selected_text:  # a marker is copied whole, however much of it is selected
+            self._copy(self._pasted.restore(self.get_text_range(*self._widen(*self.selection))))
 
     def action_cut(self) -> None:
         start, end = self._widen(*self.selection)
