@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import Scripted, burst, idle
+from scripted import Scripted, burst, idle, taken
 from textual.app import ComposeResult
 from textual.command import CommandPalette, Hit, Hits
 from textual.containers import Vertical
@@ -157,3 +157,19 @@ async def test_the_palette_may_be_left_while_it_looks(tmp_path: Path, monkeypatc
         await wait_until(lambda: ended)
         assert looking.is_set()
         await goes_on(app)
+
+
+async def test_the_chat_is_left_though_the_screen_on_top_is_left_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to come after that one was drawn goes with it: a signal while Enter takes the palette away."""
+    monkeypatch.setattr(CommandPalette, "_invoke_later", lambda *_: None)
+    app = ChatApp(Scripted(tmp_path))
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: idle(app))
+        app.action_command_palette()
+        await wait_until(lambda: isinstance(app.screen, CommandPalette) and app.screen.is_mounted)
+        await app.leave()
+        await taken(app)
+        app.pop_screen()
+        await wait_until(lambda: app._exit)

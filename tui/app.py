@@ -56,6 +56,8 @@ GREETING = (
     "an easy fact, or tell it your name. For real work get a larger one: /guide says how."
 )
 CUT_SHORT = "This reply was cut short: Ctrl+G goes on with it."
+EXIT_SECONDS = 1.0
+"""After so long it is left in any case: what a screen was to do after it was drawn goes with it, where it is left meanwhile."""
 FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
 
@@ -490,7 +492,12 @@ class ChatApp(Chatting):
             status.update("The conversation is kept.")
         self.leave_inline(self.query_one("#title"), status)
         # After two: the transcript is where it stays once it knows its new height.
-        self.call_after_refresh(self.call_after_refresh, self.exit, return_code=self._exit_code)
+        self.call_after_refresh(self.call_after_refresh, self._exit_once)
+        self.set_timer(EXIT_SECONDS, self._exit_once)
+
+    def _exit_once(self) -> None:
+        if not self._exit:
+            self.exit(return_code=self._exit_code)
 
     @property
     def refusal(self) -> str:
