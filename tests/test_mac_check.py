@@ -156,7 +156,8 @@ def test_without_an_installation_it_still_ends_with_a_report(tmp_path: Path) -> 
     (tmp_path / "bin").mkdir()
     program(tmp_path / "bin" / "make", "exit 2")
     _, report = check(tmp_path / "venv", "--no-keys")
-    assert verdicts(report)["a reply, kernels on"] == "failed (No such file or directory)"
+    assert verdicts(report) == {"this machine": "ok", "set-up (make setup)": "failed (exit code 2)"}
+    assert report.splitlines()[-1] == "Failed, or not finished: set-up (make setup)."
 
 
 def test_no_name_is_in_the_report(venv: Path) -> None:
