@@ -11,22 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from griff import asking, between, memory, often, recalls, told, unknown, untold, values_day
 from griff.cases import Case, Kind, Turn, Unmet
-from griff.lexicon import Lexicon
 from griff.wording import Pool, Source
-
-_WORDS = "river lamp stone cloud basket window meadow button turban mirror quilt ladder saddle turnip whistle anchor"
-
-
-class Small(Lexicon):
-    """A word stock without the corpus."""
-
-    common = Pool(["Anna", "Peter", "Maria", "Thomas", "Julia", "Robert", "Linda", "Walter", "Susan", "Frank"])
-    rare = Pool(["Thorvald", "Isolde", "Barnaby", "Cosima", "Leander", "Gawain", "Ottoline", "Basil"])
-    foreign = Pool(["Hyunwoo", "Citlali", "Rafiq", "Chantrea", "Timofey", "Priyanka", "Jörg", "Kinga"])
-    words = nouns = things = Pool(_WORDS.split())
-    statements = Pool([f"The {word} is behind the old house." for word in _WORDS.split()])
-    coarse = frozenset[str]()
-
+from small_lexicon import Small
 
 LEXICON = Small(Path("nowhere"))
 KINDS = {kind.name: kind for kind in memory.KINDS}

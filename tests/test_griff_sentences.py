@@ -30,23 +30,8 @@ from griff import (
 )
 from griff.cases import Unmet, passes
 from griff.clause_parts import Part, Verb, Who
-from griff.lexicon import Lexicon
-from griff.wording import Pool, Source
-
-_WORDS = "river lamp stone cloud basket window meadow button turban mirror quilt ladder saddle turnip whistle anchor"
-
-
-class Small(Lexicon):
-    """A word stock without the corpus."""
-
-    common = Pool(["Anna", "Peter", "Maria", "Thomas", "Julia", "Robert", "Linda", "Walter", "Susan", "Frank"])
-    rare = Pool(["Thorvald", "Isolde", "Barnaby", "Cosima", "Leander", "Gawain", "Ottoline", "Basil"])
-    foreign = Pool(["Hyunwoo", "Citlali", "Rafiq", "Chantrea", "Timofey", "Priyanka", "Jörg", "Kinga"])
-    words = nouns = things = Pool(_WORDS.split())
-    statements = Pool([f"The {word} is behind the old house." for word in _WORDS.split()])
-    sentences = Pool([f"The {word} of my uncle is in the house by the sea." for word in _WORDS.split()])
-    coarse = frozenset[str]()
-
+from griff.wording import Source
+from small_lexicon import Small
 
 LEXICON = Small(Path("nowhere"))
 MODULES = (sentences, persons, codes, codes_part, setright, diet, unclear)
