@@ -601,7 +601,8 @@ def test_states_in_files_settings_and_the_system_text(tmp_path: Path, capsys: py
     assert "Going on with: cat (2 messages)\nYou: I have a cat named Zibo.\n" in out
     assert "Zibo" in out[out.index("What is my cat") :] and "read again since the model was loaded: 0\n" in out
     file.write_bytes(b"damaged")
-    assert talk(Session(Store(tmp_path / "third")), "hello", capsys, code=1, file=file) == "Model: demo\n"
+    out = talk(Session(Store(tmp_path / "third")), "hello", capsys, code=1, file=file)
+    assert out.removeprefix(LOADING) == "Model: demo\n"
 
 
 def test_settings_says_what_holds_and_where_the_defaults_are(tmp_path: Path) -> None:
