@@ -587,7 +587,6 @@ def verify(directory: Path, report: str) -> None:
 
 def kill_at_random_moments(directory: Path, rounds: int) -> None:
     """Run in a process of its own, see below."""
-    import select
     import time
 
     rng = random.Random()
@@ -602,13 +601,13 @@ def kill_at_random_moments(directory: Path, rounds: int) -> None:
             finally:
                 os._exit(1)
         os.close(outlet)
-        # The first moments are those of opening; the others come after the first write.
-        if number % 5:
-            select.select([inlet], [], [], 20)
-        time.sleep(rng.uniform(0, 0.15))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
         with os.fdopen(inlet, "rb") as pipe:
+            # The first moments are those of opening; the others come after some writes, however long these take.
+            if number % 5:
+                report += b"".join(pipe.readline() for _ in range(rng.randint(5, 12))).decode()
+            time.sleep(rng.uniform(0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
             report += pipe.read().decode()
         verify(directory, report)
         with Store(directory) as store:
