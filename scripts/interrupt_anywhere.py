@@ -15,6 +15,7 @@ import dis
 import gc
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -239,17 +240,22 @@ def reading(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None
 
 
 def talk(what: str) -> Scenario:
-    """A chat of two turns in which `what` happens: "send", "edit", "regenerate", "rewind", "fork", "checkpoint"."""
+    """A chat of two turns in which `what` happens: "send", "edit", "regenerate", "rewind", "fork", "checkpoint".
+
+    "send by name" is one whose text is in a file.
+    """
 
     def scenario(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
-        here = model.chat(temperature=1.0, seed=1)
+        directory = tempfile.TemporaryDirectory()
+        name, store = ("inbox", directory.name) if what.endswith("by name") else (None, None)
+        here = model.chat(name, store=store, temperature=1.0, seed=1)
         "".join(here.send("Hi", max_tokens=2))
         first = list(here._context.point.state.recent[0])
         turns, position, read = here.turns, here.position, here.prefilled_tokens
         begun, got = list[object](), list[str]()
 
         def action() -> None:
-            if what == "send":
+            if what.startswith("send"):
                 reply = here.send("Who?", max_tokens=TOKENS)
             elif what == "edit":
                 reply = here.edit(0, "Who?", max_tokens=TOKENS)
@@ -273,13 +279,13 @@ def talk(what: str) -> Scenario:
                 expect(not here._context.point.unread, "something is to be read")
             else:
                 asked = "Hi" if what == "regenerate" else "Who?"
-                kept = turns if what == "send" else ()
+                kept = turns if what.startswith("send") else ()
                 expect([t.text for t in now if t.role == "user"].count("Who?") == (asked == "Who?"), f"turns {now}")
                 expect(now[: len(kept)] == kept and now[len(kept)].text == asked, f"turns {now}")
                 expect(len(now) - len(kept) == (2 if got else 1), f"{got} was delivered, turns are {now}")
                 unread = here._context.point.unread
                 whole = [*ids, *unread]
-                start = first[: len(ids)] if what == "send" else []
+                start = first[: len(ids)] if what.startswith("send") else []
                 expect(whole[: len(start)] == start, "another past")
                 if got:
                     expect(now[-1].text == "".join(got), f"{got} was delivered, the turn is {now[-1].text!r}")
@@ -290,6 +296,8 @@ def talk(what: str) -> Scenario:
             if begun:
                 shown = model.text_tokenizer().decode(list(here._context.point.state.recent[0]))
                 expect(shown.count("Who?") == (asked == "Who?"), f"the model has read {shown!r}")
+            here.close()
+            directory.cleanup()
 
         return action, check
 
@@ -300,7 +308,7 @@ SCENARIOS: dict[str, Scenario] = {
     "Generation": tokens,
     "Model.stream": pieces,
     "Model.logits, prefill": reading,
-    **{f"Chat.{n}": talk(n) for n in ("send", "edit", "regenerate", "rewind", "fork", "checkpoint")},
+    **{f"Chat.{n}": talk(n) for n in ("send", "send by name", "edit", "regenerate", "rewind", "fork", "checkpoint")},
 }
 
 

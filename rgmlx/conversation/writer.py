@@ -68,7 +68,7 @@ class Writer:
         self._unread = memory.point.unread
         self._parent_saved = message.parent is None
         self._left: tuple[int, ...] = ()  # of it, after a stop while reading
-        self._lock = threading.Lock()  # between what is on the disk and what is not yet
+        self._lock = threading.RLock()  # between what is on the disk and what is not yet
         self._delivered = 0  # characters
         self._text: list[str] = []  # delivered, and not on the disk yet
         self._ids: list[int] = []
