@@ -12,6 +12,7 @@ delivered of it, in the text and in the state. One thread at a time; while it wr
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import wraps
@@ -24,7 +25,7 @@ from ..generation.language_model import LanguageModel
 from ..generation.sampling import Sampling, make_sampling
 from ..store import MODEL, USER, Message
 from ..system.atomic import Busy, Steps, whole
-from . import places, rgstate
+from . import named, places, rgstate, sampling_settings
 from .checkpoints import Checkpoint
 from .context import Memory
 from .in_memory import MAX_REPLY_CHARS, MemoryStore
@@ -116,11 +117,21 @@ class Chat:
             StoreError: the store can't be read or written.
             RgmlxError: the name is empty, a model without turn tokens, or a setting out of range.
         """
-        from .named import open_named
-
-        return open_named(
-            cls, model, name, system=system, store=store, snapshot_bytes=snapshot_bytes, sampling=sampling
-        )
+        named.check(name)
+        make_sampling(sampling, model.sampling)  # refused before anything is on the disk
+        kept = named.opened(store)
+        try:
+            chat = cls(model, system, store=kept, snapshot_bytes=snapshot_bytes, **sampling)
+            settings = named.take(chat._session, kept, name, system=system, sampling=sampling)
+            chat.sampling = sampling_settings.sampling(settings, model.sampling)
+            chat.max_tokens = sampling_settings.max_tokens(settings)
+        except BaseException:
+            if kept is not store:
+                kept.close()
+            raise
+        # At the latest when the program ends, or nobody has the chat any more.
+        chat._closed = weakref.finalize(chat, named.close, chat._session, None if kept is store else kept)
+        return chat
 
     def close(self) -> None:
         """Ends a reply that is being written, and lets other programs have the conversation. Twice is fine."""
@@ -176,6 +187,7 @@ class Chat:
         head = self._session.head
         return (head.number, head.siblings) if head is not None else (1, 1)
 
+    @_whole
     def horizon(self) -> Horizon | None:
         """Where exact memory begins; None while it reaches to the first word. What is older is remembered in gist."""
         self._session.stand()
@@ -319,8 +331,9 @@ class Chat:
         Raises:
             StateError: the file can't be written; what was there before is unchanged.
         """
-        self._end_reply()
-        rgstate.saved(self._session, self.sampling, self.max_tokens).write(path)
+        run = self._session.running
+        partial = self.turns[-1] if run is not None and run.writer is not None else None
+        rgstate.saved(self._session, self.sampling, self.max_tokens, partial).write(path)
 
     @classmethod
     def load(cls, path: str | Path, model: LanguageModel, *, snapshot_bytes: int = SNAPSHOT_BYTES) -> Chat:

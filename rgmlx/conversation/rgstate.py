@@ -17,7 +17,7 @@ from ..store import USER, StoreError
 from . import sampling_settings
 from .opened import TITLE_CHARS
 from .replies import ReplySession
-from .turns import NOW, SavedChat, Turn
+from .turns import NOW, Point, SavedChat, Turn
 
 _BACK = 2
 """Of so many of the last turns the state before them is kept, too: to write them anew without reading."""
@@ -31,21 +31,27 @@ def check_name(path: Path) -> None:
         )
 
 
-def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None) -> SavedChat:
+def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, partial: Turn | None = None) -> SavedChat:
     """The conversation up to where one stands, with the model's states: now, and before the last turns.
+
+    Args:
+        partial: a reply that is being written, between two pieces of it: as far as it is delivered.
 
     Raises:
         RgmlxError: no model is loaded, or it can't be brought there.
     """
     memory = session.needs()
-    session.stand()
+    if partial is None:
+        session.stand()
     messages = session.store.messages.path(session.head.id if session.head else None)
-    points = {NOW: memory.point}
+    points = {NOW: memory.point if partial is None else Point(memory.point.state)}
     for index in range(max(len(messages) - _BACK, 1), len(messages)):
         if (before := memory.kept(messages[index - 1].id)) is not None:
             points[str(index)] = before
-    turns = tuple(Turn(m.role, m.text, m.closed) for m in messages)
-    return SavedChat(turns, points, session.system, vars(sampling), max_tokens)
+    turns = [Turn(m.role, m.text, m.closed) for m in messages]
+    if partial is not None:
+        turns[-1] = partial
+    return SavedChat(tuple(turns), points, session.system, vars(sampling), max_tokens)
 
 
 def put(session: ReplySession, found: SavedChat) -> None:
