@@ -24,6 +24,7 @@ from .weights import checkpoint, fitting, hub
 
 if TYPE_CHECKING:  # imported on use, as most programs hold no conversation
     from .conversation.chat import Chat
+    from .store import Store
 
 
 class Model(LanguageModel):
@@ -154,11 +155,30 @@ class Model(LanguageModel):
             texts[row].append(detokenizers[row].add(token))
         return ["".join(t) + d.finish() for t, d in zip(texts, detokenizers, strict=True)]
 
-    def chat(self, system: str | None = None, **sampling: Any) -> Chat:
-        """A conversation with this model. Raises TokenizerError for a model that can't chat."""
+    def chat(
+        self,
+        name: str | None = None,
+        *,
+        system: str | None = None,
+        store: Store | str | Path | None = None,
+        **sampling: Any,
+    ) -> Chat:
+        """A conversation with this model, in memory; with a `name` on the disk, begun or gone on with (`Chat.open`).
+
+        Args:
+            system: a text for the model in front of the first message.
+            store: with a name, a store or its directory; None for that of rgchat.
+            **sampling: as in `stream`, the defaults of its replies.
+
+        Raises:
+            TokenizerError: the model can't chat.  RgmlxError: a setting is out of range.
+            ChatError, StoreError: the conversation of this name is open elsewhere, or can't be read.
+        """
         from .conversation.chat import Chat
 
-        return Chat(self, system, **sampling)
+        if name is None:
+            return Chat(self, system, **sampling)
+        return Chat.open(self, name, system=system, store=store, **sampling)
 
 
 def _decode(tokenizer: Tokenizer, run: Generation) -> Generator[str]:
@@ -213,7 +233,7 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     model.join_projections()
     model.sampling = sampling
     model._stop_ids |= stop_ids
-    model.directory = directory
+    model.directory, model.name = directory, str(name_or_path)
     model.eval()
     selfcheck.ensure(config, model.compute_dtype)
     return model

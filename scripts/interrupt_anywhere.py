@@ -15,6 +15,7 @@ import dis
 import gc
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,19 @@ import numpy as np
 
 import rgmlx
 from rgmlx import model
-from rgmlx.conversation import chat, turns
+from rgmlx.conversation import (
+    chat,
+    checkpoints,
+    context,
+    in_memory,
+    opened,
+    replies,
+    reply,
+    rgstate,
+    runs,
+    turns,
+    writer,
+)
 from rgmlx.generation import engine, sampling, wired
 from rgmlx.generation.engine import Generation, prefill
 from rgmlx.griffin import state
@@ -34,7 +47,8 @@ from rgmlx.griffin.config import ModelConfig
 from rgmlx.system import atomic, process
 from rgmlx.tokenizer import Tokenizer
 
-FILES = {m.__file__ for m in (atomic, chat, engine, model, process, sampling, state, turns, wired)}
+CHAT = (chat, checkpoints, context, in_memory, opened, replies, reply, rgstate, runs, turns, writer)
+FILES = {m.__file__ for m in (*CHAT, atomic, engine, model, process, sampling, state, wired)}
 """Whose frames are interrupted: all that moves a state or a chat."""
 
 PROMPT = [2, 7, 1, 9]
@@ -226,17 +240,22 @@ def reading(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None
 
 
 def talk(what: str) -> Scenario:
-    """A chat of two turns in which `what` happens: "send", "edit", "regenerate", "rewind", "fork", "checkpoint"."""
+    """A chat of two turns in which `what` happens: "send", "edit", "regenerate", "rewind", "fork", "checkpoint".
+
+    "send by name" is one whose text is in a file.
+    """
 
     def scenario(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
-        here = model.chat(temperature=1.0, seed=1)
+        directory = tempfile.TemporaryDirectory()
+        name, store = ("inbox", directory.name) if what.endswith("by name") else (None, None)
+        here = model.chat(name, store=store, temperature=1.0, seed=1)
         "".join(here.send("Hi", max_tokens=2))
-        first = list(here._state.recent[0])
+        first = list(here._context.point.state.recent[0])
         turns, position, read = here.turns, here.position, here.prefilled_tokens
         begun, got = list[object](), list[str]()
 
         def action() -> None:
-            if what == "send":
+            if what.startswith("send"):
                 reply = here.send("Who?", max_tokens=TOKENS)
             elif what == "edit":
                 reply = here.edit(0, "Who?", max_tokens=TOKENS)
@@ -252,29 +271,33 @@ def talk(what: str) -> Scenario:
 
         def check() -> None:
             now = here.turns
-            ids = list(here._state.recent[0])
+            ids = list(here._context.point.state.recent[0])
             expect(len(ids) == here.position, "position and ids differ")
-            same_state(model, here._state, ids)
+            same_state(model, here._context.point.state, ids)
             if not begun:
                 expect((now, here.position, here.prefilled_tokens) == (turns, position, read), f"changed: {now}")
-                expect(not here._unread, "something is to be read")
+                expect(not here._context.point.unread, "something is to be read")
             else:
                 asked = "Hi" if what == "regenerate" else "Who?"
-                kept = turns if what == "send" else ()
+                kept = turns if what.startswith("send") else ()
                 expect([t.text for t in now if t.role == "user"].count("Who?") == (asked == "Who?"), f"turns {now}")
                 expect(now[: len(kept)] == kept and now[len(kept)].text == asked, f"turns {now}")
                 expect(len(now) - len(kept) == (2 if got else 1), f"{got} was delivered, turns are {now}")
-                whole = [*ids, *here._unread]
-                start = first[: len(ids)] if what == "send" else []
+                unread = here._context.point.unread
+                whole = [*ids, *unread]
+                start = first[: len(ids)] if what.startswith("send") else []
                 expect(whole[: len(start)] == start, "another past")
                 if got:
                     expect(now[-1].text == "".join(got), f"{got} was delivered, the turn is {now[-1].text!r}")
                     written = model.text_tokenizer().decode(ids)
                     expect(written.endswith(now[-1].text), f"the state has written {written!r}")
-                    expect(not here._unread, "read, and to be read")
-                shown = model.text_tokenizer().decode(whole)
-                expect(shown.count("Who?") == (asked == "Who?"), f"the model has read {shown!r}")
+                    expect(set(unread) <= {model.text_tokenizer().end_of_turn}, "read, and to be read")
             "".join(here.send("More", max_tokens=1))  # and it goes on
+            if begun:
+                shown = model.text_tokenizer().decode(list(here._context.point.state.recent[0]))
+                expect(shown.count("Who?") == (asked == "Who?"), f"the model has read {shown!r}")
+            here.close()
+            directory.cleanup()
 
         return action, check
 
@@ -285,7 +308,7 @@ SCENARIOS: dict[str, Scenario] = {
     "Generation": tokens,
     "Model.stream": pieces,
     "Model.logits, prefill": reading,
-    **{f"Chat.{n}": talk(n) for n in ("send", "edit", "regenerate", "rewind", "fork", "checkpoint")},
+    **{f"Chat.{n}": talk(n) for n in ("send", "send by name", "edit", "regenerate", "rewind", "fork", "checkpoint")},
 }
 
 

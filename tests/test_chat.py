@@ -10,7 +10,8 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx.conversation.chat import MODEL, USER, Chat, Turn
+from rgmlx.conversation.chat import Chat
+from rgmlx.conversation.turns import MODEL, USER, Turn
 from rgmlx.errors import ChatError, RgmlxError, StateError, TokenizerError
 from rgmlx.tokenizer import turn_ids
 
@@ -47,7 +48,7 @@ def test_a_conversation_is_the_text_that_gemma_would_see(demo: rgmlx.Model) -> N
 def test_each_message_reads_only_itself(chat: Chat) -> None:
     before = chat.prefilled_tokens
     say(chat, "Hi")
-    length = len(turn_ids(chat._tokenizer, "Hi"))
+    length = len(turn_ids(chat._context.tokenizer, "Hi"))
     assert chat.prefilled_tokens - before == length + 1  # and the newline between the turns
 
 
@@ -57,7 +58,7 @@ def test_rewind_reads_nothing(chat: Chat) -> None:
     one = say(chat, "Tell me a story")
     chat.rewind(point)
     assert (chat.position, len(chat.turns)) == (position, 4)
-    assert chat.prefilled_tokens - read == len(turn_ids(chat._tokenizer, "Tell me a story")) + 1
+    assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Tell me a story")) + 1
     assert say(chat, "Tell me a story") == one
     read = chat.prefilled_tokens
     chat.rewind(2)
@@ -93,11 +94,11 @@ def test_edit_reads_only_the_new_text(chat: Chat) -> None:
     read = chat.prefilled_tokens
     "".join(chat.edit(2, "Tell me a story"))
     assert [t.text for t in chat.turns if t.role == USER] == ["I have a cat named Zibo.", "Tell me a story"]
-    assert chat.prefilled_tokens - read == len(turn_ids(chat._tokenizer, "Tell me a story")) + 1
+    assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Tell me a story")) + 1
     read = chat.prefilled_tokens
     "".join(chat.edit(0, "Hi"))
     assert len(chat.turns) == 2
-    assert chat.prefilled_tokens - read == len(turn_ids(chat._tokenizer, "Hi")) + 1  # and <bos>
+    assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Hi")) + 1  # and <bos>
 
 
 def test_stop_keeps_the_prompt_and_the_partial_reply(chat: Chat) -> None:
@@ -164,12 +165,12 @@ def test_a_budget_cuts_a_reply(chat: Chat) -> None:
 
 
 def test_system_text_goes_in_front_of_the_first_turn(demo: rgmlx.Model) -> None:
-    chat = demo.chat("Be brief.")
+    chat = demo.chat(system="Be brief.")
     say(chat, "Hello!")
-    expected = [chat._tokenizer.bos, *turn_ids(chat._tokenizer, "Hello!", "Be brief.")]
+    expected = [chat._context.tokenizer.bos, *turn_ids(chat._context.tokenizer, "Hello!", "Be brief.")]
     assert chat.prefilled_tokens == len(expected)
     say(chat, "Hello!")
-    assert chat.prefilled_tokens == len(expected) + len(turn_ids(chat._tokenizer, "Hello!")) + 1
+    assert chat.prefilled_tokens == len(expected) + len(turn_ids(chat._context.tokenizer, "Hello!")) + 1
 
 
 def test_saved_and_opened_again(chat: Chat, demo: rgmlx.Model, tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_saved_and_opened_again(chat: Chat, demo: rgmlx.Model, tmp_path: Path) -
     assert again.turns == chat.turns
     assert again.position == chat.position
     assert say(again, "What is my cat called?") == say(chat, "What is my cat called?")
-    assert again.prefilled_tokens == len(turn_ids(chat._tokenizer, "What is my cat called?")) + 1
+    assert again.prefilled_tokens == len(turn_ids(chat._context.tokenizer, "What is my cat called?")) + 1
 
 
 def test_after_opening_the_last_exchange_changes_without_reading(chat: Chat, demo: rgmlx.Model, tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_after_opening_the_last_exchange_changes_without_reading(chat: Chat, dem
     "".join(again.regenerate())
     assert again.prefilled_tokens == 0
     "".join(again.edit(2, "Hi"))
-    assert again.prefilled_tokens == len(turn_ids(chat._tokenizer, "Hi")) + 1
+    assert again.prefilled_tokens == len(turn_ids(chat._context.tokenizer, "Hi")) + 1
 
 
 def test_a_message_saved_before_its_reply_survives(demo: rgmlx.Model, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_beyond_the_budget_it_reads_again_and_says_so(demo: rgmlx.Model) -> None
     chat = demo.chat(snapshot_bytes=2 * demo.config.state_nbytes(4))
     for text in ("I have a cat named Zibo.", "Tell me a joke", "Who are you?"):
         say(chat, text)
-    assert sum(e.before is not None for e in chat._entries) == 2
+    assert len(chat._context._kept) == 2
     read = chat.prefilled_tokens
     chat.rewind(2)
     assert chat.prefilled_tokens > read
@@ -217,7 +218,7 @@ def test_memory_does_not_grow_with_the_conversation(demo: rgmlx.Model) -> None:
     for _ in range(5):
         say(chat, "Hi", max_tokens=60)
     assert chat.state_nbytes == size
-    assert all(e.before is None for e in chat._entries)
+    assert not chat._context._kept
 
 
 def test_refusals(chat: Chat, demo: rgmlx.Model, tiny: rgmlx.Model, tmp_path: Path) -> None:

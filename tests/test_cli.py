@@ -147,7 +147,7 @@ def test_raw_goes_on_with_the_text_and_system_stands_in_front(demo: Any) -> None
     assert (
         ask("Once upon", "--raw", *options) == demo.generate("Once upon", raw=True, temperature=0, max_tokens=6) + "\n"
     )
-    with_system = "".join(demo.chat("Your name is Bob.", temperature=0).send("Who are you?", max_tokens=6))
+    with_system = "".join(demo.chat(system="Your name is Bob.", temperature=0).send("Who are you?", max_tokens=6))
     assert ask("Who are you?", "--system", "Your name is Bob.", *options) == with_system + "\n"
     assert "--system" in sentence(run("ask", "hi", "--raw", "--system", "x"))
 

@@ -189,11 +189,17 @@ CHAT: dict[str, tuple[Callable[[Chat, Path], object], type[Exception] | None]] =
     "fork": (lambda c, p: c.fork(), ChatError),
     "save": (lambda c, p: c.save(p / "c"), ChatError),
     "next": (lambda c, p: next(iter(c._reply or ())), ChatError),
-    "close": (lambda c, p: c._reply and c._reply.close(), ChatError),
+    "close": (lambda c, p: c.close(), ChatError),
+    "the reply's close": (lambda c, p: c._reply and c._reply.close(), ChatError),
+    "continue_reply": (lambda c, p: c.continue_reply(), ChatError),
+    "switch": (lambda c, p: c.switch(1), ChatError),
+    "horizon": (lambda c, p: c.horizon(), ChatError),
+    "siblings": (lambda c, p: c.siblings, None),
+    "name": (lambda c, p: c.name, None),
+    "open": (lambda c, p: Chat.open(c._model, "inbox", store=p / "data").close(), None),
     "turns": (lambda c, p: c.turns, None),
     "position": (lambda c, p: c.position, None),
     "state_nbytes": (lambda c, p: c.state_nbytes, None),
-    "set_sampling": (lambda c, p: c.set_sampling({"seed": 2}), None),
     "load": (lambda c, p: Chat.load(p / "before", c._model), None),
     "stop": (lambda c, p: c.stop(), None),
 }
@@ -287,7 +293,7 @@ def test_a_chat_saved_from_a_second_thread_while_it_writes_is_whole(small: rgmlx
         saved += 1
         there = Chat.load(tmp_path / "c", small)
         if there.turns and there.turns[-1].role == MODEL:
-            ids = list(there._state.recent[0])
+            ids = list(there._context.point.state.recent[0])
             assert len(ids) == there.position
             written = small.text_tokenizer().decode(ids)
             assert written.rstrip("\ufffd").endswith(there.turns[-1].text.rstrip("\ufffd"))

@@ -65,7 +65,7 @@ def test_states_in_memory_and_on_the_disk_have_a_budget(begin: Open, demo: rgmlx
         session.stand()
         assert len(session.memory._kept) <= 3
         assert session.store.snapshots.usage().bytes <= 1_500_000
-    assert Memory(demo, session.store, kept_bytes=0)._most == 2
+    assert Memory(demo, session.store, kept_bytes=0)._most == 0
     assert Memory(demo, session.store, kept_bytes=10**15)._most == 256
 
 

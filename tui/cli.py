@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import platformdirs
-
 from rgmlx import __version__
 from rgmlx.cli import signals, streams
 from rgmlx.cli.common import Parser, add_settings, epilog, guarded, parsed
@@ -24,7 +22,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.shell import typed
 from rgmlx.system.decoding import argument
 from rgmlx.system.device import named
-from rgmlx.system.paths import expanded
+from rgmlx.system.paths import conversations_directory, expanded
 from rgmlx.system.printable import printable
 from rgmlx.system.reading import NotRegular, open_regular
 
@@ -256,7 +254,7 @@ def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str], late: Ite
 
 def _data(options: argparse.Namespace) -> Path:
     """Where conversations are kept."""
-    return expanded(options.data) if options.data else platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
+    return expanded(options.data) if options.data else conversations_directory()
 
 
 def _recover(options: argparse.Namespace) -> int:

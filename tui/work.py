@@ -16,7 +16,7 @@ from textual import work
 from textual.notifications import Notify
 
 from rgmlx.conversation.metrics import give_back, resident_bytes
-from rgmlx.conversation.opened import ReplyRun
+from rgmlx.conversation.runs import ReplyRun
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.system.formatting import cut, duration

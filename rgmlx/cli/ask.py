@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     if options.raw:
         pieces = model.stream(text, raw=True, max_tokens=max_tokens, progress=_progress, **given)
     else:
-        chat = model.chat(system, **given)
+        chat = model.chat(system=system, **given)
         pieces = iter(chat.send(text, max_tokens=max_tokens, progress=_progress))
     clean = printable if sys.stdout.isatty() else str
     with power.awake():

@@ -1,9 +1,9 @@
-"""Turns over the engine: send, stop, checkpoint, rewind, fork, regenerate, edit, save, load.
+"""`rgmlx.Chat`: a conversation for programs. Send, stop, checkpoint, rewind, fork, regenerate, edit, save, load.
 
-A chat keeps the model's state at the points one may want to return to: before each user turn and
-before each reply. Going back is putting such a state in place; no token is read again, and
-`Chat.prefilled_tokens` counts every one that is. States are kept for the newest turns within a
-budget of bytes; a return to an older turn reads the text up to it again, and the counter shows that.
+The same conversation as that of the terminal chat (`replies`, `context`), in memory or by name in its file. The model's
+state is kept at the points one may want to return to. Going back is putting such a state in place; no token is read again,
+and `Chat.prefilled_tokens` counts every one that is. States are kept for the newest turns within a budget of bytes, by name
+on the disk too; a return to an older turn reads the text up to it again, and the counter shows that.
 
 Whatever ends a call, Ctrl+C as well: a method has done all of what it does or nothing, and a reply is what was
 delivered of it, in the text and in the state. One thread at a time; while it writes, others are refused, but for
@@ -12,35 +12,38 @@ delivered of it, in the text and in the state. One thread at a time; while it wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+import weakref
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ChatError, RgmlxError
-from ..generation.engine import Generation, Progress, prefill
+from ..generation.engine import Progress
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import Sampling, make_sampling
+from ..store import MODEL, USER, Message
 from ..system.atomic import Busy, Steps, whole
-from ..tokenizer import Detokenizer, turn_ids
-from .turns import MODEL, NOW, USER, Point, SavedChat, Turn, ids_of
+from . import named, places, rgstate, sampling_settings
+from .checkpoints import Checkpoint
+from .context import Memory
+from .in_memory import MAX_REPLY_CHARS, MemoryStore
+from .replies import ReplySession
+from .reply import Reply
+from .turns import SavedChat, Turn
+
+if TYPE_CHECKING:
+    from ..store import Store
+    from ..system.atomic import Undo
+    from .context import Horizon
+    from .runs import ReplyRun
+    from .storage import ConversationStore
 
 SNAPSHOT_BYTES = 512 * 2**20
 """Default budget of the states kept in memory for going back: 15 turns of 2B, over sixty of the demo."""
-MAX_REPLY_CHARS = 1_000_000
-"""Of one reply, this much of its end is kept as text; the model's memory is the state, not the text."""
-
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass
-class _Entry:
-    """A turn with the point before it (None once that fell out of the budget). The turn of a reply grows."""
-
-    turn: Turn
-    before: Point | None
 
 
 def _whole(method: F) -> F:
@@ -53,93 +56,142 @@ def _whole(method: F) -> F:
     return run  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A moment of a chat to return to. Made by `Chat.checkpoint`; holds its states."""
-
-    entries: tuple[tuple[Turn, Point | None], ...]
-    now: Point
-
-
-class Reply:
-    """A reply being written: iterate it for pieces of text, `stop` it from any thread.
-
-    Iterating raises NotFiniteError where the model's weights are damaged, and ChatError while another thread does it.
-    After an exception the reply is over, and what was delivered stays.
-
-    Attributes:
-        text: what has been delivered so far.
-        finish_reason: None while it runs, then "stop", "length" or "cancelled".
-    """
-
-    def __init__(self, run: Generation, pieces: Callable[[Reply], Steps[str]]) -> None:
-        self._run = run
-        self.text = ""
-        self._pieces = pieces(self)
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self._run.finish_reason
-
-    def stop(self) -> None:
-        """Ends the reply after the token in flight; what was delivered stays."""
-        self._run.stop()
-
-    def close(self) -> None:
-        """Ends the reply where it is. Raises ChatError: another thread is writing it."""
-        self._pieces.close()
-        self._run.close()
-
-    def __iter__(self) -> Iterator[str]:
-        return self._pieces
-
-
 class Chat:
     """A conversation. Made by `Model.chat`.
 
     Attributes:
-        system: a text for the model in front of the first user turn, or None.
         sampling: default settings of replies.
-        prefilled_tokens: how many tokens the model has read for this chat; replies it wrote itself
-            are not read.
+        max_tokens: after how many tokens a reply stops; None for no limit.
     """
 
     def __init__(
-        self, model: LanguageModel, system: str | None = None, *, snapshot_bytes: int = SNAPSHOT_BYTES, **sampling: Any
+        self,
+        model: LanguageModel,
+        system: str | None = None,
+        *,
+        store: ConversationStore | None = None,
+        snapshot_bytes: int = SNAPSHOT_BYTES,
+        **sampling: Any,
     ) -> None:
-        """Raises RgmlxError for a model without turn tokens or a setting out of range."""
-        self._model, self._tokenizer = model, model.text_tokenizer()
-        turn_ids(self._tokenizer, "")  # refuses a vocabulary without turns
-        self.system = system
+        """A new conversation. `open` gives one that has a name.
+
+        Args:
+            system: a text for the model in front of the first user turn.
+            store: where the text is kept; None keeps it in memory, and touches no file.
+            snapshot_bytes: of states that are kept in memory.
+
+        Raises:
+            RgmlxError: a model without turn tokens, or a setting out of range.
+        """
         self.sampling = make_sampling(sampling, model.sampling)
-        self.prefilled_tokens = 0
-        self._snapshot_bytes = snapshot_bytes
-        self._entries: list[_Entry] = []
-        self._state = model.new_state()
-        self._unread: tuple[int, ...] = ()
+        self.max_tokens: int | None = None
+        self._model, self._snapshot_bytes = model, snapshot_bytes
+        self._session = ReplySession(MemoryStore() if store is None else store, model.name or "", system=system)
+        self._session.memory = self._context = Memory(model, self._session.store, kept_bytes=snapshot_bytes)
         self._reply: Reply | None = None
+        self._closed: Callable[[], object] = self._session.close
         self._busy = Busy(ChatError, "a reply is being written, maybe in another thread: stop it and wait for its end")
+
+    @classmethod
+    def open(
+        cls,
+        model: LanguageModel,
+        name: str,
+        *,
+        system: str | None = None,
+        store: Store | str | Path | None = None,
+        snapshot_bytes: int = SNAPSHOT_BYTES,
+        **sampling: Any,
+    ) -> Chat:
+        """The conversation of this name, or a new one: on the disk, and in the list of rgchat.
+
+        One that is there goes on where it was left; nothing is read again. It keeps its settings, where `sampling` does not
+        say otherwise for this program. Close it (`with`, or `close`), so that others may have it.
+
+        Args:
+            system: of a new conversation.
+            store: a store, or its directory; None for that of rgchat.
+
+        Raises:
+            ChatError: another program has it open, or it has another system text.
+            StoreError: the store can't be read or written.
+            RgmlxError: the name is empty, a model without turn tokens, or a setting out of range.
+        """
+        named.check(name)
+        make_sampling(sampling, model.sampling)  # refused before anything is on the disk
+        kept = named.opened(store)
+        try:
+            chat = cls(model, system, store=kept, snapshot_bytes=snapshot_bytes, **sampling)
+            settings = named.take(chat._session, kept, name, system=system, sampling=sampling)
+            chat.sampling = sampling_settings.sampling(settings, model.sampling)
+            chat.max_tokens = sampling_settings.max_tokens(settings)
+        except BaseException:
+            if kept is not store:
+                kept.close()
+            raise
+        # At the latest when the program ends, or nobody has the chat any more.
+        chat._closed = weakref.finalize(chat, named.close, chat._session, None if kept is store else kept)
+        return chat
+
+    def close(self) -> None:
+        """Ends a reply that is being written, and lets other programs have the conversation. Twice is fine."""
+        self._end_reply()
+        self._closed()
+
+    def __enter__(self) -> Chat:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # --- what is there --------------------------------------------------------------------
 
     @property
+    def name(self) -> str | None:
+        """What it is called in its store; None in memory."""
+        row = self._session.conversation
+        return row.title if row is not None and row.title else None
+
+    @property
+    def system(self) -> str | None:
+        """A text for the model in front of the first user turn, or None."""
+        return self._session.system
+
+    @property
     def turns(self) -> tuple[Turn, ...]:
-        """All turns, a partial reply included."""
-        return tuple(e.turn for e in self._entries)
+        """All turns up to here, a partial reply included."""
+        found = [Turn(m.role, m.text, m.closed and m.role == MODEL) for m in self._path()]
+        reply, run = self._reply, self._session.running
+        if reply is not None and run is reply.run and run.writer is not None and reply.whole_text:
+            found[-1:] = [Turn(MODEL, reply.whole_text, closed=False)]
+        return tuple(found)
 
     @property
     def position(self) -> int:
         """Tokens that the state has consumed: read and written."""
-        return self._state.position
+        return self._context.point.state.position
 
     @property
     def state_nbytes(self) -> int:
         """Bytes of the state; they never change."""
-        return self._state.nbytes
+        return self._context.point.state.nbytes
 
-    def set_sampling(self, sampling: dict[str, Any]) -> None:
-        """Changes the default settings of replies. Raises RgmlxError for one out of range."""
-        self.sampling = self._settings(sampling)
+    @property
+    def prefilled_tokens(self) -> int:
+        """How many tokens the model has read for this chat; replies it wrote itself are not read."""
+        return self._context.prefilled
+
+    @property
+    def siblings(self) -> tuple[int, int]:
+        """(which, of how many): the last turn among those that answer, or were sent, in the same place; from 1."""
+        head = self._session.head
+        return (head.number, head.siblings) if head is not None else (1, 1)
+
+    @_whole
+    def horizon(self) -> Horizon | None:
+        """Where exact memory begins; None while it reaches to the first word. What is older is remembered in gist."""
+        self._session.stand()
+        return self._session.horizon()
 
     # --- talking --------------------------------------------------------------------------
 
@@ -157,17 +209,10 @@ class Chat:
         Raises:
             ChatError: the text is empty.  RgmlxError: a setting is out of range.
         """
-        return self._send(text, max_tokens, progress, sampling)
-
-    def _send(self, text: str, max_tokens: int | None, progress: Progress | None, sampling: dict[str, Any]) -> Reply:
         settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
-        turn = Turn(USER, text, closed=False)
-        before = self._entries[-1].turn if self._entries else None
-        prompt = (*self._unread, *ids_of(self._tokenizer, turn, before, self.system))
-        self._add(turn)
-        self._unread = prompt
+        self._session.ask(text)
         return self._start(settings, max_tokens, progress)
 
     def stop(self) -> None:
@@ -186,26 +231,43 @@ class Chat:
         if "seed" not in sampling:
             settings = replace(settings, seed=None)  # the same seed would write the same reply
         self._end_reply()
-        if not self._entries:
+        head = self._session.head
+        if head is not None and head.role == MODEL:
+            self._session.go(head.parent)
+            head = self._session.head
+        if head is None:
             raise ChatError("there is no reply to write again: send a message first")
-        if self._entries[-1].turn.role == MODEL:
-            self._return_to(len(self._entries) - 1)
         return self._start(settings, max_tokens)
 
     @_whole
+    def continue_reply(self, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
+        """Goes on with the last reply: one that was cut short grows, of one that had ended a longer one is made.
+
+        Raises:
+            ChatError: there is no reply to go on with.
+        """
+        settings = self._settings(sampling)
+        self._end_reply()
+        head = self._session.head
+        if head is None or head.role != MODEL:
+            raise ChatError("there is no reply to go on with: send a message first")
+        return self._start(settings, max_tokens, goes_on=True)
+
+    @_whole
     def edit(self, index: int, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
-        """Goes back to user turn `index` (of `turns`), and sends `text` in its place.
+        """Goes back to user turn `index` (of `turns`), and sends `text` in its place. The first text stays beside it.
 
         Raises:
             ChatError: there is no such user turn, or the text is empty.
         """
-        self._settings(sampling)
+        settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
-        if not 0 <= index < len(self._entries) or self._entries[index].turn.role != USER:
-            raise ChatError(f"turn {index} is not a message of yours: there are {len(self._entries)} turns, from 0")
-        self._return_to(index)
-        return self._send(text, max_tokens, None, sampling)
+        path = self._path()
+        if not 0 <= index < len(path) or path[index].role != USER:
+            raise ChatError(f"turn {index} is not a message of yours: there are {len(path)} turns, from 0")
+        self._session.edit(path[index].id, text)
+        return self._start(settings, max_tokens)
 
     # --- time travel ----------------------------------------------------------------------
 
@@ -213,31 +275,50 @@ class Chat:
     def checkpoint(self) -> Checkpoint:
         """This moment, to `rewind` to. Takes no memory until the chat moves on."""
         self._end_reply()
-        return Checkpoint(tuple((e.turn, e.before) for e in self._entries), self._here())
+        self._session.stand()
+        return Checkpoint.here(self._session)
 
     @_whole
     def rewind(self, to: Checkpoint | int) -> None:
-        """Goes back: to a checkpoint, or to before turn number `to` (of `turns`).
+        """Goes back: to a checkpoint, or to before turn number `to` (of `turns`). What was there after it stays a branch.
 
         Raises:
             ChatError: there is no such turn, or the checkpoint is another model's.
         """
         self._end_reply()
         if isinstance(to, Checkpoint):
-            if to.now.state.owner is not self._model:
+            if to.point.state.owner is not self._model:
                 raise ChatError("this checkpoint belongs to another model")
-            self._entries = [_Entry(turn, before) for turn, before in to.entries]
-            self._stand_at(to.now)
-        elif 0 <= to <= len(self._entries):
-            if to < len(self._entries):
-                self._return_to(to)
-        else:
-            raise ChatError(f"there is no turn {to} to go back to: there are {len(self._entries)}, from 0")
+            self._return_to(to)
+            return
+        path = self._path()
+        if not 0 <= to <= len(path):
+            raise ChatError(f"there is no turn {to} to go back to: there are {len(path)}, from 0")
+        if to < len(path):
+            self._session.go(path[to].parent)
+            self._session.stand()
+
+    @_whole
+    def switch(self, by: int = 1) -> None:
+        """Goes to another answer in place of the last turn: `by` further, or back, to the end of its branch.
+
+        Raises:
+            ChatError: there is none on that side.
+        """
+        self._end_reply()
+        head = self._session.head
+        other = None if head is None else places.sibling(self._session.store, head, by)
+        if other is None:
+            raise ChatError(f"there is no other turn on that side: this is {' of '.join(map(str, self.siblings))}")
+        self._session.go(other)
+        self._session.stand()
 
     def fork(self) -> Chat:
-        """An independent chat that goes on from here. Shares memory with this one."""
+        """An independent chat in memory that goes on from here. Shares memory with this one."""
+        here = self.checkpoint()
         other = Chat(self._model, self.system, snapshot_bytes=self._snapshot_bytes, **vars(self.sampling))
-        other.rewind(self.checkpoint())
+        other.max_tokens = self.max_tokens
+        other._return_to(here, self._context)
         return other
 
     # --- files ----------------------------------------------------------------------------
@@ -250,11 +331,9 @@ class Chat:
         Raises:
             StateError: the file can't be written; what was there before is unchanged.
         """
-        points = {NOW: self._here()}
-        for index, entry in enumerate(self._entries[-2:], max(len(self._entries) - 2, 0)):
-            if entry.before is not None:
-                points[str(index)] = entry.before
-        SavedChat(self.turns, points, self.system, vars(self.sampling)).write(path)
+        run = self._session.running
+        partial = self.turns[-1] if run is not None and run.writer is not None else None
+        rgstate.saved(self._session, self.sampling, self.max_tokens, partial).write(path)
 
     @classmethod
     def load(cls, path: str | Path, model: LanguageModel, *, snapshot_bytes: int = SNAPSHOT_BYTES) -> Chat:
@@ -269,8 +348,8 @@ class Chat:
             chat = cls(model, saved.system, snapshot_bytes=snapshot_bytes, **saved.sampling)
         except RgmlxError as e:
             raise ChatError(f"{path} is not a saved chat ({e})") from None
-        chat._entries = [_Entry(turn, saved.points.get(str(i))) for i, turn in enumerate(saved.turns)]
-        chat._stand_at(saved.points[NOW])
+        chat.max_tokens = saved.max_tokens
+        rgstate.put(chat._session, saved)
         return chat
 
     # --- inside ---------------------------------------------------------------------------
@@ -278,104 +357,57 @@ class Chat:
     def _settings(self, overrides: dict[str, Any]) -> Sampling:
         return make_sampling(overrides, self.sampling)
 
-    def _here(self) -> Point:
-        return Point(self._state.copy(), self._unread)
+    def _path(self) -> list[Message]:
+        head = self._session.head
+        return self._session.store.messages.path(head.id if head is not None else None)
 
-    def _stand_at(self, point: Point) -> None:
-        self._state, self._unread = point.state.copy(), point.unread
+    def _return_to(self, to: Checkpoint, states: Memory | None = None) -> None:
+        """Stands at a checkpoint; one of another chat becomes a branch of this one, with the `states` kept on its way."""
+        head = to.add_to(self._session, states)
+        self._session.go(head)
+        self._context.keep(head, to.point.copy())
 
-    def _undo(self) -> Callable[[], None]:
-        """What goes back to now, from wherever the chat is then."""
-        here, now = vars(self).copy(), self._state.copy()
-        entry, reply = self._entries[-1] if self._entries else None, self._reply
-        turn, text = entry.turn if entry else None, reply.text if reply else ""
+    def _undo(self) -> Undo:
+        """What goes back to now, from wherever the chat is then; a reply is over then."""
+        here, reply = vars(self).copy(), self._reply
+        run = reply.run if reply is not None and self._session.running is reply.run else None
+        back, text = self._session.mark(run), reply.text if reply is not None else ""
 
         def undo() -> None:
             vars(self).update(here)
-            self._state.become(now)
-            if entry is not None and turn is not None:
-                entry.turn = turn
+            back()
             if reply is not None:
                 reply.text = text
+            if run is not None:
+                self._session.end(run)
 
         return undo
 
-    def _add(self, turn: Turn) -> _Entry:
-        entries = [*self._entries, _Entry(turn, self._here())]
-        used = 0
-        for i in reversed(range(len(entries))):
-            before = entries[i].before
-            if before is not None:
-                used += before.state.nbytes
-                if used > self._snapshot_bytes:
-                    entries[i] = _Entry(entries[i].turn, None)
-        self._entries = entries  # a new list: `_undo` keeps the old one
-        return entries[-1]
-
-    def _return_to(self, index: int) -> None:
-        """Stands before turn `index` and forgets it and all after it."""
-        point = self._entries[index].before
-        if point is not None:
-            self._stand_at(point)
-        else:
-            self._read_again(index)
-        self._entries = self._entries[:index]
-
-    def _read_again(self, index: int) -> None:
-        """Comes to stand before turn `index` by reading, from the nearest state that was kept."""
-        known = next((i for i in range(index - 1, -1, -1) if self._entries[i].before is not None), None)
-        start = known or 0
-        point = None if known is None else self._entries[known].before
-        self._stand_at(point or Point(self._model.new_state()))
-        ids = list(self._unread)
-        turns = self.turns
-        for i in range(start, index):
-            ids += ids_of(self._tokenizer, turns[i], turns[i - 1] if i else None, self.system)
-        self.prefilled_tokens += prefill(self._model, self._state, [ids])
-        self._unread = ()
-
     def _end_reply(self) -> None:
         """Ends a reply that the caller has stopped iterating."""
-        if self._reply is None:
-            return
-        self._reply.close()
-        self._reply = None
+        if self._reply is not None:
+            self._reply.close()
+            self._reply = None
 
-    def _start(self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None) -> Reply:
-        run = Generation(
-            self._model,
-            self._state,
-            self._unread,
-            sampling=settings,
-            max_tokens=max_tokens,
-            stop_ids=self._model.stop_ids,
-            progress=progress,
+    def _start(
+        self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None, *, goes_on: bool = False
+    ) -> Reply:
+        limit = self.max_tokens if max_tokens is None else max_tokens
+        run = self._session.start(goes_on=goes_on, sampling=settings, max_tokens=limit, progress=progress)
+        self._reply = Reply(
+            run,
+            lambda reply: Steps(self._write(reply, run), self._busy, self._undo, waits=True),
+            self._session.stop,
+            self._session.end,
         )
-        self._reply = Reply(run, lambda reply: Steps(self._write(reply, run), self._busy, self._undo, waits=True))
         return self._reply
 
-    def _write(self, reply: Reply, run: Generation) -> Generator[str]:
+    def _write(self, reply: Reply, run: ReplyRun) -> Generator[str]:
         """The body of a reply: reads the prompt, then writes the model's turn as it comes."""
-        detokenizer = Detokenizer(self._tokenizer)
-        prompt, start = self._unread, self._state.position
-        run.read_prompt()
-        read = self._state.position - start
-        self.prefilled_tokens += read
-        self._unread = prompt[read:]
-        if self._unread:  # stopped while reading; the rest is read with the next message
-            return
-        entry = self._add(Turn(MODEL, "", closed=False))
-
-        def deliver(piece: str, closed: bool = False) -> str:
+        for piece in self._session.pieces(run):
             reply.text = (reply.text + piece)[-MAX_REPLY_CHARS:]
-            entry.turn = Turn(MODEL, reply.text, closed)
-            return piece
-
-        for token in run:
-            if piece := deliver(detokenizer.add(token)):
-                yield piece
-        if piece := deliver(detokenizer.finish(), closed=run.finish_reason == "stop"):
             yield piece
+        self._session.end(run)
 
 
 def _refuse_empty(text: str) -> None:

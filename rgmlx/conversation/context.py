@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from ..errors import ChatError
 from ..generation.engine import Progress, prefill
 from ..generation.language_model import LanguageModel
-from ..store import MODEL, USER, Message, Store, StoreError
+from ..store import MODEL, USER, Message, StoreError
+from ..system.atomic import Undo
 from ..tokenizer import turn_ids
+from .storage import ConversationStore
 from .turns import Point, Turn, ids_of
 
 KEPT_BYTES = 512 * 2**20
@@ -47,9 +49,10 @@ class Memory:
         at: the message that the model has read and written up to; None before the first, `NOWHERE` after a failure.
         point: its state there.
         read: tokens that were read again, ever.
+        prefilled: tokens that were read, ever: again, or for the first time.
     """
 
-    def __init__(self, model: LanguageModel, store: Store, *, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, model: LanguageModel, store: ConversationStore, *, kept_bytes: int = KEPT_BYTES) -> None:
         """Raises TokenizerError for a model that can't chat."""
         self.model, self.tokenizer = model, model.text_tokenizer()
         turn_ids(self.tokenizer, "")
@@ -57,8 +60,8 @@ class Memory:
         self._kept: OrderedDict[int, Point] = OrderedDict()
         self.at: int | None = None
         self.point = Point(model.new_state())
-        self.read = 0
-        self._most = min(MAX_KEPT, max(2, kept_bytes // self.point.state.nbytes))
+        self.read = self.prefilled = 0
+        self._most = min(MAX_KEPT, kept_bytes // self.point.state.nbytes)
 
     @property
     def window(self) -> int:
@@ -71,10 +74,30 @@ class Memory:
         """Notes that the model stands after a message now."""
         self.at, self.point = message, point
         if message is not None:
-            self._kept[message] = point.copy()
-            self._kept.move_to_end(message)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self.remember(message, point)
+
+    def remember(self, message: int, point: Point) -> None:
+        """Keeps a copy of the state after a message, to go back to. The oldest ones give way."""
+        kept = self._kept.copy()  # a new one: `mark` keeps the old one
+        kept[message] = point.copy()
+        kept.move_to_end(message)
+        while len(kept) > self._most:
+            kept.popitem(last=False)
+        self._kept = kept
+
+    def kept(self, message: int) -> Point | None:
+        """The state after a message, where it is in memory."""
+        return self._kept.get(message)
+
+    def mark(self) -> Undo:
+        """What goes back to now."""
+        here, point, now = vars(self).copy(), self.point, self.point.state.copy()
+
+        def undo() -> None:
+            vars(self).update(here)
+            point.state.become(now)
+
+        return undo
 
     def lost(self, message: int | None = None) -> None:
         """Notes that the state is of no known place: the next `stand` starts from another.
@@ -83,8 +106,8 @@ class Memory:
             message: it grows from now on, so that its state in memory will not be its state.
         """
         self.at = NOWHERE
-        if message is not None:
-            self._kept.pop(message, None)
+        if message in self._kept:
+            self._kept = OrderedDict((number, point) for number, point in self._kept.items() if number != message)
 
     def stand(
         self,
@@ -188,6 +211,7 @@ class Memory:
             self.lost()
             count = prefill(self.model, state, [unread], cancelled=cancelled, progress=tell)
             self.read += count
+            self.prefilled += count
             read += count
             saved += count
             if count < len(unread):

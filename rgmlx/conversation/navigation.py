@@ -67,7 +67,7 @@ class Travel:
         messages, row = self._session.store.messages, self._session.conversation
         at = self._session.head.id if self._session.head is not None else None
         if at is None:
-            at = places.newest_beginning(self._session.store, row.id) if row is not None else None
+            at = messages.newest_beginning(row.id) if row is not None else None
             self.tip = messages.tip(at) if at is not None else None
         else:
             self.tip = messages.tip(at) if messages.followed(at) else None

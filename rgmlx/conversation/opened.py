@@ -10,73 +10,18 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..store import MODEL, USER, Claim, Conversation, Message, Store, StoreError
+from ..store import MODEL, USER, Conversation, Message, StoreError
 from ..system.textfiles import read_number, replace_text
 from . import sampling_settings
 from .metrics import Gauges
-
-if TYPE_CHECKING:
-    from .writer import Writer
+from .runs import OpenConversation, ReplyRun
+from .storage import ConversationStore
 
 TITLE_CHARS = 60
 _HEAD_CHARS = 1_000_000  # of a message in memory
-
-
-@dataclass(eq=False)
-class OpenConversation:
-    """A conversation that this process has open.
-
-    Attributes:
-        row: what the store knows of it; None until its first message.
-        head: the message one stands at; None before the first.
-        peeking: `head` is only looked at: on the disk the conversation stands elsewhere.
-    """
-
-    system: str | None
-    settings: dict[str, Any]
-    row: Conversation | None = None
-    head: Message | None = None
-    claim: Claim | None = None
-    peeking: bool = False
-
-    @property
-    def at(self) -> int | None:
-        """The number of the head."""
-        return self.head.id if self.head is not None else None
-
-    def release(self) -> None:
-        """Lets another process have it. Doing so twice is fine."""
-        if self.claim is not None:
-            self.claim.release()
-            self.claim = None
-
-
-@dataclass(eq=False)
-class ReplyRun:
-    """A reply that is being written, in its own conversation, whatever is open by now.
-
-    Attributes:
-        opened: the conversation.
-        asked: the message that it began from: the user's, or the reply that is gone on with.
-        at: where the reply has moved the head to.
-        message: the reply, as it began; None before it is in the store.
-        head: the message at that place: in the end the reply, or what it began from where it has no word.
-        writer: what writes it; None before its first token is asked for.
-    """
-
-    opened: OpenConversation
-    asked: Message | None
-    at: int | None = field(init=False)
-    head: Message | None = field(init=False)
-    message: Message | None = None
-    writer: Writer | None = None
-
-    def __post_init__(self) -> None:
-        self.at, self.head = self.opened.at, self.opened.head
 
 
 class ConversationSession:
@@ -91,7 +36,7 @@ class ConversationSession:
 
     def __init__(
         self,
-        store: Store,
+        store: ConversationStore,
         name: str = "demo",
         *,
         system: str | None = None,
@@ -234,14 +179,18 @@ class ConversationSession:
 
     def ask(self, text: str) -> Message:
         """Adds a message of the user's after the head and stands there. Raises StoreError."""
+        row = self.created(text.strip().splitlines()[0][:TITLE_CHARS].strip() if text.strip() else "")
+        return self._at(self.store.messages.add_user(row.id, self._opened.at, text))
+
+    def created(self, title: str = "") -> Conversation:
+        """The open conversation in the store; one that is not there yet begins, with this title. Raises StoreError."""
         opened = self._opened
         if opened.row is None:
-            title = text.strip().splitlines()[0][:TITLE_CHARS].strip() if text.strip() else ""
             made = self.store.conversations.create(self.name, title, opened.system, opened.settings)
             opened.claim = self.store.claim(made.id)
             opened.row = made
             self._keep_last()
-        return self._at(self.store.messages.add_user(opened.row.id, opened.at, text))
+        return opened.row
 
     def edit(self, message: int, text: str) -> Message:
         """Puts another text beside a message, and stands there. The first one is kept as its sibling.

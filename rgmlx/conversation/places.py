@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..store import MODEL, Message, Store
+from ..store import MODEL, Message
+from .storage import ConversationStore
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Steps:
     of: int
 
 
-def earlier(store: Store, head: Message | None) -> int | None:
+def earlier(store: ConversationStore, head: Message | None) -> int | None:
     """The reply before this place, or before the first message."""
     at = head.parent if head is not None else None
     while at is not None:
@@ -29,7 +30,7 @@ def earlier(store: Store, head: Message | None) -> int | None:
     return None
 
 
-def after(store: Store, message: int) -> int:
+def after(store: ConversationStore, message: int) -> int:
     """Where to stand to have this message read: at it, or at its newest reply for one of the user's."""
     if _is_reply(store, message):
         return message
@@ -37,7 +38,7 @@ def after(store: Store, message: int) -> int:
     return next((child for child in newest if _is_reply(store, child)), message)
 
 
-def later(store: Store, head: int | None, tip: int) -> int | None:
+def later(store: ConversationStore, head: int | None, tip: int) -> int | None:
     """The reply after this place on the way to the tip; the tip itself where there is none; None at the tip."""
     if head == tip:
         return None
@@ -47,24 +48,18 @@ def later(store: Store, head: int | None, tip: int) -> int | None:
     return next((number for number in reversed(ahead) if _is_reply(store, number)), tip)
 
 
-def newest_beginning(store: Store, conversation: int) -> int | None:
-    """The newest first message of a conversation; None where it is empty."""
-    lines, _ = store.outlines.read(conversation, None, None, 4, chars=1)
-    return max((line.id for line in lines if line.parent is None), default=None)
-
-
-def _is_reply(store: Store, number: int) -> bool:
+def _is_reply(store: ConversationStore, number: int) -> bool:
     return store.messages.window(number, 1, chars=1)[0].role == MODEL
 
 
-def steps(store: Store, head: int | None, tip: int) -> Steps:
+def steps(store: ConversationStore, head: int | None, tip: int) -> Steps:
     """Where one is on the way to the tip, counted in replies."""
     line = [number for number, _ in store.messages.line(tip)]
     here = 0 if head is None or head not in line else len(line) - line.index(head)
     return Steps((here + 1) // 2, (len(line) + 1) // 2)
 
 
-def sibling(store: Store, head: Message, by: int) -> int | None:
+def sibling(store: ConversationStore, head: Message, by: int) -> int | None:
     """Another answer in place of this message: the tip of its branch. None where there is none on that side."""
     others = store.messages.siblings(head.id)
     at = others.index(head.id) + by

@@ -1,20 +1,26 @@
 """Conversations in `.rgstate` files: the text with what the model remembers of it, to go on from for ever.
 
-Knows sessions and the file's format in `rgmlx.conversation.turns`. For worker threads.
+Knows sessions and the file's format in `turns`. For worker threads.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RgmlxError
+from ..generation.sampling import Sampling
 from ..settings import OFFERED
 from ..store import USER, StoreError
 from . import sampling_settings
 from .opened import TITLE_CHARS
-from .session import Session
+from .replies import ReplySession
+from .turns import NOW, Point, SavedChat, Turn
+
+_BACK = 2
+"""Of so many of the last turns the state before them is kept, too: to write them anew without reading."""
 
 
 def check_name(path: Path) -> None:
@@ -25,51 +31,91 @@ def check_name(path: Path) -> None:
         )
 
 
-def save_file(session: Session, path: Path) -> None:
+def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, partial: Turn | None = None) -> SavedChat:
+    """The conversation up to where one stands, with the model's states: now, and before the last turns.
+
+    Args:
+        partial: a reply that is being written, between two pieces of it: as far as it is delivered.
+
+    Raises:
+        RgmlxError: no model is loaded, or it can't be brought there.
+    """
+    memory = session.needs()
+    if partial is None:
+        session.stand()
+    messages = session.store.messages.path(session.head.id if session.head else None)
+    points = {NOW: memory.point if partial is None else Point(memory.point.state)}
+    for index in range(max(len(messages) - _BACK, 1), len(messages)):
+        if (before := memory.kept(messages[index - 1].id)) is not None:
+            points[str(index)] = before
+    turns = [Turn(m.role, m.text, m.closed) for m in messages]
+    if partial is not None:
+        turns[-1] = partial
+    return SavedChat(tuple(turns), points, session.system, vars(sampling), max_tokens)
+
+
+def put(session: ReplySession, found: SavedChat) -> None:
+    """Goes on with a saved conversation in the open, new one. Raises StoreError."""
+    memory, numbers = session.needs(), _add_turns(session, session.created().id, found.turns)
+    session.go(numbers[-1] if numbers else None)
+    _remember(session, found, numbers)
+    memory.keep(numbers[-1] if numbers else None, found.points[NOW].copy())
+
+
+def save_file(session: ReplySession, path: Path) -> None:
     """Writes the conversation up to where one stands, with the model's state, atomically.
 
     Raises:
-        RgmlxError: no model is loaded, the name has another ending, or the file can't be written; what was there before is unchanged.
+        RgmlxError: no model is loaded, the name has another ending, or the file can't be written; what was there before
+            is unchanged.
     """
-    from .turns import NOW, SavedChat, Turn
-
     check_name(path)
-    memory = session.needs()
-    session.stand()
-    messages = session.store.messages.path(session.head.id if session.head else None)
-    turns = tuple(Turn(m.role, m.text, m.closed) for m in messages)
-    sampling, budget = vars(session.sampling(session.settings)), sampling_settings.max_tokens(session.settings)
-    SavedChat(turns, {NOW: memory.point}, session.system, sampling, budget).write(path)
+    settings = session.settings
+    saved(session, session.sampling(settings), sampling_settings.max_tokens(settings)).write(path)
 
 
-def open_file(session: Session, path: Path) -> None:
+def open_file(session: ReplySession, path: Path) -> None:
     """Makes a conversation of a file and goes on with it; nothing is read again.
 
     Raises:
         RgmlxError: no model is loaded, the file is damaged or another model's, the disk is full; nothing was changed.
     """
-    from .turns import NOW, SavedChat
-
     if path.suffix.lower() in (".json", ".md"):
         raise RgmlxError(f"{path} is not a .rgstate file, which /save writes: /import reads .json")
     memory, store = session.needs(), session.store
-    saved = SavedChat.read(path, memory.model)
-    found = {**saved.sampling, "max_tokens": saved.max_tokens}
-    settings = {k: v for k, v in found.items() if k in OFFERED and v is not None}
+    found = SavedChat.read(path, memory.model)
+    said = {**found.sampling, "max_tokens": found.max_tokens}
+    settings = {k: v for k, v in said.items() if k in OFFERED and v is not None}
     made = store.conversations.create(
-        session.name, path.stem[:TITLE_CHARS], saved.system, {**session.new_settings(), **settings}
+        session.name, path.stem[:TITLE_CHARS], found.system, {**session.new_settings(), **settings}
     )
-    last: int | None = None
     try:
-        for turn in saved.turns:
-            closed = turn.closed or turn.role == USER
-            last = store.messages.add_finished(made.id, last, turn.role, turn.text, closed=closed, created=time.time())
-        session.open(made.id, last)
+        numbers = _add_turns(session, made.id, found.turns)
+        session.open(made.id, numbers[-1] if numbers else None)
     except StoreError:
         with contextlib.suppress(StoreError):  # half a conversation is not one to find in the list
             store.conversations.delete(made.id)
         raise
-    memory.keep(last, saved.points[NOW].copy())
+    last = numbers[-1] if numbers else None
+    _remember(session, found, numbers)
+    memory.keep(last, found.points[NOW].copy())
     if last is not None and (sentence := memory.save(last)):
         session.notices.append(sentence)
     session.measure()
+
+
+def _add_turns(session: ReplySession, conversation: int, turns: Sequence[Turn]) -> list[int]:
+    """The numbers of the messages that these turns are now, one after the other."""
+    numbers = list[int]()
+    for turn in turns:
+        closed, parent = turn.closed or turn.role == USER, numbers[-1] if numbers else None
+        add = session.store.messages.add_finished
+        numbers.append(add(conversation, parent, turn.role, turn.text, closed=closed, created=time.time()))
+    return numbers
+
+
+def _remember(session: ReplySession, found: SavedChat, numbers: Sequence[int]) -> None:
+    """Keeps the states before turns as those after the messages that stand before them."""
+    for name, point in found.points.items():
+        if name.isdigit() and 0 < int(name) <= len(numbers):
+            session.needs().remember(numbers[int(name) - 1], point)

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 
 from ..generation.engine import Generation, Progress
 from ..generation.sampling import Sampling
-from ..store import Message, Store, StoreError
+from ..store import Message, StoreError
 from ..store.messages import FOLD_CHARS
+from ..system.atomic import Undo
 from ..tokenizer import Detokenizer
 from .context import Memory
 from .metrics import Gauges
+from .storage import ConversationStore
 from .turns import Point
 
 FLUSH_SECONDS = 0.5
@@ -29,7 +31,7 @@ SAVE_SHARE = 50
 
 
 class Writer:
-    """Writes one reply.
+    """Writes one reply: `pieces` is iterated, and `end` called whatever ended that.
 
     Attributes:
         message: the reply; once it has ended, as it is then.
@@ -39,7 +41,7 @@ class Writer:
 
     def __init__(
         self,
-        store: Store,
+        store: ConversationStore,
         memory: Memory,
         message: Message,
         sampling: Sampling,
@@ -66,10 +68,12 @@ class Writer:
         self._unread = memory.point.unread
         self._parent_saved = message.parent is None
         self._left: tuple[int, ...] = ()  # of it, after a stop while reading
-        self._lock = threading.Lock()  # between what is on the disk and what is not yet
+        self._lock = threading.RLock()  # between what is on the disk and what is not yet
         self._delivered = 0  # characters
         self._text: list[str] = []  # delivered, and not on the disk yet
         self._ids: list[int] = []
+        self._piece: int | None = None  # the newest in the store; None: to be looked at
+        self._intact = False  # whether the state is that of what was delivered, though the run broke off
         stop_ids = memory.model.stop_ids
         self._run = Generation(
             memory.model,
@@ -96,21 +100,42 @@ class Writer:
             found = self._store.messages.window(self.message.id, 1, chars=chars)
             return (found[0].text if found else "") + "".join(self._text), self._delivered
 
-    def __iter__(self) -> Iterator[str]:
+    @property
+    def finish_reason(self) -> str | None:
+        """None while it runs, then "stop", "length" or "cancelled"; None for ever where it broke off."""
+        return self._run.finish_reason
+
+    @property
+    def delivered(self) -> int:
+        """Characters that this writer has delivered."""
+        return self._delivered
+
+    def mark(self) -> Undo:
+        """What goes back to now, from wherever the reply is then; it has only to be ended then."""
+        if self._piece is None:
+            self._piece = self._store.messages.newest_piece(self.message.id)
+        here, text, ids, run = vars(self).copy(), self._text.copy(), self._ids.copy(), self._run.undo()
+
+        def undo() -> None:
+            vars(self).update(here)
+            self._text, self._ids, self._intact = text, ids, True
+            run()
+
+        return undo
+
+    def pieces(self) -> Iterator[str]:
         """The reply, piece by piece. Raises StoreError: the disk is full."""
         begun = time.monotonic()
         self._memory.lost(self.message.id)  # until it is known again
-        try:
-            if self._read():
-                yield from self._pieces(begun)
-        finally:
-            self._end()
+        if self._read():
+            yield from self._pieces(begun)
 
     def _read(self) -> bool:
         """Reads what is unread; false if it was stopped, and the rest is to be read with what comes next."""
         start = self._run.position
         self._run.read_prompt()
         self._left = self._unread[self._run.position - start :]
+        self._memory.prefilled += self._run.position - start
         if self._fresh:
             self._memory.keep(self.message.parent, Point(self._run.state, self._left))
         return not self._left
@@ -155,9 +180,9 @@ class Writer:
     def _flush(self) -> None:
         with self._lock:
             if self._text:
+                self._piece = None
                 self._store.messages.append(self.message.id, "".join(self._text), self._ids)
-                self._text.clear()
-                self._ids.clear()
+                self._text, self._ids = [], []
 
     def _snapshot(self) -> float:
         """Keeps the state of the running reply on the disk; the seconds it took."""
@@ -169,8 +194,18 @@ class Writer:
             self._store.snapshots.put(self.message.id, self._run.state)
         return time.monotonic() - begun
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Ends the reply, in the store and in what the model remembers. May be called again where it was interrupted.
+
+        Raises:
+            StoreError: the disk is full; the end of the text is owed.
+        """
+        self._run.close()
+        if self._intact:
+            self._settle()
         reason, number = self._run.finish_reason, self.message.id
+        if self._intact and reason is None:
+            reason = "cancelled"
         whole = False
         try:
             self._flush()
@@ -178,16 +213,18 @@ class Writer:
         except Exception:  # a full disk, mostly; it is on the screen all the same
             with self._lock:
                 self._store.messages.owe(self.message, "".join(self._text), self._ids)
-                self._text.clear()
+                self._text = []
             self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
             self.notices.append(OWED)
             raise
         else:
-            self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
-            empty = not self.message.text and not whole
+            found = self._store.messages.window(number, 1, chars=FOLD_CHARS)
+            self.message = found[0] if found else self.message
+            empty = not found or (not self.message.text and not whole)
             if empty:
                 self.kept = False
-                self._store.messages.discard(number)
+                if found:
+                    self._store.messages.discard(number)
             else:
                 self.message = self._store.messages.finish(number, closed=whole)
         if reason is None:  # broke off: what state that is in nobody knows
@@ -196,7 +233,19 @@ class Writer:
             if sentence := self._memory.save(self.message.parent):  # a long message: what was read of it
                 self.notices.append(sentence)
         elif not empty:
-            self._memory.keep(number, Point(self._run.state, self._left))
+            left = self._left
+            end = self._memory.tokenizer.end_of_turn
+            if self.message.closed and not whole and end is not None:  # it had ended before `mark` went back
+                left = (*left, end)
+            self._memory.keep(number, Point(self._run.state, left))
             for message in (number,) if self._parent_saved else (self.message.parent, number):
                 if message is not None and (sentence := self._memory.save(message)):
                     self.notices.append(sentence)
+
+    def _settle(self) -> None:
+        """After `mark` has gone back: what reached the disk all the same is not written again."""
+        messages, number = self._store.messages, self.message.id
+        with self._lock:
+            found = messages.window(number, 1, chars=1)
+            if not found or not found[0].streaming or messages.newest_piece(number) != self._piece:
+                self._text, self._ids = [], []

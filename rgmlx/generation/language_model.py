@@ -28,6 +28,7 @@ class LanguageModel(RecurrentGemma):
         config: the shapes, a `ModelConfig`.
         tokenizer: None for a directory without one; then only the text methods refuse.
         directory: where the weights came from, None for a model made from a config.
+        name: what it was loaded by, None likewise.
         sampling: default settings, from the model's `generation_config.json` if it has one.
     """
 
@@ -35,6 +36,7 @@ class LanguageModel(RecurrentGemma):
         super().__init__(config)
         self.tokenizer = tokenizer
         self.directory: Path | None = None
+        self.name: str | None = None
         self.sampling = Sampling()
         self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
         self._weights_fingerprint: str | None = None

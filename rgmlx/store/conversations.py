@@ -37,6 +37,27 @@ class Conversations:
         assert new is not None
         return self.get(new)
 
+    def find_or_create(self, title: str, model: str, system: str | None, settings: Mapping[str, Any]) -> Conversation:
+        """The conversation of this title, the newest if there are several; a new one where there is none.
+
+        In one step: two programs that ask for it at once get the same.
+
+        Raises:
+            StoreError: settings are not JSON, or the disk is full.
+        """
+        title, now, found = clean(title), time.time(), "FROM conversations WHERE title = ?1 AND deleted IS NULL"
+        values = title, clean(model), None if system is None else clean(system), _json(settings), now
+        sql = (
+            "INSERT INTO conversations (title, model, system, settings, created, updated) "
+            f"SELECT ?1, ?2, ?3, ?4, ?5, ?5 WHERE NOT EXISTS (SELECT 1 {found})"
+        )
+        look = f"SELECT id {found} ORDER BY updated DESC, id DESC LIMIT 1"
+        row = self._database.row(look, (title,))
+        if row is None:
+            self._database.write(lambda c: c.execute(sql, values))
+            row = self._database.row(look, (title,))
+        return self.get(int(row[0]))
+
     def get(self, conversation: int) -> Conversation:
         """One conversation, deleted or not. Raises StoreError: there is none."""
         row = self._database.row(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (conversation,))

@@ -97,6 +97,27 @@ class Messages:
         )
         return int(row[0])
 
+    def newest_beginning(self, conversation: int) -> int | None:
+        """The newest first message; None where there is none."""
+        sql = "SELECT max(id) FROM messages WHERE conversation = ? AND parent IS NULL"
+        found = self._database.row(sql, (conversation,))[0]
+        return None if found is None else int(found)
+
+    def newest(self, conversation: int) -> int:
+        """The greatest number of a message of a conversation; 0 where there is none."""
+        return int(
+            self._database.row("SELECT coalesce(max(id), 0) FROM messages WHERE conversation = ?", (conversation,))[0]
+        )
+
+    def since(self, conversation: int, message: int) -> list[int]:
+        """The messages of a conversation with a greater number, the greatest first."""
+        sql = "SELECT id FROM messages WHERE conversation = ? AND id > ? ORDER BY id DESC"
+        return [row[0] for row in self._database.rows(sql, (conversation, message))]
+
+    def newest_piece(self, message: int) -> int:
+        """A number that grows with each `append` to an open reply."""
+        return int(self._database.row("SELECT coalesce(max(id), 0) FROM pieces WHERE message = ?", (message,))[0])
+
     def line(self, message: int | None, count: int = -1) -> list[tuple[int, int]]:
         """(id, characters) of the last `count` messages of the path to this one, this one first. Reads no text.
 

@@ -23,6 +23,13 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     return Path(full)
 
 
+def conversations_directory() -> Path:
+    """Where rgchat keeps conversations, if nothing else is said."""
+    import platformdirs
+
+    return platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
+
+
 def is_utf8(path: str | Path) -> bool:
     """Whether the name is UTF-8. Another one has lone surrogates in Python, and no form in most other libraries."""
     try:

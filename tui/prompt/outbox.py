@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widgets import Static
 
-from rgmlx.conversation.opened import ReplyRun
+from rgmlx.conversation.runs import ReplyRun
 from rgmlx.store import Message
 from rgmlx.system.formatting import one_line
 from rgmlx.system.printable import printable
