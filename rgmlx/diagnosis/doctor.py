@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import getpass
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -28,6 +25,7 @@ from ..griffin.config import ModelConfig, describe_quantization
 from ..kernels import launch
 from ..model import Model, load
 from ..system import device, macos, memory, threads
+from ..system.anonymous import anonymous
 from ..system.macos import power
 from ..system.printable import first_line
 from ..verification import parity, selfcheck
@@ -96,18 +94,9 @@ def examine(model: str = hub.DEMO) -> Iterator[Section]:
             section.problems.append(str(e))
         except Exception as e:  # a report is worth most where something unforeseen happens
             section.problems.append(f"{type(e).__name__}: {first_line(e)}")
-        section.lines = [_anonymous(line) for line in section.lines]
-        section.problems = [_anonymous(p) for p in section.problems]
+        section.lines = [anonymous(line) for line in section.lines]
+        section.problems = [anonymous(p) for p in section.problems]
         yield section
-
-
-def _anonymous(text: str) -> str:
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        for home in {str(Path.home()), os.path.realpath(Path.home())} - {"/"}:
-            text = re.sub(rf"{re.escape(home)}(?!\w|[.-]\w)", "~", text)
-    with contextlib.suppress(OSError, KeyError, ImportError):  # or without a name
-        text = re.sub(rf"(?<=/){re.escape(getpass.getuser())}(?!\w|[.-]\w)", "USER", text)
-    return text
 
 
 def _versions(s: Section) -> None:
