@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import platformdirs
-
 from rgmlx import __version__
 from rgmlx.cli import signals, streams
-from rgmlx.cli.common import Parser, add_settings, epilog, guarded, parsed
+from rgmlx.cli.common import Parser, add_settings, begin_log, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
 from rgmlx.errors import RgmlxError
 from rgmlx.shell import typed
+from rgmlx.system import paths
 from rgmlx.system.decoding import argument
 from rgmlx.system.device import named
 from rgmlx.system.paths import expanded
@@ -98,6 +97,7 @@ def end_with(run: Callable[[], int], data: Callable[[], Path]) -> NoReturn:
     def guard() -> None:
         nonlocal code
         try:
+            begin_log("rgchat", data())
             with named():
                 code = run()
         except (RgmlxError, OSError):
@@ -139,7 +139,7 @@ def show(app: ChatApp, *, inline: bool = False) -> int:
     if app.signalled:
         return 128 + app.signalled
     if app.failure:
-        raise RgmlxError(app.failure)
+        raise RgmlxError(app.failure, quotes=(app.failure,))  # another error's words; that is in the log by itself
     return app.return_code or 0
 
 
@@ -256,7 +256,7 @@ def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str], late: Ite
 
 def _data(options: argparse.Namespace) -> Path:
     """Where conversations are kept."""
-    return expanded(options.data) if options.data else platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
+    return expanded(options.data) if options.data else paths.data()
 
 
 def _recover(options: argparse.Namespace) -> int:

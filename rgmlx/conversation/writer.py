@@ -16,6 +16,7 @@ from ..generation.engine import Generation, Progress
 from ..generation.sampling import Sampling
 from ..store import Message, Store, StoreError
 from ..store.messages import FOLD_CHARS
+from ..system import debug_log
 from ..tokenizer import Detokenizer
 from .context import Memory
 from .metrics import Gauges
@@ -175,7 +176,8 @@ class Writer:
         try:
             self._flush()
             whole = reason == "stop"
-        except Exception:  # a full disk, mostly; it is on the screen all the same
+        except Exception as e:  # a full disk, mostly; it is on the screen all the same
+            debug_log.caught(e, "the end of a reply is not written")
             with self._lock:
                 self._store.messages.owe(self.message, "".join(self._text), self._ids)
                 self._text.clear()

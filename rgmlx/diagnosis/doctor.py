@@ -24,7 +24,7 @@ from ..errors import CheckpointError, RgmlxError
 from ..griffin.config import ModelConfig, describe_quantization
 from ..kernels import launch
 from ..model import Model, load
-from ..system import device, macos, memory, threads
+from ..system import debug_log, device, macos, memory, threads, variables
 from ..system.anonymous import anonymous
 from ..system.macos import power
 from ..system.printable import first_line
@@ -93,6 +93,7 @@ def examine(model: str = hub.DEMO) -> Iterator[Section]:
         except RgmlxError as e:
             section.problems.append(str(e))
         except Exception as e:  # a report is worth most where something unforeseen happens
+            debug_log.caught(e, f"the section {title} is not whole")
             section.problems.append(f"{type(e).__name__}: {first_line(e)}")
         section.lines = [anonymous(line) for line in section.lines]
         section.problems = [anonymous(p) for p in section.problems]
@@ -105,6 +106,9 @@ def _versions(s: Section) -> None:
     s.row("Python", platform.python_version())
     system = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else platform.platform()
     s.row("system", f"{system}, {platform.machine()}")
+    s.row(variables.LOG, os.environ.get(variables.LOG, "not set"))
+    if (log := debug_log.place()) is not None:
+        s.row("log", f"{log}, {log.stat().st_size / 1e3:,.0f} kB")
 
 
 def _device(s: Section) -> None:
@@ -160,6 +164,7 @@ def _checked(s: Section, case: parity.Case, marker: Marker | None) -> bool:
         error = case.error()
         said, verdict = f"{error:.1e}", "ok" if error <= case.tolerance else "WRONG"
     except Exception as e:  # whatever MLX and the compiler raise
+        debug_log.caught(e, f"the kernel {case} failed")
         s.problems.append(f"the kernel {case} failed: {first_line(e)}")
         said, verdict = "", "FAILED"
     name = str(case.dtype).removeprefix("mlx.core.")

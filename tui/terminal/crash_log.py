@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rgmlx import __version__
-from rgmlx.system import bounded
+from rgmlx.system import bounded, debug_log
 from rgmlx.system.printable import first_line
 
 NAME = "errors.log"
@@ -29,6 +29,7 @@ def report(directory: Path, error: BaseException) -> str:
     Returns:
         A sentence that says what happened and where the traceback is. Never raises.
     """
+    debug_log.caught(error, "nobody caught this")
     what = f"{type(error).__name__}: {first_line(Exception(str(error)))}" if str(error) else type(error).__name__
     path = write(directory, error)
     where = f"the traceback is in {path}" if path else "its traceback could not be written anywhere"
