@@ -13,12 +13,28 @@ from typing import Any
 
 from .shell import typed
 
+noticed: Callable[[RgmlxError], None] | None = None
+"""Told of every error below as it is made, which is where its cause is at hand: the debug log's, while there is one."""
+
 
 class RgmlxError(Exception):
-    """Base of all errors below."""
+    """Base of all errors below.
+
+    Attributes:
+        quotes: what of a user's own words the sentence repeats. The debug log leaves it out.
+        logged: its number in the debug log; 0 where it is not in it.
+    """
 
     remedy = "make it again"
     """What to do about a damaged file of this kind."""
+    quotes: tuple[str, ...] = ()
+    logged = 0
+
+    def __init__(self, *args: object, quotes: tuple[str, ...] = ()) -> None:
+        super().__init__(*args)
+        if noticed is not None:
+            self.quotes = quotes
+            noticed(self)
 
 
 class RgmlxWarning(RuntimeWarning):

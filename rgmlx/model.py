@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import time
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 import numpy as np
 
-from .errors import RgmlxError, TokenizerError
+from .errors import RgmlxError, RgmlxWarning, TokenizerError
 from .generation.engine import Generation, Progress, check_ids, generate_batch
 from .generation.language_model import LanguageModel
 from .generation.sampling import make_sampling, recommended
 from .griffin.config import DTYPES, ModelConfig
 from .griffin.state import State
-from .system import variables
+from .kernels import launch
+from .system import debug_log, variables
 from .system.atomic import Busy, Steps, whole
 from .system.process import enter
 from .tokenizer import Detokenizer, Tokenizer, as_ids
@@ -25,6 +29,9 @@ from .weights import checkpoint, fitting, hub
 if TYPE_CHECKING:  # imported on use, as most programs hold no conversation
     from .conversation.chat import Chat
     from .store import Store
+
+logging.getLogger("rgmlx").addHandler(logging.NullHandler())  # nothing is said where a program sets up no logging
+_log = logging.getLogger(__name__)
 
 
 class Model(LanguageModel):
@@ -206,10 +213,14 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
             machine's memory.
 
     Warns:
-        RgmlxWarning: the model fits, but will be slow here (before it is loaded); a kernel is wrong on this machine.
+        RgmlxWarning: the model fits, but will be slow here (before it is loaded); a kernel is wrong on this machine; the
+            debug log can't be written.
     """
     variables.check()
+    if problem := debug_log.begin():
+        warnings.warn(problem, RgmlxWarning, stacklevel=2)
     enter()
+    begun = time.perf_counter()
     directory = hub.resolve(name_or_path)
     config = ModelConfig.from_file(directory / "config.json")
     tokenizer = Tokenizer.from_directory(directory)
@@ -236,4 +247,6 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     model.directory, model.name = directory, str(name_or_path)
     model.eval()
     selfcheck.ensure(config, model.compute_dtype)
+    where = launch.backend() or "plain operations"
+    _log.debug("%s is loaded: %s, %s, %.2f s", directory, wanted, where, time.perf_counter() - begun)
     return model

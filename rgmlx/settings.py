@@ -180,7 +180,8 @@ def _checked(name: str, setting: Setting, value: Any) -> Any:
     try:
         return setting.convert(value)
     except ValueError:
-        raise RgmlxError(f"{name} must be {setting.wanted}, not {_shown(value)}") from None
+        shown = _shown(value)
+        raise RgmlxError(f"{name} must be {setting.wanted}, not {shown}", quotes=(shown,)) from None
 
 
 def _shown(value: Any) -> str:

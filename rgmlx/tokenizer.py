@@ -259,6 +259,7 @@ def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, *, raw: bool, fres
         try:
             return [int(i) for i in prompt]
         except (TypeError, ValueError):
-            raise TokenizerError(f"a prompt is a text or a list of token ids, not {prompt!r}") from None
+            shown = repr(prompt)
+            raise TokenizerError(f"a prompt is a text or a list of token ids, not {shown}", quotes=(shown,)) from None
     start = [tokenizer.bos] if fresh else []
     return [*start, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(1, str(Path(__file__).parent.parent / "scripts"))  # the harnesses that also run for longer
 
 from hub_server import closed, home, hub, server
+from logged import log
 from sessions import begin_sessions, read_in_small_steps
 from stores import chat, store
 from waiting import WatchedQueue, get_watched_message, until_idle
@@ -27,7 +28,7 @@ from rgmlx.system import threads
 from tui.terminal import terminals
 
 # Fixtures for all tests.
-__all__ = ["begin_sessions", "chat", "closed", "home", "hub", "read_in_small_steps", "server", "store"]
+__all__ = ["begin_sessions", "chat", "closed", "home", "hub", "log", "read_in_small_steps", "server", "store"]
 
 
 def _nothing(*_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from macs import Mac, linux, mac
 from rgmlx.diagnosis import doctor
 from rgmlx.kernels import launch
 from rgmlx.system import memory
+from rgmlx.system.anonymous import anonymous
 from rgmlx.verification import parity, selfcheck
 from rgmlx.weights import hub
 
@@ -70,7 +72,7 @@ def test_home_and_user_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "/Volumes/anna/models": "/Volumes/USER/models",
         "/Volumes/annas joanna": "/Volumes/annas joanna",
     }
-    assert [doctor._anonymous(text) for text in hidden] == list(hidden.values())
+    assert [anonymous(text) for text in hidden] == list(hidden.values())
 
 
 def test_a_user_without_home_and_name_gets_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +82,9 @@ def test_a_user_without_home_and_name_gets_a_report(monkeypatch: pytest.MonkeyPa
     def nameless() -> None:
         raise KeyError("getpwuid(): uid not found: 54321")
 
-    monkeypatch.setattr(doctor.Path, "home", nobody)
-    monkeypatch.setattr(doctor.getpass, "getuser", nameless)
-    assert doctor._anonymous("/home/anna") == "/home/anna"
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert anonymous("/home/anna") == "/home/anna"
 
 
 def test_what_tells_which_keys_arrive_is_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,7 +287,6 @@ def test_b15_one_function_opens_every_file_from_outside() -> None:
         "rgmlx/system/memory.py": "/proc/meminfo",
         "rgmlx/verification/selfcheck.py": "the kernels, and its own notes",
         "rgmlx/kernels/launch.py": "the kernels",
-        "tui/terminal/crash_log.py": "its own file",
         "rgmlx/conversation/metrics.py": "/proc/self/statm",
         "tui/prompt/history.py": "its own file, which it looks at first",
     }

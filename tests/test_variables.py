@@ -19,13 +19,19 @@ GOOD = {
     variables.KERNELS: {"": True, "on": True, "1": True, "Yes": True, "true": True}
     | {"off": False, "OFF": False, "0": False, "no": False, "False": False},
     variables.THREADS: {"": 1, "1": 1, "2": 2, "007": 7, "1024": 1024},
+    variables.LOG: {"": False, "debug": True, "Debug": True, "off": False, "OFF": False, "0": False, "no": False},
 }
 WRONG = {
     variables.KERNELS: ["banana", "2", " ", "offf", "\x1b[31m"],
     variables.THREADS: ["banana", "0", "-5", "1.5", "1e3", "1025", "9" * 5000, "\u0665", "1_0", " "],
+    variables.LOG: ["banana", "info", "1", "on", " ", "/tmp/x.log", "debug ", "\x1b[31m"],
 }
-READ = {variables.KERNELS: variables.kernels, variables.THREADS: variables.threads}
-MUST = {variables.KERNELS: "on or off", variables.THREADS: "a whole number between 1 and 1,024"}
+READ = {variables.KERNELS: variables.kernels, variables.THREADS: variables.threads, variables.LOG: variables.log}
+MUST = {
+    variables.KERNELS: "on or off",
+    variables.THREADS: "a whole number between 1 and 1,024",
+    variables.LOG: "debug or off",
+}
 
 
 def test_every_variable_of_ours_is_declared() -> None:

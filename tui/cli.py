@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rgmlx import __version__
 from rgmlx.cli import signals, streams
-from rgmlx.cli.common import Parser, add_settings, epilog, guarded, parsed
+from rgmlx.cli.common import Parser, add_settings, begin_log, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
 from rgmlx.errors import RgmlxError
 from rgmlx.shell import typed
+from rgmlx.system import paths
 from rgmlx.system.decoding import argument
 from rgmlx.system.device import named
-from rgmlx.system.paths import conversations_directory, expanded
+from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.system.reading import NotRegular, open_regular
 
@@ -96,6 +97,7 @@ def end_with(run: Callable[[], int], data: Callable[[], Path]) -> NoReturn:
     def guard() -> None:
         nonlocal code
         try:
+            begin_log("rgchat", data())
             with named():
                 code = run()
         except (RgmlxError, OSError):
@@ -137,7 +139,7 @@ def show(app: ChatApp, *, inline: bool = False) -> int:
     if app.signalled:
         return 128 + app.signalled
     if app.failure:
-        raise RgmlxError(app.failure)
+        raise RgmlxError(app.failure, quotes=(app.failure,))  # another error's words; that is in the log by itself
     return app.return_code or 0
 
 
@@ -254,7 +256,7 @@ def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str], late: Ite
 
 def _data(options: argparse.Namespace) -> Path:
     """Where conversations are kept."""
-    return expanded(options.data) if options.data else conversations_directory()
+    return expanded(options.data) if options.data else paths.data()
 
 
 def _recover(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from textual.widgets import TextArea
 from rgmlx.conversation.session import Session
 from rgmlx.store import Conversation, StoreError
 from rgmlx.store import Message as Stored
+from rgmlx.system import debug_log
 from rgmlx.system.formatting import joined, sentence
 from rgmlx.system.textfiles import reason
 
@@ -196,6 +197,7 @@ class Composing(Selecting):
         except (OSError, ValueError) as e:
             if draft.text.strip() and (why := reason(e)) != self._said:  # once, not with every key
                 self._said = why
+                debug_log.caught(e, "a draft is not kept")
                 said = sentence(f"What you type is not kept ({why}): send it before you leave")
                 self.call_later(self.notify, said, severity="warning", timeout=SAID_SECONDS, markup=False)
         else:

@@ -95,7 +95,7 @@ def set_one(session: Session, words: str) -> str:
     if not name:
         return "\n".join(shown(session, one) for one in settings.SAMPLING)
     if name not in settings.SAMPLING:
-        raise ChatError(f"there is no setting '{name}': there are {', '.join(settings.SAMPLING)}")
+        raise ChatError(f"there is no setting '{name}': there are {', '.join(settings.SAMPLING)}", quotes=(name,))
     if value:
         session.set_settings({name: settings.parse(name, "" if value in _OFF else value)})
     return shown(session, name)

@@ -19,6 +19,7 @@ from rgmlx.conversation.metrics import give_back, resident_bytes
 from rgmlx.conversation.runs import ReplyRun
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
+from rgmlx.system import debug_log
 from rgmlx.system.formatting import cut, duration
 from rgmlx.system.macos import power
 
@@ -150,6 +151,7 @@ class Working(Lifecycle, InlineApp):
         except RgmlxError as e:
             self.post_message(Failed(str(e), "load"))
         except Exception as e:  # never a traceback over the screen
+            debug_log.caught(e, "the model could not be loaded")
             self.post_message(Failed(f"The model could not be loaded: {type(e).__name__}: {e}", "load"))
         else:
             self.post_message(Loaded())
@@ -176,6 +178,7 @@ class Working(Lifecycle, InlineApp):
         except RgmlxError as e:
             self.post_message(Failed(str(e), "stand"))
         except Exception as e:
+            debug_log.caught(e, "the conversation could not be read")
             self.post_message(Failed(f"The conversation could not be read: {type(e).__name__}: {e}", "stand"))
 
     # --- writing --------------------------------------------------------------------------
@@ -197,6 +200,7 @@ class Working(Lifecycle, InlineApp):
         except RgmlxError as e:
             self.post_message(Failed(str(e), "write"))
         except Exception as e:  # a failing engine must not take the conversation with it
+            debug_log.caught(e, "the reply broke off")
             self.post_message(Failed(f"The reply broke off: {type(e).__name__}: {e}", "write"))
         self.post_message(Ended(horizon))
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..system import device
 from . import ask, compare, convert, doctor, info, login, mlx_lm, signals
-from .common import Parser, epilog, guarded, parsed
+from .common import Parser, begin_log, epilog, guarded, parsed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with its code."""
     options = parsed(parser(), arguments)
+    begin_log("rgmlx")
     try:
         code = guarded("rgmlx", lambda: options.run(options))
     except signals.Stopped as e:

@@ -6,11 +6,12 @@ import argparse
 import errno
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import RgmlxError
 from ..settings import OFFERED, checked
-from ..system import variables
+from ..system import debug_log, variables
 from ..system.device import named
 from ..system.macos import privacy
 from ..system.printable import first_line, printable
@@ -91,6 +92,12 @@ def say(text: str) -> None:
     streams.tell(f"rgmlx: {printable(' '.join(text.splitlines()))}")
 
 
+def begin_log(program: str, directory: Path | None = None) -> None:
+    """Begins the debug log where that is asked for; one that can't be written is told of, and missing."""
+    if problem := debug_log.begin(directory):
+        streams.tell(f"{program}: {printable(problem)}")
+
+
 def guarded(program: str, action: Callable[[], object]) -> int:
     """Runs an action; an error becomes one sentence on stderr. Returns the exit code, of a SystemExit too."""
     streams.prepare()
@@ -110,6 +117,7 @@ def guarded(program: str, action: Callable[[], object]) -> int:
         return 141
     except OSError as e:  # a full disk under `> file`, or one of mlx-lm's; ours are RgmlxErrors
         streams.discard(sys.stdout)
+        debug_log.caught(e, "it ended the program")
         output = e.errno is not None and e.filename is None
         why = "it is closed" if e.errno == errno.EBADF else e.strerror
         text = f"the output can't be written: {why}" if output else first_line(e)

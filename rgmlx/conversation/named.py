@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ChatError, RgmlxError
 from ..store import Store
-from ..system.paths import conversations_directory
+from ..system import paths
 from .replies import ReplySession
 
 MAX_NAME_CHARS = 200
@@ -22,7 +22,7 @@ def check(name: str) -> None:
 
 def opened(store: Store | str | Path | None) -> Store:
     """The store, that in a directory, or that of rgchat. Raises StoreError."""
-    return store if isinstance(store, Store) else Store(conversations_directory() if store is None else store)
+    return store if isinstance(store, Store) else Store(paths.data() if store is None else store)
 
 
 def take(

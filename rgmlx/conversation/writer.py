@@ -16,6 +16,7 @@ from ..generation.engine import Generation, Progress
 from ..generation.sampling import Sampling
 from ..store import Message, StoreError
 from ..store.messages import FOLD_CHARS
+from ..system import debug_log
 from ..system.atomic import Undo
 from ..tokenizer import Detokenizer
 from .context import Memory
@@ -210,7 +211,8 @@ class Writer:
         try:
             self._flush()
             whole = reason == "stop"
-        except Exception:  # a full disk, mostly; it is on the screen all the same
+        except Exception as e:  # a full disk, mostly; it is on the screen all the same
+            debug_log.caught(e, "the end of a reply is not written")
             with self._lock:
                 self._store.messages.owe(self.message, "".join(self._text), self._ids)
                 self._text = []

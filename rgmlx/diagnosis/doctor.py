@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import getpass
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -27,7 +24,8 @@ from ..errors import CheckpointError, RgmlxError
 from ..griffin.config import ModelConfig, describe_quantization
 from ..kernels import launch
 from ..model import Model, load
-from ..system import device, macos, memory, threads
+from ..system import debug_log, device, macos, memory, threads, variables
+from ..system.anonymous import anonymous
 from ..system.macos import power
 from ..system.printable import first_line
 from ..verification import parity, selfcheck
@@ -95,19 +93,11 @@ def examine(model: str = hub.DEMO) -> Iterator[Section]:
         except RgmlxError as e:
             section.problems.append(str(e))
         except Exception as e:  # a report is worth most where something unforeseen happens
+            debug_log.caught(e, f"the section {title} is not whole")
             section.problems.append(f"{type(e).__name__}: {first_line(e)}")
-        section.lines = [_anonymous(line) for line in section.lines]
-        section.problems = [_anonymous(p) for p in section.problems]
+        section.lines = [anonymous(line) for line in section.lines]
+        section.problems = [anonymous(p) for p in section.problems]
         yield section
-
-
-def _anonymous(text: str) -> str:
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        for home in {str(Path.home()), os.path.realpath(Path.home())} - {"/"}:
-            text = re.sub(rf"{re.escape(home)}(?!\w|[.-]\w)", "~", text)
-    with contextlib.suppress(OSError, KeyError, ImportError):  # or without a name
-        text = re.sub(rf"(?<=/){re.escape(getpass.getuser())}(?!\w|[.-]\w)", "USER", text)
-    return text
 
 
 def _versions(s: Section) -> None:
@@ -116,6 +106,9 @@ def _versions(s: Section) -> None:
     s.row("Python", platform.python_version())
     system = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else platform.platform()
     s.row("system", f"{system}, {platform.machine()}")
+    s.row(variables.LOG, os.environ.get(variables.LOG, "not set"))
+    if (log := debug_log.place()) is not None:
+        s.row("log", f"{log}, {log.stat().st_size / 1e3:,.0f} kB")
 
 
 def _device(s: Section) -> None:
@@ -171,6 +164,7 @@ def _checked(s: Section, case: parity.Case, marker: Marker | None) -> bool:
         error = case.error()
         said, verdict = f"{error:.1e}", "ok" if error <= case.tolerance else "WRONG"
     except Exception as e:  # whatever MLX and the compiler raise
+        debug_log.caught(e, f"the kernel {case} failed")
         s.problems.append(f"the kernel {case} failed: {first_line(e)}")
         said, verdict = "", "FAILED"
     name = str(case.dtype).removeprefix("mlx.core.")

@@ -56,7 +56,9 @@ def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
     """Raises RgmlxError unless every id is in the vocabulary."""
     bad = next((i for i in ids if not 0 <= i < network.config.vocab_size), None)
     if bad is not None:
-        raise RgmlxError(f"token id {bad} is outside the vocabulary of {network.config.vocab_size:,}")
+        raise RgmlxError(
+            f"token id {bad} is outside the vocabulary of {network.config.vocab_size:,}", quotes=(str(bad),)
+        )
 
 
 def prefill(

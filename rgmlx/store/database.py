@@ -179,6 +179,7 @@ class Database:
             except sqlite3.DatabaseError as e:
                 if not damaged(e):
                     raise
+                _log.info("%s is damaged, and made anew of what can be read: %s", self.path, e)
                 self._recover(source)
                 return self._open()
             finally:

@@ -6,6 +6,7 @@ Knows where such a file may be and how a fresh one is made; what is copied is in
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import tempfile
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 from . import migrations, moved
 from .errors import StoreError
 from .recent import Recent
+
+_log = logging.getLogger(__name__)
 
 
 def write(
@@ -46,8 +49,8 @@ def write(
                 if _copied(old, new, conversations) or recent.write(new, conversations):
                     finish(new)
                     return path
-        except (sqlite3.Error, OSError, StoreError):
-            pass
+        except (sqlite3.Error, OSError, StoreError) as e:
+            _log.info("nothing is rescued to %s: %s", directory, e)
         if path is not None:
             with contextlib.suppress(OSError):
                 path.unlink()

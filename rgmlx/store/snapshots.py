@@ -12,6 +12,7 @@ equals the later one goes first; so nothing goes before what is based on it, and
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from .standing import Standing, standing
 
 BUDGET = 2 * 10**9
 MAX_LINKS = 16
+_log = logging.getLogger(__name__)
 
 # Upwards step by step: mostly the first that is looked at has one.
 _UP = (
@@ -105,7 +107,9 @@ class Snapshots:
         Raises:
             StoreError: there is no such message, or the disk is full; nothing was changed.
         """
-        return self._put(message, key(state.owner.identity), pack(state), unread)
+        size = self._put(message, key(state.owner.identity), pack(state), unread)
+        _log.debug("the state after message %d is kept: %d bytes", message, size)
+        return size
 
     def get(self, message: int, owner: Owner) -> Snapshot | None:
         """The state after exactly this message; None if it is missing, stale or damaged."""
@@ -328,6 +332,7 @@ class Snapshots:
                 gone.append((number,))
                 excess -= size
         c.executemany("DELETE FROM snapshots WHERE id = ?", gone)
+        _log.debug("%d states give way to a budget of %d bytes", len(gone), self.budget)
 
 
 def _whole(packed: Packed) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import debug_log
 from .reading import MAX_INDEX, read_json
 
 T = TypeVar("T")
@@ -38,10 +39,12 @@ def read(path: Path, kind: type[T]) -> dict[str, T]:
 def write(path: Path, known: Mapping[str, Any], entries: int) -> None:
     """Remembers the last so many entries. A file that can't be written costs finding out again."""
     beside = path.with_suffix(f".{os.getpid()}")
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps(dict(list(known.items())[-entries:]), indent=1), encoding="utf-8")
         os.replace(beside, path)
+    except OSError as e:
+        debug_log.caught(e, f"{path.name} is not remembered")
     with contextlib.suppress(OSError):
         beside.unlink()  # there only if something failed, such as a full disk
 
@@ -63,7 +66,8 @@ def private_directory(name: str, version: str, keep: int = 3) -> Path | None:
             if stat.S_IMODE(found.st_mode) & 0o077:
                 part.chmod(0o700)
         others = sorted((p for p in above.iterdir() if p != path), key=lambda p: p.lstat().st_mtime)
-    except OSError:
+    except OSError as e:
+        debug_log.caught(e, f"there is no directory {name}")
         return None
     for old in others[: max(0, len(others) - keep + 1)]:
         shutil.rmtree(old, ignore_errors=True)

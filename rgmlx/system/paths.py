@@ -1,4 +1,4 @@
-"""Names of files and directories as people write them: `~` is expanded here and nowhere else."""
+"""Names of files and directories as people write them: `~` is expanded here and nowhere else. Where data is by default."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     if full == text and text.startswith("~"):
         user = text.partition("/")[0]
         what = f"user '{user[1:]}' whose home" if user[1:] else "home directory (HOME is not set) that"
-        raise PathError(f"there is no {what} '{text}' could be in: write ./{text} for a file of that name")
+        raise PathError(
+            f"there is no {what} '{text}' could be in: write ./{text} for a file of that name", quotes=(text, user[1:])
+        )
     return Path(full)
 
 
-def conversations_directory() -> Path:
-    """Where rgchat keeps conversations, if nothing else is said."""
-    import platformdirs
+def data() -> Path:
+    """Where conversations and logs are, unless another directory is named."""
+    from platformdirs import user_data_path
 
-    return platformdirs.user_data_path("rgmlx", appauthor=False) / "rgchat"
+    return user_data_path("rgmlx", appauthor=False) / "rgchat"
 
 
 def is_utf8(path: str | Path) -> bool:

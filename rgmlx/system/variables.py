@@ -9,7 +9,7 @@ import os
 
 from ..errors import RgmlxError
 
-KERNELS, THREADS = "RGMLX_KERNELS", "RGMLX_THREADS"
+KERNELS, THREADS, LOG = "RGMLX_KERNELS", "RGMLX_THREADS", "RGMLX_LOG"
 MAX_THREADS = 1024
 _ON, _OFF = ("on", "1", "yes", "true"), ("off", "0", "no", "false")
 
@@ -35,7 +35,16 @@ def threads() -> int:
     return number
 
 
+def log() -> bool:
+    """Whether there is to be a debug log: `RGMLX_LOG`, else no. Raises RgmlxError: it says neither."""
+    value = os.environ.get(LOG, "")
+    if value.lower() not in ("", "debug", *_OFF):
+        raise RgmlxError(f"{LOG} must be debug or off, not {value!r:.40}: set it to one of them, or unset it")
+    return value.lower() == "debug"
+
+
 def check() -> None:
     """Raises RgmlxError: one of them has a value that it can't have."""
     kernels()
     threads()
+    log()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import time
 import warnings
@@ -33,13 +34,14 @@ from ..griffin.config import ATTENTION, RECURRENT, ModelConfig
 from ..kernels import launch
 from ..kernels.rg_lru import TIMES
 from ..shell import typed
-from ..system import cache
+from ..system import cache, debug_log
 from ..system.printable import first_line
 from . import parity
 from .marker import Marker
 
 DAY = 24 * 3600.0
 """Seconds that a failure is remembered."""
+_log = logging.getLogger(__name__)
 _ENTRIES = 50  # remembered combinations; the oldest go first
 CUDA_ONLY = ("rotary_step", "attend_step", "quantized_step", "dequantize")
 """Kernels that Metal has no use for: MLX has native operations for it there."""
@@ -115,6 +117,7 @@ def ensure(config: ModelConfig, dtype: mx.Dtype) -> None:
     if found is None or not found.holds:
         found = _ended(known) or _checked(config, dtype, key)
     _here[key] = found
+    _log.debug("kernels of %s in %s: %s", launch.backend(), dtype, "; ".join(found.problems) or "all are right")
     if not found.problems:
         return
     if all(found.problems.values()):
@@ -153,6 +156,7 @@ def check(
     try:
         cases = cases_of(config, dtype)
     except Exception as e:  # the numbers of a case are made on the device too
+        debug_log.caught(e, "the kernels are not checked")
         return {f"the kernels could not be checked on this machine ({first_line(e)})": ()}
     wrong: set[str] = set()
     with launch.none_left_out():
@@ -193,6 +197,7 @@ def problem_of(case: parity.Case) -> str:
     try:
         error = case.error()
     except Exception as e:  # whatever MLX and the compiler raise
+        debug_log.caught(e, f"the kernel {case} failed")
         return f"the kernel {case} failed on this machine ({first_line(e)})"
     if error <= case.tolerance:
         return ""

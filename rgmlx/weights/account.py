@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import RgmlxError
-from ..system import macos
+from ..system import debug_log, macos
 from ..system.macos import keychain
 from .quiet import quiet
 
@@ -59,8 +59,9 @@ def owner(given: str) -> str | None:
                 "Hugging Face does not know this token: copy it again, or make a new one at "
                 "https://huggingface.co/settings/tokens"
             ) from None
-    except Exception:  # the network is away, as it may be: the library's errors for that have no common base
-        pass
+        debug_log.caught(e, "it is not known whose token this is")
+    except Exception as e:  # the network is away, as it may be: the library's errors for that have no common base
+        debug_log.caught(e, "it is not known whose token this is")
     return None
 
 

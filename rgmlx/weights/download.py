@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from ..errors import ConfigError, ModelNotFoundError, RgmlxError
 from ..griffin.config import ModelConfig
+from ..system import debug_log
 from ..system.macos import power
 from . import account
 from .catalog import list_models
@@ -240,6 +241,7 @@ class Download:
                 failures = 1 if part.size > before else failures + 1
                 if not unreachable(e) or failures >= _FAILURES:
                     raise
+                debug_log.caught(e, f"{file.name} is asked for again, from byte {part.size:,} of {file.size:,}")
                 time.sleep(1)
             else:
                 if part.size <= before:

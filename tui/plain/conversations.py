@@ -87,7 +87,7 @@ class Conversations:
         if not self._listed:
             self._listed = [(one.id, None) for one in self._store.conversations.listed(limit=ROWS)]
         if len(what) > 4 or not 0 < int(what) <= len(self._listed):
-            raise RgmlxError(f"there is no number {what[:20]} in the list: /list shows it")
+            raise RgmlxError(f"there is no number {what[:20]} in the list: /list shows it", quotes=(what[:20],))
         conversation, message = self._listed[int(what) - 1]
         if self._store.conversations.get(conversation).deleted is not None:
             raise RgmlxError("this conversation was deleted: /undelete brings the last one back")

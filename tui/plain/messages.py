@@ -54,7 +54,7 @@ class Messages:
         self._session.needs()
         found = expand(text)
         if found.problems:
-            raise RgmlxError(f"{' '.join(found.problems)} This was not sent.")
+            raise RgmlxError(f"{' '.join(found.problems)} This was not sent.", quotes=found.problems)
         try:
             self._session.edit(instead.id, found.text) if instead else self._session.ask(found.text)
         except RgmlxError as e:

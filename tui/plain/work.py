@@ -29,7 +29,7 @@ _AHEAD = 1_000  # pieces that the model may be ahead of a slow terminal
 class _End:
     """The end of one thing, and why if it failed."""
 
-    problem: str = ""
+    problem: RgmlxError | None = None
 
 
 class Work:
@@ -83,9 +83,9 @@ class Work:
                     while events.qsize() > _AHEAD and not gone.is_set():
                         time.sleep(0.05)
             except RgmlxError as e:
-                end = _End(str(e))
+                end = _End(e)
             except Exception as e:  # a failing engine must not take the conversation with it
-                end = _End(f"it broke off ({type(e).__name__}: {first_line(e)}): try again")
+                end = _End(RgmlxError(f"it broke off ({type(e).__name__}: {first_line(e)}): try again"))
             events.put(end)
 
         self._events, self.stopped = events, False
@@ -127,8 +127,8 @@ class Work:
             except queue.Empty:
                 event = ""
             if isinstance(event, _End):
-                if event.problem:
-                    raise RgmlxError(event.problem)
+                if event.problem is not None:
+                    raise event.problem
                 return
             if event:
                 show(event)

@@ -25,6 +25,7 @@ from rgmlx.store.aside import beside, damaged
 from rgmlx.store.claims import claim
 from rgmlx.store.rescue import places
 from rgmlx.store.room import is_missing
+from rgmlx.system import debug_log
 from rgmlx.system.formatting import joined
 from rgmlx.system.reading import parse_json, read_text
 from rgmlx.system.textfiles import reason, replace_text
@@ -131,6 +132,7 @@ class Drafts:
                 try:
                     self._keep(number)
                 except (OSError, ValueError) as e:
+                    debug_log.caught(e, "a draft is not kept at the end")
                     if not draft.blank:
                         lost.append(joined(draft.text, draft.aside))
                         why = reason(e)
@@ -258,6 +260,7 @@ class Drafts:
     def _met(self, name: str, error: Exception) -> None:
         """Says that a draft can't be read, and keeps it from being written over."""
         assert self._directory is not None
+        debug_log.caught(error, "a draft can't be read")
         path, why = self._directory / name, reason(error) if isinstance(error, OSError) else "it is damaged"
         said = f"What you had typed is in {path}, which can't be read ({why}): it is left there"
         try:

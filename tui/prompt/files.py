@@ -72,6 +72,11 @@ class Matches:
 class _Refusal(Exception):
     """Why a file is not read, in a sentence."""
 
+    @property
+    def quotes(self) -> tuple[str, ...]:
+        """What of it is the user's, for the debug log: a part of a message."""
+        return (str(self),)
+
 
 # --- reading ------------------------------------------------------------------------------
 

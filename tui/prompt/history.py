@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rgmlx.store.private import make_private
+from rgmlx.system import debug_log
 
 from ..terminal.typed import lines
 
@@ -153,7 +154,8 @@ def _read(path: Path) -> list[str]:
             return []
         with path.open("rb") as file:
             return _parse(_tail(file.fileno()))
-    except OSError:
+    except OSError as e:
+        debug_log.caught(e, "there is no history")
         return []
 
 
@@ -170,7 +172,8 @@ def _append(path: Path, text: str, shorten: bool) -> bool:
         if path.exists() and not path.is_file():
             return False  # a pipe would keep us waiting
         descriptor = _open_locked(path)
-    except OSError:
+    except OSError as e:
+        debug_log.caught(e, "the history is not kept")
         return False
     if descriptor is None:
         return False
@@ -182,7 +185,8 @@ def _append(path: Path, text: str, shorten: bool) -> bool:
             _rewrite(path, descriptor)
             return True
         return False
-    except OSError:
+    except OSError as e:
+        debug_log.caught(e, "the history is not kept")
         return False
     finally:
         os.close(descriptor)  # and the lock with it

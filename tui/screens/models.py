@@ -27,6 +27,7 @@ from textual.widgets import DataTable, Footer, Input, ProgressBar, Static
 
 from rgmlx.errors import RgmlxError
 from rgmlx.shell import typed
+from rgmlx.system import debug_log
 from rgmlx.system.formatting import sentence
 from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
@@ -201,6 +202,7 @@ class ModelsScreen(Screen[str | None]):
         except RgmlxError as e:
             problem = str(e)
         except Exception as e:
+            debug_log.caught(e, "a directory can't be looked at")
             problem = f"{name} can't be looked at ({type(e).__name__}: {e}): name another directory"
         self.post_message(self.Examined(name, problem))
 
@@ -222,6 +224,7 @@ class ModelsScreen(Screen[str | None]):
         except RgmlxError as e:
             self.post_message(self.Over(repository, str(e), seconds=time.monotonic() - begun))
         except Exception as e:  # never a traceback over the screen
+            debug_log.caught(e, f"{repository} could not be downloaded")
             why = f"{repository} could not be downloaded ({type(e).__name__}: {e})"
             self.post_message(self.Over(repository, why, seconds=time.monotonic() - begun))
         else:

@@ -143,8 +143,8 @@ def check(name: str, setting: AnySetting, value: Any) -> Any:
     try:
         return setting.convert(value)
     except ValueError:
-        shown = value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-        raise SettingsError(f"{name} must be {setting.wanted}, not {cut(written(shown), _SHOWN)}") from None
+        shown = cut(written(value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"), _SHOWN)
+        raise SettingsError(f"{name} must be {setting.wanted}, not {shown}", quotes=(shown,)) from None
 
 
 def parse(name: str, text: str) -> Any:
@@ -162,7 +162,8 @@ def parse(name: str, text: str) -> Any:
         value = None
     if value is None:
         point = ", written with a point" if "," in text else ""
-        raise SettingsError(f"{name} must be {setting.wanted}{point}, not {cut(printable(text), _SHOWN)}")
+        shown = cut(printable(text), _SHOWN)
+        raise SettingsError(f"{name} must be {setting.wanted}{point}, not {shown}", quotes=(shown,))
     return check(name, setting, value)
 
 

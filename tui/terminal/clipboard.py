@@ -17,7 +17,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from textual.app import App
 
-from rgmlx.system import macos
+from rgmlx.system import debug_log, macos
 from rgmlx.system.macos import pasteboard
 
 MAX_TERMINAL = 74_994
@@ -51,7 +51,8 @@ def copy(app: App[Any], text: str) -> str:
         return f"Copied {size}."
     try:
         app.copy_to_clipboard(data.decode())
-    except Exception:  # a driver that is just closing, say
+    except Exception as e:  # a driver that is just closing, say
+        debug_log.caught(e, "nothing is copied")
         return "The terminal could not be reached: nothing was copied."
     if len(data) > MAX_TERMINAL:
         return f"Sent {size} to the terminal: many terminals take no more than 75 KB, so look at what arrives."
@@ -97,7 +98,8 @@ def _run(command: list[str], data: bytes) -> bool:
             env=pasteboard.environment(os.environ) if macos.here() else None,
             check=False,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as e:
+        debug_log.caught(e, f"{command[0]} does not take what is copied")
         return False
     return result.returncode == 0
 
@@ -106,7 +108,8 @@ def code_blocks(markdown: str) -> list[str]:
     """What is in the fenced and indented blocks of a text, without the line break at the end of each."""
     try:
         tokens = _parser().parse(markdown)
-    except Exception:  # no text is worth a chat
+    except Exception as e:  # no text is worth a chat
+        debug_log.caught(e, "a text has no blocks of code")
         return []
     blocks = [token.content.removesuffix("\n") for token in tokens if token.type in ("fence", "code_block")]
     return [block for block in blocks if block]

@@ -11,6 +11,8 @@ import shutil
 import sys
 from collections.abc import Mapping
 
+from .. import debug_log
+
 _SECONDS = 10.0
 """For so long a program of the system is waited for; each takes a fraction of a second."""
 
@@ -47,6 +49,7 @@ def run(program: str, *arguments: str, said: str = "", seconds: float = _SECONDS
             timeout=seconds,
             check=True,
         )
-    except (OSError, ValueError, subprocess.SubprocessError):  # ValueError: a NUL in an argument
+    except (OSError, ValueError, subprocess.SubprocessError) as e:  # ValueError: a NUL in an argument
+        debug_log.caught(e, f"{program} says nothing")
         return None
     return done.stdout
