@@ -78,7 +78,8 @@ def test_a_reply_whose_end_could_not_be_written_has_not_ended(begin: Open) -> No
 _FULL = """
 import json, resource, signal, sys
 import mlx.core as mx; mx.set_default_device(mx.cpu)
-from rgmlx.store import Store, StoreError, states
+from rgmlx.store import Store, StoreError
+from rgmlx.store.states import states
 from rgmlx.conversation import writer
 from rgmlx.conversation.session import Session
 writer.FLUSH_SECONDS = 0.05

@@ -21,7 +21,8 @@ MARK, OTHER = b"MARKEDMARKED", b"OTHERSOTHERS"
 
 def _columns() -> list[tuple[str, str]]:
     """All columns of all our tables that hold text."""
-    from rgmlx.store import migrations, states
+    from rgmlx.store import migrations
+    from rgmlx.store.states import states
 
     connection = sqlite3.connect(":memory:")
     connection.executescript(migrations.SCHEMA.replace(migrations.PAIRING, "") + states.SCHEMA)

@@ -17,7 +17,8 @@ from test_store_snapshots import fake
 from test_store_states import Kept, fill, right, states_in
 from waiting import PATIENCE
 
-from rgmlx.store import Store, earlier, migrations
+from rgmlx.store import Store, migrations
+from rgmlx.store.states import legacy_states
 
 EARLIER = """
 CREATE TABLE snapshots (
@@ -124,7 +125,7 @@ def test_of_many_states_those_used_last_are_moved(tmp_path: Path, monkeypatch: p
     c = sqlite3.connect(tmp_path / "chats.db")
     (size,) = c.execute("SELECT sum(size) FROM snapshots WHERE message > 4").fetchone()
     c.close()
-    monkeypatch.setattr(earlier, "_MOVED", size + 1)
+    monkeypatch.setattr(legacy_states, "_MOVED", size + 1)
     with Store(tmp_path) as store:
         assert as_they_were(store) == [5, 6, 8]
     check(tmp_path)

@@ -17,8 +17,8 @@ from sessions import NAME, STORY, Open, goes_on_alike, pull
 from stores import check, say, texts
 from test_store_states import fill, right
 
-from rgmlx.store import Store, fresh
-from rgmlx.store.states import path_of
+from rgmlx.store import Store, new_file
+from rgmlx.store.states.states import path_of
 from tui.app import ChatApp
 from tui.plain import PlainChat
 
@@ -306,7 +306,7 @@ def test_others_that_could_not_be_written_again_are_said_to_be_lost(
     with Store(tmp_path) as store:
         said = _many(store, 8)
         assert store.claim(5) is not None
-        monkeypatch.setattr(fresh, "copy", full)
+        monkeypatch.setattr(new_file, "copy", full)
         _remove_files(tmp_path)
         say(store, store.conversations.get(5), store.conversations.get(5).head, "more")
         (notice,) = store.notices

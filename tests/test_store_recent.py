@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from stores import check, say, texts
 
-from rgmlx.store import Conversation, Store, recent
-from rgmlx.store.fresh import make
+from rgmlx.store import Conversation, Store
+from rgmlx.store.database import recent_rows
+from rgmlx.store.new_file import make
 from rgmlx.store.rows import LOST
 
 
@@ -53,7 +54,7 @@ def test_what_was_read_and_written_is_there_as_it_was(
 def test_memory_is_bounded_and_what_is_not_there_is_noted(
     store: Store, chat: Conversation, other: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "MOST", 1000)
+    monkeypatch.setattr(recent_rows, "MOST", 1000)
     ids = say(store, chat, None, *(f"{n} " + "x" * 98 for n in range(40)))
     known = store._database.recent
     assert known._chars == sum(one.chars for one in known._messages.values()) <= 1000
@@ -67,7 +68,7 @@ def test_memory_is_bounded_and_what_is_not_there_is_noted(
 def test_of_a_reply_without_end_the_end_is_known(
     store: Store, chat: Conversation, other: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "MOST", 1000)
+    monkeypatch.setattr(recent_rows, "MOST", 1000)
     reply = store.messages.start_reply(chat.id, say(store, chat, None, "q")[0])
     for n in range(500):
         store.messages.append(reply.id, f"{n} and ")

@@ -13,9 +13,10 @@ import damage_store
 import pytest
 from stores import check, say, texts
 
-from rgmlx.store import Store, StoreError, log
-from rgmlx.store.aside import KEPT
-from rgmlx.store.pages import INDEX, TABLE, Pages
+from rgmlx.store import Store, StoreError
+from rgmlx.store.files import wal
+from rgmlx.store.files.replacement import KEPT
+from rgmlx.store.files.sqlite_pages import INDEX, TABLE, Pages
 from rgmlx.store.rows import LOST, UNTITLED
 
 # --- the pages ----------------------------------------------------------------------------
@@ -256,7 +257,7 @@ def look(event, arguments):
         if not at[0]:
             os._exit(9)
 from rgmlx.store import Store
-import rgmlx.store.recovery
+import rgmlx.store.recovery.recovery
 sys.addaudithook(look)
 Store(sys.argv[1]).close()
 """
@@ -383,7 +384,7 @@ def test_a_damaged_log_is_noticed_and_a_torn_one_is_not(tmp_path: Path) -> None:
     chat = store.conversations.create("demo", "A chat")
     say(store, chat, None, *(f"message {n}" for n in range(12)))
     expected = _texts(store)
-    assert not log.is_damaged(tmp_path / "a" / "chats.db")
+    assert not wal.is_damaged(tmp_path / "a" / "chats.db")
     for name in ("whole", "early", "torn"):
         shutil.copytree(tmp_path / "a", tmp_path / name, ignore=shutil.ignore_patterns("open", "*-shm"))
     store.close()
@@ -396,7 +397,7 @@ def test_a_damaged_log_is_noticed_and_a_torn_one_is_not(tmp_path: Path) -> None:
     data[-2000] ^= 4  # in the last page of the last transaction
     torn.write_bytes(data)
     for name, damaged in (("whole", False), ("early", True), ("torn", False)):
-        assert log.is_damaged(tmp_path / name / "chats.db") == damaged, name
+        assert wal.is_damaged(tmp_path / name / "chats.db") == damaged, name
         with Store(tmp_path / name) as other:
             assert bool(other.notices) == damaged
             assert _texts(other) == expected or name == "torn"

@@ -24,8 +24,8 @@ from rgmlx.generation.engine import Generation, prefill
 from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.state import State
 from rgmlx.store import Conversation, Store, StoreError
-from rgmlx.store.delta import Packed, changed_slots, decode, encode, pack, unpack
 from rgmlx.store.snapshots import MAX_LINKS, Snapshots
+from rgmlx.store.states.delta import Packed, changed_slots, decode, encode, pack, unpack
 
 GREEDY = Sampling(temperature=0)
 TINY = Path(__file__).parent / "goldens" / "tiny"
@@ -521,7 +521,7 @@ def test_threads_share_a_store(tiny: rgmlx.Model, store: Store, chat: Conversati
 def fake(seed: int, steps: int) -> Packed:
     """A state that MLX never saw: the kill test forks, which MLX's threads would not survive."""
     rng = np.random.default_rng(seed)
-    from rgmlx.store.delta import Form
+    from rgmlx.store.states.delta import Form
 
     forms = (Form(False, "float32", (1, 64)), Form(True, "bfloat16", (1, 1, 65, 64)))
     ring = rng.integers(0, 256, (1, 65, 128), dtype=np.uint8)

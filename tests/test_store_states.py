@@ -19,10 +19,11 @@ from stores import check, say, texts
 from test_store_recovery import _filled, _page_with, _zero
 from test_store_snapshots import fake
 
-from rgmlx.store import Store, StoreError, room
+from rgmlx.store import Store, StoreError
+from rgmlx.store.files import disk_space
 from rgmlx.store.hashes import key
 from rgmlx.store.rows import LOST
-from rgmlx.store.states import path_of
+from rgmlx.store.states.states import path_of
 
 Kept = dict[int, int]
 """Messages, and of each the number of steps of its state."""
@@ -469,7 +470,7 @@ def test_states_give_way_where_their_log_has_no_room(store: Store, monkeypatch: 
     def full(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(room, "make", full)
+    monkeypatch.setattr(disk_space, "make", full)
     store._database._make_room()
     assert states.path.stat().st_size < 100_000 and store.snapshots.usage().count == 0
     store._database._make_room()  # there is none to be made

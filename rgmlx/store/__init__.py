@@ -22,18 +22,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..system.paths import expanded
-from .claims import Claim, claim, unlocked
 from .conversations import Conversations
-from .database import Database
+from .database.database import Database
 from .errors import DiskFullError, StoreError
-from .exchange import Exchange
+from .import_export import Exchange
+from .locks import Claim, claim, unlocked
 from .messages import Messages
 from .outline import Outline, Outlines
 from .rows import MODEL, USER, Conversation, Message
 from .search import Hit, Search
 
 if TYPE_CHECKING:
-    from .recovery import Report
+    from .recovery.recovery import Report
     from .snapshots import Snapshots
 
 __all__ = [
@@ -130,7 +130,7 @@ class Store:
         Raises:
             StoreError: it can't be read, or is this store's own; the disk is full. Nothing was changed.
         """
-        from .recovery import merge
+        from .recovery.recovery import merge
 
         return merge(Path(file), self._database)
 

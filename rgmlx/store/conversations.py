@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .database import Database
+from .database.database import Database
 from .errors import StoreError
 from .rows import Conversation
 from .text import as_number, as_text, clean

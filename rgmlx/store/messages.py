@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from .carry import Reply, carry, to_bytes
-from .database import Database
+from .database.database import Database
 from .errors import StoreError
 from .hashes import NO_HASH, content_hash, key, root_hash
 from .rows import MODEL, USER, Message, role_of
+from .states.reply_snapshots import Reply, carry, to_bytes
 from .text import as_number, as_text, clean
 
 FOLD_CHARS = 4_000_000

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..system.private_files import create_private
 from .errors import StoreError
-from .faults import kind
-from .private import create_private
+from .files.sqlite_errors import kind
 
 VERSION = 1
 Step = Callable[[sqlite3.Connection], None]

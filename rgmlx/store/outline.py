@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .database import Database
+from .database.database import Database
 from .messages import NUMBER_OF
 from .rows import role_of
 from .text import as_number, as_text

@@ -2,7 +2,7 @@
 
 Knows the table of snapshots, and states through `delta`. A snapshot is a cache of something that can
 be had again by reading: what is damaged, or of another model, or of a message that has changed since,
-is not there. Which messages there are is in another file: `standing` tells whether a snapshot is of one
+is not there. Which messages there are is in another file: `message_version` tells whether a snapshot is of one
 of them as it is now. Each is a delta against the nearest ancestor's, or whole.
 
 Eviction drops the least recently used. Using a snapshot uses those it is based on as well, and of
@@ -19,12 +19,12 @@ from typing import Any
 
 from ..errors import StateError
 from ..griffin.state import Owner, State
-from .carry import checksum, from_bytes, to_bytes
-from .database import Database
-from .delta import Packed, decode, encode, pack, unpack
+from .database.database import Database
 from .errors import StoreError
 from .hashes import key
-from .standing import Standing, standing
+from .states.delta import Packed, decode, encode, pack, unpack
+from .states.message_version import Standing, standing
+from .states.reply_snapshots import checksum, from_bytes, to_bytes
 
 BUDGET = 2 * 10**9
 MAX_LINKS = 16

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rgmlx.store import Claim, Conversation, DiskFullError, StoreError
-from rgmlx.store.aside import beside, damaged
-from rgmlx.store.claims import claim
-from rgmlx.store.rescue import places
-from rgmlx.store.room import is_missing
+from rgmlx.store.database.rescue import places
+from rgmlx.store.files.disk_space import is_missing
+from rgmlx.store.files.replacement import beside, damaged
+from rgmlx.store.locks import claim
 from rgmlx.system.formatting import joined
 from rgmlx.system.reading import parse_json, read_text
 from rgmlx.system.textfiles import reason, replace_text

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from rgmlx.store.private import make_private
+from rgmlx.system.private_files import make_private
 
 from ..terminal.typed import lines
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from .text import as_text
+from ..text import as_text
 
 Fold = Callable[[sqlite3.Connection, int, bool], None]
 """Ends a reply: its pieces become its text."""

@@ -12,8 +12,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from . import migrations
-from .errors import StoreError
+from .. import migrations
+from ..errors import StoreError
 
 _ERRNO = {errno.EACCES, errno.EPERM, errno.EROFS}
 _CODES = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import SupportsIndex
 
-from ..system.reading import read_bytes
-from .private import opener
+from ...system.private_files import opener
+from ...system.reading import read_bytes
 
 _MOST = 1_000_000  # bytes of a sentence
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .pages import INDEX, TABLE, Pages, Row
+from ..files.sqlite_pages import INDEX, TABLE, Pages, Row
 
 Place = tuple[int, int]
 """A page, and a row's place in it."""

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .hashes import content_hash, root_hash
-from .tables import Tables
-from .text import as_text
+from ..database_protocol import Tables
+from ..hashes import content_hash, root_hash
+from ..text import as_text
 
 _SOME = 1_000
 """Pieces that are read at once: a reply may be as long as it likes."""

@@ -1,6 +1,6 @@
 """From a damaged file into a whole one: every row that can be read, hung where it was or as near as can be.
 
-Knows our tables and what was found in the damaged file (`salvage`). Where a message is lost that others follow, a note
+Knows our tables and what was found in the damaged file (`damaged_file`). Where a message is lost that others follow, a note
 stands in its place, so that all that follows can be reached. A message whose text is not what was written keeps the hash
 that says so. In a fresh file rows keep their numbers, and where nothing of them is doubtful the states kept of them; into a
 store that is in use what is not there yet is added, and nothing is changed.
@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.macos import privacy
-from . import migrations
-from .errors import StoreError
-from .fresh import flush, tables
-from .hashes import NO_HASH, content_hash, root_hash
-from .rows import LOST, MODEL, UNTITLED, USER, role_of
-from .salvage import Damaged, Found, Known
-from .same import Key, key, same
-from .tables import Tables
-from .text import as_number, as_text, decoded
+from ...system.macos import privacy
+from .. import migrations
+from ..database_protocol import Tables
+from ..errors import StoreError
+from ..hashes import NO_HASH, content_hash, root_hash
+from ..new_file import flush, tables
+from ..rows import LOST, MODEL, UNTITLED, USER, role_of
+from ..text import as_number, as_text, decoded
+from .damaged_file import Damaged, Found, Known
+from .matching import Key, key, same
 
 
 @dataclass

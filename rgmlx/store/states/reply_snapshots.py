@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from .errors import StoreError
-from .standing import cut_short, first
+from ..errors import StoreError
+from .message_version import cut_short, first
 from .states import States
 
 

@@ -11,10 +11,10 @@ import logging
 import sqlite3
 from typing import Any
 
-from .hashes import root_hash
-from .standing import cut_short, first
+from ..hashes import root_hash
+from ..text import as_text
+from .message_version import cut_short, first
 from .states import States
-from .text import as_text
 
 _MOVED = 2**29
 """Bytes that are moved, of those used last. Others are had again by reading: nobody waits for minutes at a start."""

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from . import room
-from .entries import make_directory, open_lock
 from .errors import DiskFullError, StoreError
+from .files import disk_space
+from .files.file_checks import make_directory, open_lock
 
 
 class Claim:
@@ -92,7 +92,7 @@ def claim(directory: Path, conversation: int) -> Claim | None:
                 raise
             lock.close()  # its holder removed this file while we waited to look: the next one counts
     except OSError as e:
-        if room.is_missing(e):
+        if disk_space.is_missing(e):
             raise DiskFullError(f"the disk is full: make room for {path}") from None
         what = e.filename or directory
         raise StoreError(f"{what} can't be opened ({e.strerror or e}): allow that, or name another directory") from None

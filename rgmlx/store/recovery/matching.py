@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Set
 from typing import Any
 
-from .text import as_number, as_text
+from ..text import as_number, as_text
 
 _CHARS = 200
 _ENOUGH = 2  # messages: the first alone may be the same in many

@@ -5,7 +5,7 @@ returned survives a crash of the program and of the machine (on macOS, a power c
 Several processes may have the file open; a write waits for its turn. One connection serves all threads of a process,
 one at a time.
 
-What happens when the file is damaged is in `recovery`, when it is gone in `moved`, when the disk is full in `room`. The
+What happens when the file is damaged is in `recovery`, when it is gone in `removed_file`, when the disk is full in `disk_space`. The
 model's states are in a file of their own: `states`.
 """
 
@@ -22,20 +22,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..shell import typed
-from ..system.macos import privacy
-from . import aside, entries, fresh, links, log, migrations, moved, readonly, rescue, room
-from .earlier import move_states
-from .errors import DiskFullError, StoreError
-from .faults import Damaged, damaged
-from .faults import kind as _kind
+from ...shell import typed
+from ...system.macos import privacy
+from ...system.private_files import create_private, make_private
+from .. import migrations, new_file
+from ..errors import DiskFullError, StoreError
+from ..files import disk_space, file_checks, read_only, replacement, wal
+from ..files.sqlite_errors import Damaged, damaged
+from ..files.sqlite_errors import kind as _kind
+from ..recovery.recovery import recover
+from ..states.legacy_states import move_states
+from ..states.states import States
+from ..text import decoded
+from . import consistency, removed_file, rescue
 from .notices import Notices
-from .owed import Owed
-from .private import create_private, make_private
-from .recent import Recent
-from .recovery import recover
-from .states import States
-from .text import decoded
+from .pending_text import Owed
+from .recent_rows import Recent
 
 NAME = "chats.db"
 PATIENCE = 15.0  # seconds to wait for another process's write
@@ -73,8 +75,8 @@ class Database:
         self.path = Path(directory) / NAME
         self._linked = os.path.islink(self.path)
         if self._linked:  # the log, the lock and what is set aside belong beside the file itself
-            entries.check_link(self.path)
-            entries.check_target(self.path)
+            file_checks.check_link(self.path)
+            file_checks.check_target(self.path)
             self.path = Path(os.path.realpath(self.path))
         if str(self.path).startswith("file:"):  # SQLite would take it for a URI
             self.path = self.path.absolute()
@@ -97,13 +99,13 @@ class Database:
             self._connection = self._begin()
             self.recent.states = migrations.pairing(self._connection)
         except (sqlite3.Error, OSError) as e:
-            found = readonly.connect(self.path) if readonly.is_reason(e) else None
+            found = read_only.connect(self.path) if read_only.is_reason(e) else None
             if found is not None:
                 self._read_only(found, e)
                 return
             if isinstance(e, sqlite3.Error):
                 raise self._sentence(e) from None
-            if room.is_missing(e):
+            if disk_space.is_missing(e):
                 raise self._no_room() from None
             e = privacy.explained(e)
             if isinstance(e, PermissionError) and os.path.exists(self.path) and not os.access(self.path, os.R_OK):
@@ -119,7 +121,7 @@ class Database:
         self._connection, self.read_only = connection, True
         connection.text_factory = decoded
         connection.execute("PRAGMA cache_size = -500")
-        self._identity = moved.identity(self.path)
+        self._identity = removed_file.identity(self.path)
         culprit = self._culprit(error)
         which = "its conversations" if culprit == self.path else f"the conversations in {self.path}"
         self.notices.append(
@@ -130,7 +132,7 @@ class Database:
         """Which of the files it is that an error is about."""
         name = getattr(error, "filename", None)
         if name is None or not os.path.exists(name):  # the directory of one that is missing may not be written
-            return entries.barred(self.path)
+            return file_checks.barred(self.path)
         return Path(os.fsdecode(name))
 
     @property
@@ -148,32 +150,32 @@ class Database:
         """Is there once damage was met: the file is made anew when it is opened next."""
         return self.path.with_name(f".{self.path.name}.suspect")
 
-    def _begin(self, source: moved.Source | None = None) -> sqlite3.Connection:
+    def _begin(self, source: removed_file.Source | None = None) -> sqlite3.Connection:
         """Opens the file, one process at a time; where nothing is there it is made, with all that is in the source.
 
         Raises:
             sqlite3.Error, OSError, StoreError: it can't be opened, or made.
         """
         if not self._linked:  # a folder in place of a disk that is not connected would split the conversations
-            entries.make_directory(self.path.parent)
+            file_checks.make_directory(self.path.parent)
         lock = self.path.with_name(f".{NAME}.opening")
-        entries.check_store(self.path, lock)
+        file_checks.check_store(self.path, lock)
         make_private(self.path)  # earlier versions left that to the umask
         name = glob.escape(self.path.name if self.path.name != NAME else self.path.stem)
         for old in (*self.path.parent.glob(f"{name}*"), *self.path.parent.glob(f".{name}*")):
             make_private(old)
         with _alone(lock):
-            aside.finish(self.path)
-            if not self.path.exists() and not log.has_pages(self.path):
+            replacement.finish(self.path)
+            if not self.path.exists() and not wal.has_pages(self.path):
                 self._make(source)
             create_private(self.path)  # where all that is left is its log
-            culprit = entries.barred(self.path)
+            culprit = file_checks.barred(self.path)
             if not os.access(culprit, os.R_OK | os.W_OK):  # SQLite would open it, and fail with the first write
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(culprit))
             try:
                 if self._suspect.exists():
                     raise Damaged("damage was met while the file was in use")
-                if moved.is_emptied(self.path):  # SQLite would begin it anew, and remove its log
+                if removed_file.is_emptied(self.path):  # SQLite would begin it anew, and remove its log
                     raise Damaged("there is nothing in it")
                 return self._open()
             except sqlite3.DatabaseError as e:
@@ -184,34 +186,34 @@ class Database:
             finally:
                 self.notices.load(self.path)
 
-    def _make(self, source: moved.Source | None) -> None:
+    def _make(self, source: removed_file.Source | None) -> None:
         if source is not None:
             try:
-                fresh.make(self.path, source.fill)
+                new_file.make(self.path, source.fill)
                 return
             except (sqlite3.Error, OSError) as e:
                 _log.info("%s is not written again as a whole: %s", self.path, e)
-        fresh.make(self.path)
+        new_file.make(self.path)
 
     def _open(self) -> sqlite3.Connection:
         try:
             connection = self._connect()
         except (sqlite3.Error, OSError) as e:
-            if not room.is_missing(e):
+            if not disk_space.is_missing(e):
                 raise
             connection = self._open_without_room(e)
         if not self._full:
-            room.reserve(self.path)
-        self._identity = moved.identity(self.path)
+            disk_space.reserve(self.path)
+        self._identity = removed_file.identity(self.path)
         return connection
 
     def _open_without_room(self, error: Exception) -> sqlite3.Connection:
         self.states.remove()
         with contextlib.suppress(sqlite3.Error):  # the log may have to be read into the file first, which may grow
-            room.make_in_place(self.path)
+            disk_space.make_in_place(self.path)
         for release in (False, True):
             if release:
-                room.release(self.path)
+                disk_space.release(self.path)
             try:
                 connection = self._connect()
                 if release:
@@ -219,10 +221,10 @@ class Database:
                         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return connection
             except (sqlite3.Error, OSError) as e:
-                if not room.is_missing(e):
+                if not disk_space.is_missing(e):
                     raise
         try:
-            connection = room.connect_in_place(self.path)
+            connection = disk_space.connect_in_place(self.path)
         except sqlite3.Error:
             raise error from None
         if connection.execute("PRAGMA user_version").fetchone()[0] != migrations.VERSION:  # there are no tables to read
@@ -237,7 +239,7 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        if log.is_damaged(self.path):
+        if wal.is_damaged(self.path):
             raise Damaged("the log is damaged")
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
@@ -258,7 +260,7 @@ class Database:
                     found = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
                     if found != "ok":
                         raise Damaged(found)
-                if found := links.broken(connection):
+                if found := consistency.broken(connection):
                     raise Damaged(found)
             except sqlite3.OperationalError as e:
                 if _kind(e) == sqlite3.SQLITE_ERROR:  # no fault of these lines: what the tables are is damaged
@@ -280,37 +282,37 @@ class Database:
         if connection.execute(sql).fetchone():
             move_states(connection, self.states)
 
-    def _recover(self, source: moved.Source | None) -> None:
+    def _recover(self, source: removed_file.Source | None) -> None:
         """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced.
 
         Where that is nothing it is made from the source.
         """
-        emptied, part = moved.is_emptied(self.path), aside.part(self.path)
+        emptied, part = removed_file.is_emptied(self.path), replacement.part(self.path)
         try:
             report = recover(self.path, part)
             if source is not None and source.taken:  # it is the source that is damaged
                 source.taken, source.failed, source = False, True, None
             if report.empty and source is not None:
                 self._fill(part, source)
-            kept = aside.damaged(self.path)
+            kept = replacement.damaged(self.path)
             how, what = ("empty or missing", "What there was") if emptied else ("damaged", "The damaged file")
             sentence = f"The file of conversations was {how}. {report.sentence()} {what} is kept as {kept}."
             self.notices.keep(kept, sentence)
-            aside.swap(self.path, part, kept)
+            replacement.swap(self.path, part, kept)
         finally:
             part.unlink(missing_ok=True)
         self._suspect.unlink(missing_ok=True)
         self.notices.append(sentence)
 
-    def _fill(self, part: Path, source: moved.Source) -> None:
+    def _fill(self, part: Path, source: removed_file.Source) -> None:
         """Has a new file without a row be one with all of the source. Raises OSError, sqlite3.Error: there is none then."""
-        aside.part(self.path)
+        replacement.part(self.path)
         try:
             source.fill(part)
         except (sqlite3.Error, OSError) as e:
             _log.info("%s is not written again as a whole: %s", self.path, e)
-            fresh.tables(aside.part(self.path)).close()
-        fresh.flush(part)
+            new_file.tables(replacement.part(self.path)).close()
+        new_file.flush(part)
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""
@@ -344,7 +346,7 @@ class Database:
         with self._lock:
             try:
                 self._come_back()
-                if moved.is_emptied(self.path):  # SQLite may take what it has in memory for the file, or zeros
+                if removed_file.is_emptied(self.path):  # SQLite may take what it has in memory for the file, or zeros
                     self.follow_quietly()
                 return query(self._connection)
             except sqlite3.Error as e:
@@ -431,13 +433,13 @@ class Database:
 
     def _make_room(self) -> None:
         """Takes the log into the file, and drops the snapshots, which can be had again."""
-        room.release(self.path)
+        disk_space.release(self.path)
         try:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.states.make_room()
         finally:
-            room.reserve(self.path)
+            disk_space.reserve(self.path)
 
     def make_room(self) -> None:
         """Does that for another file on the disk of this one. Never raises."""
@@ -458,10 +460,10 @@ class Database:
         try:
             self._connection, self._full = self._connect(), False
         except (sqlite3.Error, OSError):
-            self._connection, self._full = room.connect_in_place(self.path), True
+            self._connection, self._full = disk_space.connect_in_place(self.path), True
             self._connection.text_factory = decoded
         self._lost = False
-        self._identity = moved.identity(self.path)
+        self._identity = removed_file.identity(self.path)
 
     def _come_back(self) -> None:
         """Opens the file where the disk let it be opened in no way the last time. Raises sqlite3.Error."""
@@ -480,16 +482,16 @@ class Database:
 
     def _follow(self) -> None:
         """The same. Raises StoreError: it can't be opened again."""
-        if self._identity == moved.identity(self.path):
+        if self._identity == removed_file.identity(self.path):
             self.in_memory = False  # it may be entered again
             self._unkept.clear()
             return
         old, path, full, was = self._connection, self.path, self._full, self._identity
-        emptied = moved.is_wiped(path, was)
+        emptied = removed_file.is_wiped(path, was)
         if not emptied:
             with contextlib.suppress(sqlite3.Error):
                 old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
-        if was[0] == moved.identity(path)[0]:  # only the log is gone, and what it had is in the file by now
+        if was[0] == removed_file.identity(path)[0]:  # only the log is gone, and what it had is in the file by now
             old.close()
             try:
                 self._connection = self._begin()
@@ -498,11 +500,11 @@ class Database:
             self.notices.append(f"{path}-wal was removed. What it had was in memory and is kept.")
             return
         held = sorted(self._unkept.union(self.held()))
-        source = None if emptied else moved.Source(old, self._make_room_for_all)
-        for self.path in (path, aside.beside(path)):
+        source = None if emptied else removed_file.Source(old, self._make_room_for_all)
+        for self.path in (path, replacement.beside(path)):
             try:
                 if not emptied:  # else its log is what there is to be read
-                    moved.clear(path, was)
+                    removed_file.clear(path, was)
                 self._full = False
                 self._connection = new = self._begin(source)
             except (sqlite3.Error, OSError, StoreError):
@@ -520,18 +522,18 @@ class Database:
             self._unkept.update(held)
             if not self.in_memory:
                 self.in_memory = True
-                self.notices.append(moved.lost(path))
+                self.notices.append(removed_file.lost(path))
             return
         self.in_memory = self._damaged = False
         self._unkept.clear()
         self._in_doubt.clear()
         self.recent.states = migrations.pairing(new)
         old.close()
-        self.notices.append(moved.found(path, self.path, emptied, how if held else None, source))
+        self.notices.append(removed_file.found(path, self.path, emptied, how if held else None, source))
         self.after_move()
 
     def _make_room_for_all(self) -> None:
-        room.release(self.path)
+        disk_space.release(self.path)
         self.states.remove()
 
     def _take_along(
@@ -546,7 +548,7 @@ class Database:
             How far, to be said; None where it can't be done, or other conversations have these numbers.
         """
         try:
-            if moved.copy(old, new, held, same=beside):
+            if removed_file.copy(old, new, held, same=beside):
                 return ""
             if not beside:
                 return None
@@ -605,10 +607,10 @@ class Database:
 
     def _sentence(self, error: sqlite3.Error) -> StoreError:
         kind = _kind(error)
-        if kind == sqlite3.SQLITE_FULL or (room.is_missing(error) and room.is_full(self.path)):
+        if kind == sqlite3.SQLITE_FULL or (disk_space.is_missing(error) and disk_space.is_full(self.path)):
             return self._no_room()
         if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            culprit = entries.barred(self.path)
+            culprit = file_checks.barred(self.path)
             return StoreError(f"{culprit} can't be written: allow writing there, or name another directory")
         if kind == sqlite3.SQLITE_IOERR:
             return DiskFullError(
@@ -623,4 +625,4 @@ class Database:
 
 def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time opens: making tables, upgrades and setting aside are not for two."""
-    return entries.alone(path, 2 * PATIENCE)
+    return file_checks.alone(path, 2 * PATIENCE)

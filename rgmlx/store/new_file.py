@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from . import aside, migrations
-from .private import create_private
+from ..system.private_files import create_private
+from . import migrations
+from .files import replacement
 
 
 def make(path: Path, fill: Callable[[Path], None] | None = None) -> None:
@@ -24,7 +25,7 @@ def make(path: Path, fill: Callable[[Path], None] | None = None) -> None:
     Raises:
         OSError, sqlite3.Error: it can't be made; nothing is there then.
     """
-    part = aside.part(path)
+    part = replacement.part(path)
     try:
         if fill is None:
             tables(part).close()
@@ -32,10 +33,10 @@ def make(path: Path, fill: Callable[[Path], None] | None = None) -> None:
             fill(part)
         flush(part)
         os.replace(part, path)
-        aside.sync(path.parent)
+        replacement.sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
-            aside.part(path)
+            replacement.part(path)
 
 
 def tables(path: Path) -> sqlite3.Connection:

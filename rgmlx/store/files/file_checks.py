@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .errors import StoreError
-from .private import make_private_directory, opener
+from ...system.private_files import make_private_directory, opener
+from ..errors import StoreError
 
 ENDS = ("-wal", "-shm", "-journal")
 """What SQLite adds to a file's name for the files that it makes beside it."""

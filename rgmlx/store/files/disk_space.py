@@ -13,7 +13,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from .private import opener
+from ...system.private_files import opener
 
 _RESERVED = 4 * 2**20  # bytes: what a log has before it goes into the file, which grows by as much
 _PAGES, _FILES = 64 * 1024, 4  # bytes and files: fewer don't do for a file with a log and its index

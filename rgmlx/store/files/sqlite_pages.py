@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .log import SIZES, frames, page_size
+from .wal import SIZES, frames, page_size
 
 TABLE, TABLE_INNER, INDEX, INDEX_INNER = 13, 5, 10, 2
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}

@@ -2,7 +2,7 @@
 
 Knows inodes and tables. A connection goes on reading a file that has lost its name, and its log, so that nothing is lost
 yet: where there is nothing in its place all of it is copied there. Where another store is in its place what is open is
-added to that, or goes into a file beside it. Of a file that has lost its contents `recent` has what is known.
+added to that, or goes into a file beside it. Of a file that has lost its contents `recent_rows` has what is known.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..shell import typed
-from . import fresh, migrations, room
+from ...shell import typed
+from .. import migrations, new_file
+from ..files import disk_space
 
 Identity = tuple[tuple[int, int] | None, tuple[int, int] | None]
 _TABLES = ("conversations", "messages", "pieces")
@@ -94,13 +95,13 @@ class Source:
         """Makes a file with all of it. Raises OSError, sqlite3.Error: that can't be done."""
         self.taken, self.failed = False, True
         try:
-            fresh.copy(self._old, part)
+            new_file.copy(self._old, part)
         except (OSError, sqlite3.Error) as e:
-            if not room.is_missing(e):
+            if not disk_space.is_missing(e):
                 raise
             part.unlink(missing_ok=True)
             self._make_room()
-            fresh.copy(self._old, part)
+            new_file.copy(self._old, part)
         self.taken, self.failed = True, False
 
 

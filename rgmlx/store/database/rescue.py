@@ -1,6 +1,6 @@
 """What is in memory only when the program ends goes into a file elsewhere: the home directory, or the temporary one.
 
-Knows where such a file may be and how a fresh one is made; what is copied is in `moved`.
+Knows where such a file may be and how a fresh one is made; what is copied is in `removed_file`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import migrations, moved
-from .errors import StoreError
-from .recent import Recent
+from .. import migrations
+from ..errors import StoreError
+from . import removed_file
+from .recent_rows import Recent
 
 
 def write(
@@ -56,7 +57,7 @@ def write(
 
 def _copied(old: sqlite3.Connection | None, new: sqlite3.Connection, conversations: Sequence[int]) -> bool:
     with contextlib.suppress(sqlite3.Error):
-        return old is not None and moved.copy(old, new, conversations)
+        return old is not None and removed_file.copy(old, new, conversations)
     return False
 
 

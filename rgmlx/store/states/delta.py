@@ -25,11 +25,11 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import StateError
-from ..griffin.config import ATTENTION
-from ..griffin.state import Owner, State
-from ..settings import RECENT
-from ..system.process import work
+from ...errors import StateError
+from ...griffin.config import ATTENTION
+from ...griffin.state import Owner, State
+from ...settings import RECENT
+from ...system.process import work
 
 _MAGIC = b"rgd1"
 _DAMAGED = "this snapshot is damaged: it can't be used"

@@ -6,7 +6,7 @@ with a line in the log.
 
 No transaction spans both files. SQLite would commit them one after the other, and with the disk full in between say that
 nothing was changed. So either may be ahead of the other wherever a process ends, which does no harm as long as a snapshot is
-of use for what its message says and for nothing else (`standing`). Both files have the same random id. A file of
+of use for what its message says and for nothing else (`message_version`). Both files have the same random id. A file of
 conversations that was made anew with losses has another one: where what was said above a message is not known any more, its
 hash does not tell. Rows of what is not there are dropped when the file is opened.
 """
@@ -22,14 +22,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..system.macos import time_machine
-from . import moved, readonly, room
-from .errors import DiskFullError, StoreError
-from .faults import Damaged, kind, spoilt
-from .migrations import pairing
-from .private import create_private, make_private, make_private_directory
-from .tables import Tables
-from .text import decoded
+from ...system.macos import time_machine
+from ...system.private_files import create_private, make_private, make_private_directory
+from ..database import removed_file
+from ..database_protocol import Tables
+from ..errors import DiskFullError, StoreError
+from ..files import disk_space, read_only
+from ..files.sqlite_errors import Damaged, kind, spoilt
+from ..migrations import pairing
+from ..text import decoded
 
 DIRECTORY, NAME = "states", "states.db"
 VERSION = 1
@@ -98,7 +99,7 @@ class States:
         """`alone` has one process at a time open a file, by a lock of that name."""
         self._database, self._lock, self._alone = database, lock, alone
         self._connection: sqlite3.Connection | None = None
-        self._where: tuple[Path, moved.Identity] | None = None  # None: in memory, as no file can be had
+        self._where: tuple[Path, removed_file.Identity] | None = None  # None: in memory, as no file can be had
         self._again = 0.0
 
     @property
@@ -167,7 +168,7 @@ class States:
                 connection.execute("COMMIT")
             except (sqlite3.Error, UnicodeDecodeError) as e:
                 _undo(connection)
-                if room.is_missing(e):
+                if disk_space.is_missing(e):
                     self._give_log_back(connection)
                 if spoilt(e) and self._make_anew(e):
                     raise _MadeAnew(f"{self.path} was damaged, and was made anew: try again") from e
@@ -221,7 +222,7 @@ class States:
                 self.remove()
                 return
             with contextlib.suppress(sqlite3.Error):  # other processes give the space back as well then
-                room.make(connection)
+                disk_space.make(connection)
             if _size(self.path) > _SMALL or self.rows("SELECT 1 FROM snapshots LIMIT 1"):  # the log had no room
                 self._make_anew("there is no room")
 
@@ -252,7 +253,7 @@ class States:
     def _follow(self) -> sqlite3.Connection:
         """The file that is at its place now, where another one was before."""
         before = self._look()
-        if before.in_transaction or self._where == (self.path, moved.identity(self.path)):
+        if before.in_transaction or self._where == (self.path, removed_file.identity(self.path)):
             return before
         if self._where is None and time.monotonic() < self._again:
             return before
@@ -268,7 +269,7 @@ class States:
         return now
 
     def _set(self, connection: sqlite3.Connection | None) -> None:
-        self._where = None if connection is None else (self.path, moved.identity(self.path))
+        self._where = None if connection is None else (self.path, removed_file.identity(self.path))
         if connection is None:
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             connection.executescript(SCHEMA)
@@ -301,7 +302,7 @@ class States:
         return True
 
     def opened(
-        self, conversations: sqlite3.Connection, damaged: tuple[Path, moved.Identity] | None = None
+        self, conversations: sqlite3.Connection, damaged: tuple[Path, removed_file.Identity] | None = None
     ) -> sqlite3.Connection | None:
         """The file for these conversations, made where it is missing or this damaged one; None where none can be had."""
         try:
@@ -309,7 +310,7 @@ class States:
             if of is None:
                 return None
             if self._database.read_only:
-                found = readonly.connect(self.path, VERSION)
+                found = read_only.connect(self.path, VERSION)
                 if found is not None:
                     found.text_factory = decoded
                 return found if found is not None and pairing(found) == of else None
@@ -318,7 +319,8 @@ class States:
                 make_private_directory(self.path.parent)
                 time_machine.leave_out(self.path.parent)
             with self._alone(self._opening):
-                if damaged is not None and damaged[1][0] == moved.identity(self.path)[0]:  # else another process did it
+                # Else another process did it.
+                if damaged is not None and damaged[1][0] == removed_file.identity(self.path)[0]:
                     self._unlink()
                 try:
                     return self._connect(conversations, of)

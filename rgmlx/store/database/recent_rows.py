@@ -13,10 +13,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .hashes import NO_HASH, content_hash, root_hash
-from .migrations import pair
-from .rows import LOST, UNTITLED, Conversation, Message
-from .text import as_text
+from ..hashes import NO_HASH, content_hash, root_hash
+from ..migrations import pair
+from ..rows import LOST, UNTITLED, Conversation, Message
+from ..text import as_text
 
 MOST = 1_000_000
 """Characters of all messages; what was looked at longest ago goes first."""

@@ -15,7 +15,7 @@ from ..settings import SETTINGS, checked
 from ..system import times
 from ..system.reading import parse_json
 from .conversations import Conversations
-from .database import Database
+from .database.database import Database
 from .errors import StoreError
 from .messages import Messages
 from .rows import MODEL, USER, Conversation
