@@ -50,7 +50,7 @@ def _private(directory: Path, *least: str) -> None:
 def _store(data: Path) -> None:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
-        with store.claim(chat.id):  # type: ignore[union-attr]
+        with store.lock(chat.id):  # type: ignore[union-attr]
             say(store, chat, None, "q", "a")
             _private(data, "chats.db", "chats.db-wal", "chats.db-shm", ".chats.db.opening", f"open/{chat.id}.lock")
 
@@ -81,7 +81,7 @@ def _upgraded(data: Path) -> None:
 def _moved(data: Path) -> None:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
-        claim = store.claim(chat.id)
+        claim = store.lock(chat.id)
         assert claim is not None
         for path in data.glob("chats.db*"):
             path.unlink()
@@ -104,8 +104,8 @@ def _settings(data: Path) -> None:
 def _export(data: Path) -> None:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
-        write_text(data / "out.md", store.exchange.markdown(chat.id))
-        write_text(data / "out.json", store.exchange.to_json(chat.id))
+        write_text(data / "out.md", store.import_export.markdown(chat.id))
+        write_text(data / "out.json", store.import_export.to_json(chat.id))
 
 
 WRITTEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
@@ -189,7 +189,7 @@ def test_a_file_behind_a_link_is_private_too(umask: int, tmp_path: Path, name: s
         assert len(store.conversations.listed()) == 1
         _private(real.parent, name, f"{name}-wal")
         chat = store.conversations.create("demo", "Another")
-        with store.claim(chat.id):  # type: ignore[union-attr]
+        with store.lock(chat.id):  # type: ignore[union-attr]
             say(store, chat, None, "q", "a")
     _private(real.parent, name)
     assert (data / "chats.db").is_symlink()
@@ -205,6 +205,6 @@ def test_the_directory_of_locks_is_private(umask: int, tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         for number in range(2):
             chat = store.conversations.create("demo", "A chat")
-            with store.claim(chat.id):  # type: ignore[union-attr]
+            with store.lock(chat.id):  # type: ignore[union-attr]
                 assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700, number
             (tmp_path / "open").chmod(0o755)

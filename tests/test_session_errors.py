@@ -28,12 +28,12 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, StoreError
-from rgmlx.store.messages import Messages
+from rgmlx.store.messages import MessageStore
 
 # --- the disk -----------------------------------------------------------------------------
 
 
-class FullDisk(Messages):
+class FullDisk(MessageStore):
     """Has room for so many appends."""
 
     room = math.inf

@@ -164,7 +164,7 @@ def test_a_reply_too_long_to_fold_stays_in_pieces(store: Store, chat: Conversati
     assert (done.streaming, done.closed) == (False, True)
     assert store.messages.window(reply.id, 2, chars=7)[1].text == "grüße" * 2
     assert [m.text for m in store.messages.path(say(store, chat, reply.id, "next")[0])][1] == done.text
-    again = store.exchange.from_json(store.exchange.to_json(chat.id))
+    again = store.import_export.from_json(store.import_export.to_json(chat.id))
     assert [m.hash for m in store.messages.tree(again.id)] == [m.hash for m in store.messages.tree(chat.id)]
 
 
@@ -359,27 +359,27 @@ def test_several_processes_begin_a_store_at_once(tmp_path: Path) -> None:
 def test_a_conversation_is_open_in_one_process(store: Store, chat: Conversation) -> None:
     code = (
         "import sys; from rgmlx.store import Store\n"
-        "store = Store(sys.argv[1]); taken = store.claim(int(sys.argv[2]))\n"
+        "store = Store(sys.argv[1]); taken = store.lock(int(sys.argv[2]))\n"
         "print(taken is not None, flush=True); sys.stdin.read()"
     )
     command = [*PYTHON, code, str(store.directory), str(chat.id)]
     other = store.conversations.create("demo")
-    mine = store.claim(chat.id)
+    mine = store.lock(chat.id)
     assert mine is not None
-    assert store.claim(chat.id) is None
-    with store.claim(other.id) as theirs:
+    assert store.lock(chat.id) is None
+    with store.lock(other.id) as theirs:
         assert theirs is not None
     theirs.release()
     assert subprocess.run(command, input="", capture_output=True, text=True).stdout == "False\n"
     mine.release()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "True\n"
-    assert store.claim(chat.id) is None
+    assert store.lock(chat.id) is None
     (q,) = say(store, chat, None, "q")
     reply = store.messages.start_reply(chat.id, q, "half a")
     process.kill()  # a claim dies with its process, however that dies
     process.communicate()
-    with store.claim(chat.id) as mine:
+    with store.lock(chat.id) as mine:
         assert mine is not None
         settled = store.messages.get(reply.id)
         assert (settled.text, settled.streaming, settled.closed) == ("half a", False, False)

@@ -91,12 +91,12 @@ def test_a_bad_byte_in_any_text_is_lived_with(tmp_path: Path, table: str, column
         if column == "text" and table == "messages":
             assert tree[0].text == (MARK[: len(MARK) - len(bad)] + bad).decode(errors="replace")
         assert [m.damaged for m in store.messages.path(4)] == [m.damaged for m in tree[:4]]
-        assert ("*(damaged" in store.exchange.markdown(1, 4)) == spoilt
-        assert ('"damaged": true' in store.exchange.to_json(1)) == spoilt
-        store.exchange.from_json(store.exchange.to_json(1))
+        assert ("*(damaged" in store.import_export.markdown(1, 4)) == spoilt
+        assert ('"damaged": true' in store.import_export.to_json(1)) == spoilt
+        store.import_export.from_json(store.import_export.to_json(1))
         store.outlines.read(1, 4, None, 10)
         store.search.find("answer marked title")
-        with store.claim(1):  # type: ignore[union-attr]  # and ends the open reply
+        with store.lock(1):  # type: ignore[union-attr]  # and ends the open reply
             assert not store.messages.tree(1)[4].streaming
         say(store, store.conversations.get(1), 4, "goes on", "yes")
         assert not any(m.damaged for m in store.messages.path(store.conversations.get(1).head)[4:])

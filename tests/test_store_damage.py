@@ -245,7 +245,7 @@ def test_what_is_open_is_written_elsewhere_when_the_file_is_damaged(
     with Store(data) as store:
         say(store, store.conversations.create("demo", "Another"), None, "not open", "no")
         chat = store.conversations.create("demo", "Mine")
-        claim = store.claim(chat.id)
+        claim = store.lock(chat.id)
         assert claim is not None
         head = say(store, chat, None, "one", "two", "three", "four")[-1]
         store.conversations.get(chat.id)

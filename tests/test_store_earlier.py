@@ -83,7 +83,7 @@ def as_they_were(store: Store, *, at_least: int = 0) -> list[int]:
     """What of the states is there, and all texts."""
     assert store.notices == []
     assert texts(store, 4) == ["q", "a", "r", "b"] and texts(store, 6) == ["s", "c"]
-    with store.claim(3):  # type: ignore[union-attr]  # and ends the open reply
+    with store.lock(3):  # type: ignore[union-attr]  # and ends the open reply
         assert texts(store, 8) == ["t", "Well, it was"]
     found = store.snapshots._get(8, "m")
     assert found is None or (found[1], found[0].digest()) == ((7, 2), fake(0, 5).digest())

@@ -12,7 +12,7 @@ from stores import check, say, texts
 
 from rgmlx.store import Conversation, Store
 from rgmlx.store.database import recent_rows
-from rgmlx.store.new_file import make
+from rgmlx.store.new_file import create_file
 from rgmlx.store.rows import LOST
 
 
@@ -21,7 +21,7 @@ def other(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A new file, as it is where another one was emptied."""
     directory = tmp_path / "other"
     directory.mkdir()
-    make(directory / "chats.db")
+    create_file(directory / "chats.db")
     with closing(sqlite3.connect(directory / "chats.db", isolation_level=None)) as connection:
         yield connection
 
@@ -41,7 +41,7 @@ def test_what_was_read_and_written_is_there_as_it_was(
     open_reply = store.messages.start_reply(chat.id, ids[-1], "be")
     for piece in ("gun", " and", " goes on"):
         store.messages.append(open_reply.id, piece)
-    assert store._database.recent.write(other, [chat.id])
+    assert store._database.recent.write_to(other, [chat.id])
     other.close()
     assert _read(tmp_path, chat.id) == [(t, False) for t in ("one", "two", "three", "begun and goes on")]
     with Store(tmp_path / "other") as again:
@@ -54,7 +54,7 @@ def test_what_was_read_and_written_is_there_as_it_was(
 def test_memory_is_bounded_and_what_is_not_there_is_noted(
     store: Store, chat: Conversation, other: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent_rows, "MOST", 1000)
+    monkeypatch.setattr(recent_rows, "MAX_CHARS", 1000)
     ids = say(store, chat, None, *(f"{n} " + "x" * 98 for n in range(40)))
     known = store._database.recent
     assert known._chars == sum(one.chars for one in known._messages.values()) <= 1000
@@ -68,16 +68,16 @@ def test_memory_is_bounded_and_what_is_not_there_is_noted(
 def test_of_a_reply_without_end_the_end_is_known(
     store: Store, chat: Conversation, other: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent_rows, "MOST", 1000)
+    monkeypatch.setattr(recent_rows, "MAX_CHARS", 1000)
     reply = store.messages.start_reply(chat.id, say(store, chat, None, "q")[0])
     for n in range(500):
         store.messages.append(reply.id, f"{n} and ")
         assert store._database.recent._chars <= 1000
         assert store.messages.window(reply.id, 1, chars=20)  # a look at its end takes nothing away
-    assert store._database.recent.write(other, [chat.id])
+    assert store._database.recent.write_to(other, [chat.id])
     other.close()
     with Store(tmp_path / "other") as again:
-        again.messages.settle(chat.id)
+        again.messages.end_open_replies(chat.id)
     text, _ = _read(tmp_path, chat.id)[-1]
     assert text.endswith("498 and 499 and ") and len(text) > 400
 
@@ -89,7 +89,7 @@ def test_another_conversation_of_that_number_is_left_alone(
     other.execute(
         "INSERT INTO conversations VALUES (?, 'Another', 'demo', NULL, '{}', 1.0, 1.0, 0, NULL, NULL)", (chat.id,)
     )
-    assert not store._database.recent.write(other, [chat.id])
+    assert not store._database.recent.write_to(other, [chat.id])
     other.close()
     assert _read(tmp_path, chat.id) == []
 
@@ -105,6 +105,6 @@ def test_what_was_recovered_is_completed(
         message = store._database.row("SELECT * FROM messages WHERE id = ?", (number,))
         other.execute(f"INSERT INTO messages VALUES ({', '.join('?' * len(message))})", message)
         other.execute("UPDATE messages SET text = ? WHERE id = ?", (text, number))
-    assert store._database.recent.write(other, [chat.id])
+    assert store._database.recent.write_to(other, [chat.id])
     other.close()
     assert _read(tmp_path, chat.id) == [("one", False), ("two", False)]

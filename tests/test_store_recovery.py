@@ -15,8 +15,8 @@ from stores import check, say, texts
 
 from rgmlx.store import Store, StoreError
 from rgmlx.store.files import wal
-from rgmlx.store.files.replacement import KEPT
-from rgmlx.store.files.sqlite_pages import INDEX, TABLE, Pages
+from rgmlx.store.files.replacement import KEPT_DAMAGED
+from rgmlx.store.files.sqlite_pages import INDEX, TABLE, SqlitePages
 from rgmlx.store.rows import LOST, UNTITLED
 
 # --- the pages ----------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def test_pages_are_read_as_sqlite_reads_them(tmp_path: Path, size: int, in_log: 
     connection.text_factory = bytes
     expected = connection.execute("SELECT * FROM t ORDER BY id").fetchall()
     roots = dict(connection.execute("SELECT CAST(name AS TEXT), rootpage FROM sqlite_master").fetchall())
-    with Pages(path) as pages:
+    with SqlitePages(path) as pages:
         found = []
         for page in pages.walk(roots[b"t"], TABLE):
             for place, part in pages.rows(page):
@@ -77,7 +77,7 @@ def test_pages_of_garbage_are_no_error(tmp_path: Path) -> None:
         data = bytearray(rng.randbytes(size))
         data[::4096] = bytes([13]) * len(data[::4096])
         path.write_bytes(data)
-        with Pages(path) as pages:
+        with SqlitePages(path) as pages:
             pages.free()
             for page in range(pages.count + 3):
                 list(pages.rows(page))
@@ -237,12 +237,12 @@ def test_states_that_are_whole_are_kept_and_others_are_not(tmp_path: Path, demo)
 
 
 def test_damaged_files_that_are_kept_are_bounded(tmp_path: Path) -> None:
-    for _ in range(KEPT + 3):
+    for _ in range(KEPT_DAMAGED + 3):
         _filled(tmp_path, 2)
         _zero(tmp_path / "chats.db", 0, 100)
     with Store(tmp_path):
         pass
-    assert len(list(tmp_path.glob("chats.damaged-*.db"))) == KEPT
+    assert len(list(tmp_path.glob("chats.damaged-*.db"))) == KEPT_DAMAGED
     assert not [p.name for p in tmp_path.iterdir() if ".part" in p.name or ".ready" in p.name]
 
 

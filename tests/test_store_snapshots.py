@@ -537,7 +537,7 @@ def write_for_ever(directory: Path, out: int, number: int) -> None:
     snapshots: Snapshots = store.snapshots
     snapshots.budget = 100_000
     chat = store.conversations.create("demo", f"chat {number}")
-    taken, parent, steps = store.claim(chat.id), None, 0
+    taken, parent, steps = store.lock(chat.id), None, 0
     assert taken is not None
     while True:
         parent = store.messages.add_user(chat.id, parent, f"question {steps}").id
@@ -567,7 +567,7 @@ def verify(directory: Path, report: str) -> None:
     with Store(directory) as store:
         assert store.notices == []
         for chat in store.conversations.listed():
-            taken = store.claim(chat.id)
+            taken = store.lock(chat.id)
             assert taken is not None
             taken.release()
         expected: dict[int, str] = {}

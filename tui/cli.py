@@ -198,7 +198,7 @@ def _run(options: argparse.Namespace) -> int:
         from .prompt.drafts import Drafts
         from .prompt.history import History
 
-        drafts = Drafts(data / "drafts", make_room=store.make_room)
+        drafts = Drafts(data / "drafts", make_room=store.free_disk_space)
         app = ChatApp(
             session,
             defaults=defaults,

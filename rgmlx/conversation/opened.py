@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..store import MODEL, USER, Claim, Conversation, Message, Store, StoreError
+from ..store import MODEL, USER, Conversation, ConversationLock, Message, Store, StoreError
 from ..system.textfiles import read_number, replace_text
 from . import sampling_settings
 from .metrics import Gauges
@@ -40,7 +40,7 @@ class OpenConversation:
     settings: dict[str, Any]
     row: Conversation | None = None
     head: Message | None = None
-    claim: Claim | None = None
+    claim: ConversationLock | None = None
     peeking: bool = False
 
     @property
@@ -184,7 +184,7 @@ class ConversationSession:
             taken = None
             if held is None:
                 self.store.conversations.get(conversation)  # no lock for one that is not there
-                taken = self.store.claim(conversation)
+                taken = self.store.lock(conversation)
                 if taken is None:
                     return False
             try:
@@ -238,7 +238,7 @@ class ConversationSession:
         if opened.row is None:
             title = text.strip().splitlines()[0][:TITLE_CHARS].strip() if text.strip() else ""
             made = self.store.conversations.create(self.name, title, opened.system, opened.settings)
-            opened.claim = self.store.claim(made.id)
+            opened.claim = self.store.lock(made.id)
             opened.row = made
             self._keep_last()
         return self._at(self.store.messages.add_user(opened.row.id, opened.at, text))

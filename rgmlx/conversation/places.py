@@ -41,7 +41,7 @@ def later(store: Store, head: int | None, tip: int) -> int | None:
     """The reply after this place on the way to the tip; the tip itself where there is none; None at the tip."""
     if head == tip:
         return None
-    line = [number for number, _ in store.messages.line(tip)]
+    line = [number for number, _ in store.messages.path_sizes(tip)]
     ahead = line[: line.index(head)] if head in line else line
     # From here on: the next reply is near, the tip may be thousands of messages away.
     return next((number for number in reversed(ahead) if _is_reply(store, number)), tip)
@@ -59,7 +59,7 @@ def _is_reply(store: Store, number: int) -> bool:
 
 def steps(store: Store, head: int | None, tip: int) -> Steps:
     """Where one is on the way to the tip, counted in replies."""
-    line = [number for number, _ in store.messages.line(tip)]
+    line = [number for number, _ in store.messages.path_sizes(tip)]
     here = 0 if head is None or head not in line else len(line) - line.index(head)
     return Steps((here + 1) // 2, (len(line) + 1) // 2)
 

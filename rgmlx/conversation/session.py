@@ -202,7 +202,7 @@ class Session(ConversationSession):
                 raise
             return message
         self._come(memory, old, run.opened.system)
-        if self.store.messages.followed(old.id):
+        if self.store.messages.has_children(old.id):
             return self._start_message(run, old.parent, self.store.messages.get(old.id).text)
         with self._lock:
             message = self.store.messages.reopen(old.id, memory.model.identity)
@@ -260,7 +260,7 @@ class Session(ConversationSession):
     def _come(self, memory: Memory, head: Message | None, system: str | None) -> int:
         stopped = self._cancel.is_set
         with contextlib.suppress(StoreError):  # the end of a reply takes its state along
-            self.store.messages.pay()
+            self.store.messages.write_pending()
         self.reading_again = True
         try:
             if head is not None and head.role == USER:

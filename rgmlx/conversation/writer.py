@@ -177,7 +177,7 @@ class Writer:
             whole = reason == "stop"
         except Exception:  # a full disk, mostly; it is on the screen all the same
             with self._lock:
-                self._store.messages.owe(self.message, "".join(self._text), self._ids)
+                self._store.messages.defer(self.message, "".join(self._text), self._ids)
                 self._text.clear()
             self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
             self.notices.append(OWED)

@@ -25,22 +25,22 @@ from ..system.paths import expanded
 from .conversations import Conversations
 from .database.database import Database
 from .errors import DiskFullError, StoreError
-from .import_export import Exchange
-from .locks import Claim, claim, unlocked
-from .messages import Messages
+from .import_export import ImportExport
+from .locks import ConversationLock, lock_conversation, lock_without_file
+from .messages import MessageStore
 from .outline import Outline, Outlines
 from .rows import MODEL, USER, Conversation, Message
 from .search import Hit, Search
 
 if TYPE_CHECKING:
-    from .recovery.recovery import Report
+    from .recovery.recovery import RecoveryReport
     from .snapshots import Snapshots
 
 __all__ = [
     "MODEL",
     "USER",
-    "Claim",
     "Conversation",
+    "ConversationLock",
     "DiskFullError",
     "Hit",
     "Message",
@@ -72,16 +72,16 @@ class Store:
         self.directory = expanded(directory)
         self._snapshot_bytes = snapshot_bytes
         self._database = Database(self.directory)
-        self._claims: list[Claim] = []
-        self._database.held = lambda: [held.conversation for held in self._claims if held.held]
-        self._database.after_move = self._renew_claims
+        self._locks: list[ConversationLock] = []
+        self._database.open_conversations = lambda: [held.conversation for held in self._locks if held.held]
+        self._database.after_relocation = self._renew_locks
         self.notices = self._database.notices
         self.read_only = self._database.read_only
         self.conversations = Conversations(self._database)
-        self.messages = Messages(self._database)
+        self.messages = MessageStore(self._database)
         self.outlines = Outlines(self._database)
         self.search = Search(self._database)
-        self.exchange = Exchange(self._database, self.conversations, self.messages)
+        self.import_export = ImportExport(self._database, self.conversations, self.messages)
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -90,7 +90,7 @@ class Store:
 
         return Snapshots(self._database, BUDGET if self._snapshot_bytes is None else self._snapshot_bytes)
 
-    def claim(self, conversation: int) -> Claim | None:
+    def lock(self, conversation: int) -> ConversationLock | None:
         """Takes a conversation for this process and ends replies that a dead one left open.
 
         Where the disk is full they stay open.
@@ -102,26 +102,26 @@ class Store:
             StoreError: the lock can't be made.
         """
         if self._database.read_only:  # nobody changes it
-            return unlocked(self.directory, conversation)
+            return lock_without_file(self.directory, conversation)
         try:
-            taken = claim(self.directory, conversation)
+            taken = lock_conversation(self.directory, conversation)
         except StoreError as e:
             if not (self._database.in_memory or isinstance(e, DiskFullError)):
                 raise
-            taken = unlocked(self.directory, conversation)
+            taken = lock_without_file(self.directory, conversation)
         if taken is not None:
             try:
                 with contextlib.suppress(DiskFullError):
-                    self.messages.settle(conversation)
+                    self.messages.end_open_replies(conversation)
             except BaseException:
                 taken.release()
                 raise
-            self._claims = [held for held in self._claims if held.held]
-            self._claims.append(taken)
+            self._locks = [held for held in self._locks if held.held]
+            self._locks.append(taken)
             taken.before_release = self._database.follow_quietly  # while it still counts as open
         return taken
 
-    def recover(self, file: str | Path) -> Report:
+    def recover(self, file: str | Path) -> RecoveryReport:
         """Adds what can be read of another file of conversations, damaged or not, and is not here yet.
 
         Returns:
@@ -134,18 +134,18 @@ class Store:
 
         return merge(Path(file), self._database)
 
-    def _renew_claims(self) -> None:
-        for held in self._claims:
+    def _renew_locks(self) -> None:
+        for held in self._locks:
             held.renew()
 
     @property
-    def kept(self) -> bool:
+    def all_saved(self) -> bool:
         """Whether nothing is in memory only, as far as is known."""
-        return not (self._database.in_memory or self.messages.owes)
+        return not (self._database.in_memory or self.messages.has_pending)
 
-    def make_room(self) -> None:
+    def free_disk_space(self) -> None:
         """Has what is a cache give way, for another file in the directory that a full disk has no room for. Never raises."""
-        self._database.make_room()
+        self._database.free_disk_space()
 
     def rescue(self) -> str:
         """For the end of a program: what is in memory only, as the file is gone or the disk full, is written elsewhere.
@@ -153,7 +153,7 @@ class Store:
         Returns:
             A sentence that tells where; "" where all is in the file.
         """
-        return self._database.rescue(self.messages.pay_into, self.messages.owing())
+        return self._database.rescue(self.messages.write_pending_to, self.messages.pending_conversations())
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""

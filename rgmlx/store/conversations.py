@@ -43,7 +43,7 @@ class Conversations:
         if row is None:
             raise _none(conversation)
         found = _conversation(row)
-        self._database.recent.conversation(found)
+        self._database.recent.note_conversation(found)
         return found
 
     def listed(self, *, archived: bool | None = False, limit: int = -1, after: int = 0) -> list[Conversation]:
@@ -78,10 +78,10 @@ class Conversations:
 
     def delete(self, conversation: int) -> None:
         """Hides it; `undelete` brings it back until it is purged."""
-        with self._database.transaction(frees=True):
+        with self._database.transaction(only_deletes=True):
             self._set(conversation, "deleted = coalesce(deleted, ?)", time.time())
         # The first to go.
-        self._database.states.tell("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))
+        self._database.states.write_quietly("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))
 
     def undelete(self, conversation: int) -> None:
         """Takes a deletion back."""
@@ -124,8 +124,8 @@ class Conversations:
         rows = self._database.rows("SELECT id FROM conversations WHERE deleted <= ?", (limit,))
         states = self._database.states
         for (conversation,) in rows:
-            states.tell("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
-            with self._database.transaction(frees=True) as c:  # one each: others wait for a short while only
+            states.write_quietly("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
+            with self._database.transaction(only_deletes=True) as c:  # one each: others wait for a short while only
                 c.execute("UPDATE conversations SET head = NULL WHERE id = ?", (conversation,))
                 c.execute("DELETE FROM messages WHERE conversation = ?", (conversation,))
                 c.execute("DELETE FROM conversations WHERE id = ?", (conversation,))

@@ -17,16 +17,16 @@ from ..system.reading import parse_json
 from .conversations import Conversations
 from .database.database import Database
 from .errors import StoreError
-from .messages import Messages
+from .messages import MessageStore
 from .rows import MODEL, USER, Conversation
 
 FORMAT, VERSION = "rgmlx-conversation", 1
 
 
-class Exchange:
+class ImportExport:
     """Export and import of conversations."""
 
-    def __init__(self, database: Database, conversations: Conversations, messages: Messages) -> None:
+    def __init__(self, database: Database, conversations: Conversations, messages: MessageStore) -> None:
         self._database, self._conversations, self._messages = database, conversations, messages
 
     def markdown(self, conversation: int, message: int | None = None) -> str:

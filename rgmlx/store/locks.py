@@ -14,10 +14,10 @@ from typing import IO
 
 from .errors import DiskFullError, StoreError
 from .files import disk_space
-from .files.file_checks import make_directory, open_lock
+from .files.file_checks import make_directory, open_lock_file
 
 
-class Claim:
+class ConversationLock:
     """A conversation held by this process, until `release` or the process's end.
 
     Attributes:
@@ -36,7 +36,7 @@ class Claim:
 
     def renew(self) -> None:
         """Makes the lock file again where it was removed, so that nobody else takes the conversation."""
-        if self.held and (again := claim(self._path.parent.parent, self.conversation)) is not None:
+        if self.held and (again := lock_conversation(self._path.parent.parent, self.conversation)) is not None:
             self._lock.close()
             self._lock = again._lock
 
@@ -48,23 +48,23 @@ class Claim:
                 self._path.unlink(missing_ok=True)  # before the lock goes, so that nobody's file is removed
             self._lock.close()
 
-    def __enter__(self) -> Claim:
+    def __enter__(self) -> ConversationLock:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
 
 
-def unlocked(directory: Path, conversation: int) -> Claim:
+def lock_without_file(directory: Path, conversation: int) -> ConversationLock:
     """A claim without a lock, where no file can be made for one; `renew` takes the lock once that can be done."""
-    return Claim(conversation, _path(directory, conversation), open(os.devnull, "ab"))
+    return ConversationLock(conversation, _path(directory, conversation), open(os.devnull, "ab"))
 
 
 def _path(directory: Path, conversation: int) -> Path:
     return directory / "open" / f"{conversation}.lock"
 
 
-def claim(directory: Path, conversation: int) -> Claim | None:
+def lock_conversation(directory: Path, conversation: int) -> ConversationLock | None:
     """Takes a conversation for this process.
 
     Returns:
@@ -77,11 +77,11 @@ def claim(directory: Path, conversation: int) -> Claim | None:
     try:
         make_directory(path.parent, private=True)
         while True:
-            lock = open_lock(path)
+            lock = open_lock_file(path)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                    return Claim(conversation, path, lock)
+                    return ConversationLock(conversation, path, lock)
             except BlockingIOError:
                 lock.close()
                 return None
@@ -92,7 +92,7 @@ def claim(directory: Path, conversation: int) -> Claim | None:
                 raise
             lock.close()  # its holder removed this file while we waited to look: the next one counts
     except OSError as e:
-        if disk_space.is_missing(e):
+        if disk_space.may_be_out_of_space(e):
             raise DiskFullError(f"the disk is full: make room for {path}") from None
         what = e.filename or directory
         raise StoreError(f"{what} can't be opened ({e.strerror or e}): allow that, or name another directory") from None

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from .database.database import Database
 from .errors import StoreError
-from .hashes import NO_HASH, content_hash, key, root_hash
+from .hashes import NO_HASH, content_hash, identity_key, root_hash
 from .rows import MODEL, USER, Message, role_of
-from .states.reply_snapshots import Reply, carry, to_bytes
+from .states.reply_snapshots import OpenReply, ids_to_bytes, update_reply_snapshots
 from .text import as_number, as_text, clean
 
 FOLD_CHARS = 4_000_000
@@ -39,12 +39,12 @@ _UP = (
 _Result = TypeVar("_Result")
 
 
-class Messages:
+class MessageStore:
     """The messages of all conversations of a store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._owed = database.owed
+        self._pending = database.pending
 
     # --- reading --------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class Messages:
             row[0] for row in self._database.rows("SELECT id FROM messages WHERE parent = ? ORDER BY id", (message,))
         ]
 
-    def followed(self, message: int) -> bool:
+    def has_children(self, message: int) -> bool:
         """Whether something follows this one."""
         return self._database.row("SELECT 1 FROM messages WHERE parent = ? LIMIT 1", (message,)) is not None
 
@@ -97,7 +97,7 @@ class Messages:
         )
         return int(row[0])
 
-    def line(self, message: int | None, count: int = -1) -> list[tuple[int, int]]:
+    def path_sizes(self, message: int | None, count: int = -1) -> list[tuple[int, int]]:
         """(id, characters) of the last `count` messages of the path to this one, this one first. Reads no text.
 
         Of a reply that is still being written only the characters that it began with are counted.
@@ -126,7 +126,7 @@ class Messages:
                 *(number, conversation, parent, depth, role, text, bool(closed), bool(streaming)),
                 *(digest, as_number(created), at, of, damaged),
             )
-            self._database.recent.message(made, whole=whole)
+            self._database.recent.note_message(made, whole=whole)
             found.append(made)
         return found
 
@@ -152,10 +152,10 @@ class Messages:
             "WHERE after >= ?2 ORDER BY id DESC LIMIT 1) - 1, 0)) WHERE m.id = ?1 ORDER BY p.id"
         )
         with self._database.lock:  # what is owed is in a piece as soon as it is paid
-            rows, owed = self._database.rows(sql, (message, chars)), self._owed.text(message)
+            rows, pending = self._database.rows(sql, (message, chars)), self._pending.text(message)
         if not rows:
             raise _none(message)
-        end = "".join(as_text(piece) for *_, piece in rows if piece is not None) + owed
+        end = "".join(as_text(piece) for *_, piece in rows if piece is not None) + pending
         whole = chars is None or len(end) < chars
         start = as_text(rows[0][0]) if whole else ""
         return start + end, bool(rows[0][1]), bool(rows[0][2]), rows[0][3], whole
@@ -193,7 +193,7 @@ class Messages:
         text = clean(text)
         if not text:
             return
-        known = None if ids is None else to_bytes(ids)
+        known = None if ids is None else ids_to_bytes(ids)
 
         def add(c: sqlite3.Connection) -> None:
             added = c.execute(
@@ -204,35 +204,35 @@ class Messages:
                 raise StoreError(f"message {message} is not being written: start a new reply")
 
         self._write(add)
-        self._database.recent.grown(message, text)
+        self._database.recent.note_text(message, text)
 
-    def owe(self, message: Message, text: str, ids: Sequence[int]) -> None:
+    def defer(self, message: Message, text: str, ids: Sequence[int]) -> None:
         """Takes the end of an open reply that could not be appended. It counts as its text from here on, and is written
         before anything else is; where that never succeeds `Store.rescue` writes it elsewhere."""
         if text := clean(text):
-            self._owed.add(message.conversation, message.id, text, to_bytes(ids))
+            self._pending.add(message.conversation, message.id, text, ids_to_bytes(ids))
 
     @property
-    def owes(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether the end of a reply has yet to be written."""
-        return bool(self._owed)
+        return bool(self._pending)
 
-    def pay(self) -> None:
+    def write_pending(self) -> None:
         """Writes what is owed, and ends those replies. Raises StoreError: the disk is still full."""
         with self._database.lock:
-            if self._owed and not self._database.inside:
-                self._database.write(self.pay_into)
-                self._owed.forget()
+            if self._pending and not self._database.in_transaction:
+                self._database.write(self.write_pending_to)
+                self._pending.forget()
 
-    def pay_into(self, c: sqlite3.Connection) -> None:
+    def write_pending_to(self, c: sqlite3.Connection) -> None:
         """Writes what is owed into a store, be it this one. Raises sqlite3.Error."""
-        self._owed.pay(c, self._fold)
+        self._pending.write(c, self._fold)
 
-    def owing(self) -> set[int]:
+    def pending_conversations(self) -> set[int]:
         """The conversations of replies whose end can't be written."""
         with contextlib.suppress(StoreError):
-            self.pay()
-        return self._owed.conversations() if self._owed else set()
+            self.write_pending()
+        return self._pending.conversations() if self._pending else set()
 
     def finish(self, message: int, *, closed: bool) -> Message:
         """Ends a reply: `closed` if the model ended it, not if it was cut short. Twice is fine.
@@ -270,7 +270,7 @@ class Messages:
             c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (message, time.time(), row[0]))
 
         others = "UPDATE snapshots SET message = NULL WHERE message = ? AND identity IS NOT ?"
-        self._database.states.tell(others, (message, None if identity is None else key(identity)))
+        self._database.states.write_quietly(others, (message, None if identity is None else identity_key(identity)))
         self._write(begin)
         return self.get(message)
 
@@ -288,11 +288,11 @@ class Messages:
                 (message,),
             )
             c.execute("DELETE FROM messages WHERE id = ?", (message,))
-        self._database.states.tell("UPDATE snapshots SET message = NULL WHERE message = ?", (message,))
-        self._owed.forget(message)
+        self._database.states.write_quietly("UPDATE snapshots SET message = NULL WHERE message = ?", (message,))
+        self._pending.forget(message)
         self._database.recent.forget(message)
 
-    def settle(self, conversation: int) -> list[int]:
+    def end_open_replies(self, conversation: int) -> list[int]:
         """Ends replies that a process left open when it died. Only for who holds the conversation.
 
         Returns:
@@ -369,11 +369,11 @@ class Messages:
                 c.execute("UPDATE conversations SET head = ?, updated = ? WHERE id = ?", (new, now, conversation))
             return new
 
-        return self._write(add, lasts=role == USER and created is None)  # before its reply begins
+        return self._write(add, durable=role == USER and created is None)  # before its reply begins
 
-    def _write(self, action: Callable[[sqlite3.Connection], _Result], *, lasts: bool = False) -> _Result:
-        self.pay()
-        return self._database.write(action, lasts=lasts)
+    def _write(self, action: Callable[[sqlite3.Connection], _Result], *, durable: bool = False) -> _Result:
+        self.write_pending()
+        return self._database.write(action, durable=durable)
 
     def _fold(self, c: sqlite3.Connection, message: int, closed: bool) -> None:
         row = c.execute(
@@ -399,7 +399,9 @@ class Messages:
         chars = len(start) + c.execute(sql, (message,)).fetchone()[0]
         size = sum(len(p.encode()) for p in pieces())
         digest = content_hash(before, role, pieces(), closed, size)
-        carry(c, self._database.states, Reply(message, created, before, role, start), digest, closed)
+        update_reply_snapshots(
+            c, self._database.states, OpenReply(message, created, before, role, start), digest, closed
+        )
         if loose := chars > FOLD_CHARS:
             c.execute("UPDATE messages SET chars = ? WHERE id = ?", (chars, message))
         else:

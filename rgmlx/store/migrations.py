@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..system.private_files import create_private
 from .errors import StoreError
-from .files.sqlite_errors import kind
+from .files.sqlite_errors import error_code
 
 VERSION = 1
 Step = Callable[[sqlite3.Connection], None]
@@ -103,7 +103,7 @@ END;
 """
 
 
-def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
+def migrate(connection: sqlite3.Connection, path: Path) -> str | None:
     """Makes the tables, or upgrades older ones after copying the file.
 
     The caller sees to it that no other process does the same at the same time.
@@ -133,7 +133,7 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
     missing = [v for v in range(version, VERSION) if v not in STEPS]
     if missing:
         raise StoreError(f"{path} is not a store of rgmlx conversations (format {version}): name another directory")
-    copy = _copy(connection, path, version)
+    copy = _copy_file(connection, path, version)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for v in range(version, VERSION):
@@ -147,24 +147,24 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
     return f"The conversations were brought to format {VERSION}; a copy from before is {copy}."
 
 
-def pairing(connection: sqlite3.Connection) -> bytes | None:
+def pairing_id(connection: sqlite3.Connection) -> bytes | None:
     """The id that a file of conversations and its file of states have; None where there is none."""
     try:
         row = connection.execute("SELECT id FROM pairing").fetchone()
     except sqlite3.OperationalError as e:
-        if kind(e) != sqlite3.SQLITE_ERROR:
+        if error_code(e) != sqlite3.SQLITE_ERROR:
             raise
         return None
     return row[0] if row is not None and isinstance(row[0], bytes) else None
 
 
-def pair(connection: sqlite3.Connection, number: bytes | None, *, same: bool = True) -> None:
+def set_pairing_id(connection: sqlite3.Connection, number: bytes | None, *, same: bool = True) -> None:
     """Makes a file of conversations the one whose states have this id, if they fit: it is empty, or has the `same`."""
     if number is not None and (same or not connection.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
         connection.execute("UPDATE pairing SET id = ?", (number,))
 
 
-def _copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+def _copy_file(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     """A whole copy beside the file, write-ahead log included; under its name only once it is complete."""
     copy = path.with_name(f"{path.stem}.format-{version}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     part = copy.with_name(f".{copy.name}.part")

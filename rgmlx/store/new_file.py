@@ -11,12 +11,13 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from ..system.disk import flush_file, sync_directory
 from ..system.private_files import create_private
 from . import migrations
 from .files import replacement
 
 
-def make(path: Path, fill: Callable[[Path], None] | None = None) -> None:
+def create_file(path: Path, fill: Callable[[Path], None] | None = None) -> None:
     """Makes the file. Only for who opens the directory alone.
 
     Args:
@@ -25,22 +26,22 @@ def make(path: Path, fill: Callable[[Path], None] | None = None) -> None:
     Raises:
         OSError, sqlite3.Error: it can't be made; nothing is there then.
     """
-    part = replacement.part(path)
+    part = replacement.part_path(path)
     try:
         if fill is None:
-            tables(part).close()
+            open_with_tables(part).close()
         else:
             fill(part)
-        flush(part)
+        flush_file(part)
         os.replace(part, path)
-        replacement.sync(path.parent)
+        sync_directory(path.parent)
     finally:
         with contextlib.suppress(OSError):
-            replacement.part(path)
+            replacement.part_path(path)
 
 
-def tables(path: Path) -> sqlite3.Connection:
-    """Opens a file that is not there yet, with all tables in it and not flushed: nobody may rely on it before `flush`.
+def open_with_tables(path: Path) -> sqlite3.Connection:
+    """Opens a file that is not there yet, with all tables in it and not flushed: nobody may rely on it before it is flushed.
 
     Raises:
         OSError, sqlite3.Error: it can't be made; there may be something of it.
@@ -50,14 +51,14 @@ def tables(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect later
         connection.execute("PRAGMA synchronous = OFF")
-        migrations.bring_up_to_date(connection, path)
+        migrations.migrate(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def copy(connection: sqlite3.Connection, path: Path) -> None:
+def copy_pages(connection: sqlite3.Connection, path: Path) -> None:
     """Makes a file that is not there yet of all pages that a connection can read, one after the other. Not flushed.
 
     Raises:
@@ -68,12 +69,3 @@ def copy(connection: sqlite3.Connection, path: Path) -> None:
         new.execute("PRAGMA synchronous = OFF")
         new.execute("PRAGMA cache_size = -500")
         connection.backup(new)
-
-
-def flush(path: Path) -> None:
-    """Sees to it that a file is on the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

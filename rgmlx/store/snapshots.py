@@ -21,10 +21,10 @@ from ..errors import StateError
 from ..griffin.state import Owner, State
 from .database.database import Database
 from .errors import StoreError
-from .hashes import key
+from .hashes import identity_key
 from .states.delta import Packed, decode, encode, pack, unpack
-from .states.message_version import Standing, standing
-from .states.reply_snapshots import checksum, from_bytes, to_bytes
+from .states.message_version import MessageVersion, message_version
+from .states.reply_snapshots import ids_from_bytes, ids_to_bytes, row_checksum
 
 BUDGET = 2 * 10**9
 MAX_LINKS = 16
@@ -105,11 +105,11 @@ class Snapshots:
         Raises:
             StoreError: there is no such message, or the disk is full; nothing was changed.
         """
-        return self._put(message, key(state.owner.identity), pack(state), unread)
+        return self._put(message, identity_key(state.owner.identity), pack(state), unread)
 
     def get(self, message: int, owner: Owner) -> Snapshot | None:
         """The state after exactly this message; None if it is missing, stale or damaged."""
-        found = self._get(message, key(owner.identity))
+        found = self._get(message, identity_key(owner.identity))
         if found is None:
             return None
         try:
@@ -125,7 +125,7 @@ class Snapshots:
         Raises:
             StoreError: there is no such message.
         """
-        depth, row = self._depth(message), self._nearest(message, key(identity))
+        depth, row = self._depth(message), self._nearest(message, identity_key(identity))
         return None if row is None else Near(row.message, depth - row.depth)
 
     def restore(self, message: int, owner: Owner) -> tuple[Near, Snapshot] | None:
@@ -157,16 +157,18 @@ class Snapshots:
 
     def usage(self) -> Usage:
         """Bytes and number of all snapshots."""
-        row = self._states.row("SELECT coalesce(sum(size), 0), count(*) FROM snapshots") if self._states.there else None
+        row = (
+            self._states.row("SELECT coalesce(sum(size), 0), count(*) FROM snapshots") if self._states.exists else None
+        )
         return Usage(0, 0) if row is None else Usage(row[0], row[1])
 
     # --- inside: the same without MLX -----------------------------------------------------
 
     def _put(self, message: int, identity: str, packed: Packed, unread: Sequence[int] = ()) -> int:
-        digest, ids = packed.digest(), to_bytes(unread)
-        if not self._states.kept:
+        digest, ids = packed.digest(), ids_to_bytes(unread)
+        if not self._states.writable:
             return 0
-        of = standing(self._database, message)
+        of = message_version(self._database, message)
         if of is None:
             raise StoreError(f"there is no message {message} to keep a state for: choose one of the conversation")
         based, delta = self._as_delta(message, identity, packed)
@@ -211,7 +213,7 @@ class Snapshots:
     @staticmethod
     def _insert(
         c: sqlite3.Connection,
-        of: Standing,
+        of: MessageVersion,
         message: int,
         identity: str,
         base: int | None,
@@ -220,7 +222,7 @@ class Snapshots:
         unread: bytes,
         data: bytes,
     ) -> tuple[int, int]:
-        size, check = len(data) + len(unread), checksum(digest, unread, data)
+        size, check = len(data) + len(unread), row_checksum(digest, unread, data)
         used = _next(c)
         new = c.execute(
             "INSERT INTO snapshots (conversation, message, identity, base, links, chars, hash, created, digest, "
@@ -258,32 +260,32 @@ class Snapshots:
             if not rows or rows[-1][0] != snapshot:
                 raise StateError("a chain that does not end where it should")
             for number, base, digest, check, unread, data in rows:
-                if base != before or check != checksum(digest, unread, data):
+                if base != before or check != row_checksum(digest, unread, data):
                     raise StateError("not what was written")
                 packed, before = decode(data, packed, consume=True), number
             assert packed is not None
             if packed.digest() != digest:
                 raise StateError("a chain that leads elsewhere")
-            return packed, from_bytes(unread)
+            return packed, ids_from_bytes(unread)
         except (StateError, ValueError, TypeError):
             self._drop(number)
             return None
 
     def _drop(self, snapshot: int) -> None:
-        self._states.tell(f"{_ABOVE} DELETE FROM snapshots WHERE id IN (SELECT id FROM above)", (snapshot,))
+        self._states.write_quietly(f"{_ABOVE} DELETE FROM snapshots WHERE id IN (SELECT id FROM above)", (snapshot,))
 
     def _nearest(self, message: int, identity: str, *, only: bool = False) -> _Row | None:
         """The closest row that fits its message as it is now; `only`: of the message itself."""
         at: int | None = message
         many = 1 if only else _FIRST
-        while at is not None and self._states.there:
+        while at is not None and self._states.exists:
             line = self._database.rows(_UP, (at, many))
             rows = self._of([row[0] for row in line], identity)
             for number, _, depth, chars, digest, created, streaming in line:
                 if (row := rows.get(number)) is None:
                     continue
                 snapshot, links, of = row
-                if self._database.owed.text(number):  # the state is somewhere inside of it
+                if self._database.pending.text(number):  # the state is somewhere inside of it
                     continue
                 if of[2] == created and (self._as_it_is(number) if streaming else (chars, digest, created)) == of:
                     return _Row(snapshot, number, depth, links)
@@ -301,7 +303,7 @@ class Snapshots:
         return {row[0]: (row[1], row[2], row[3:]) for row in self._states.rows(sql, (identity, *messages))}
 
     def _as_it_is(self, message: int) -> tuple[Any, ...] | None:
-        now = standing(self._database, message)
+        now = message_version(self._database, message)
         return None if now is None else (now.chars, now.hash, now.created)
 
     def _depth(self, message: int) -> int:

@@ -21,6 +21,7 @@ from rgmlx.settings import OFFERED, Setting
 from rgmlx.store.text import clean
 from rgmlx.system import macos
 from rgmlx.system.decoding import NotText
+from rgmlx.system.disk import sync_directory
 from rgmlx.system.formatting import cut
 from rgmlx.system.printable import printable
 from rgmlx.system.reading import TooLarge, read_text
@@ -326,8 +327,6 @@ def _fresh() -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    from rgmlx.system.files import sync_directory  # brings MLX in, which is there by the time one saves
-
     try:
         path = path.resolve()  # people keep such files elsewhere and link to them
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ _HEAD = (
 )
 
 
-def broken(connection: sqlite3.Connection) -> str | None:
+def find_inconsistency(connection: sqlite3.Connection) -> str | None:
     """What is wrong with how rows hang together; None where nothing is. Raises sqlite3.Error."""
     for table, index in _INDEXES.items():
         rows, known = connection.execute(

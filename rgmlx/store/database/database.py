@@ -1,7 +1,7 @@
 """The database file: opening, transactions, and what to say when the disk or the file is at fault.
 
 Knows SQLite; knows nothing of conversations. Write-ahead log with `synchronous=FULL`: a write that has
-returned survives a crash of the program and of the machine (on macOS, a power cut where that is asked for: `lasts`).
+returned survives a crash of the program and of the machine (on macOS, a power cut where that is asked for: `durable`).
 Several processes may have the file open; a write waits for its turn. One connection serves all threads of a process,
 one at a time.
 
@@ -23,21 +23,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...shell import typed
+from ...system.disk import flush_file
 from ...system.macos import privacy
+from ...system.paths import dated_name
 from ...system.private_files import create_private, make_private
 from .. import migrations, new_file
 from ..errors import DiskFullError, StoreError
 from ..files import disk_space, file_checks, read_only, replacement, wal
-from ..files.sqlite_errors import Damaged, damaged
-from ..files.sqlite_errors import kind as _kind
+from ..files.sqlite_errors import DamagedError, error_code, is_damage
 from ..recovery.recovery import recover
 from ..states.legacy_states import move_states
-from ..states.states import States
+from ..states.states import StateDatabase
 from ..text import decoded
 from . import consistency, removed_file, rescue
 from .notices import Notices
-from .pending_text import Owed
-from .recent_rows import Recent
+from .pending_text import PendingText
+from .recent_rows import RecentRows
 
 NAME = "chats.db"
 PATIENCE = 15.0  # seconds to wait for another process's write
@@ -54,12 +55,12 @@ class Database:
         path: its file.
         states: the file of states that goes with it.
         notices: what the user should know: a file set aside, an upgrade, a file that is gone.
-        held: gives the conversations that this process has open, which go along when the file is gone.
-        after_move: called once they are in another file.
+        open_conversations: gives the conversations that this process has open, which go along when the file is gone.
+        after_relocation: called once they are in another file.
         read_only: whether the file can be read and not be written.
         in_memory: whether the file is gone, and there is no place for another.
         recent: what was read and written last, in memory.
-        owed: ends of replies that could not be written yet.
+        pending: ends of replies that could not be written yet.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -81,12 +82,12 @@ class Database:
         if str(self.path).startswith("file:"):  # SQLite would take it for a URI
             self.path = self.path.absolute()
         self.notices = Notices()
-        self.held: Callable[[], Iterable[int]] = tuple
-        self.after_move: Callable[[], None] = lambda: None
-        self.recent = Recent()
-        self.owed = Owed()
+        self.open_conversations: Callable[[], Iterable[int]] = tuple
+        self.after_relocation: Callable[[], None] = lambda: None
+        self.recent = RecentRows()
+        self.pending = PendingText()
         self._lock = threading.RLock()
-        self.states = States(self, self._lock, _alone)
+        self.states = StateDatabase(self, self._lock, _alone)
         self._closed = False
         self._full = False  # opened where there was no room for a log
         self._lost = False  # closed, since it could not be opened again
@@ -97,15 +98,15 @@ class Database:
         self.read_only = False
         try:
             self._connection = self._begin()
-            self.recent.states = migrations.pairing(self._connection)
+            self.recent.states = migrations.pairing_id(self._connection)
         except (sqlite3.Error, OSError) as e:
-            found = read_only.connect(self.path) if read_only.is_reason(e) else None
+            found = read_only.connect_read_only(self.path) if read_only.is_write_refused(e) else None
             if found is not None:
                 self._read_only(found, e)
                 return
             if isinstance(e, sqlite3.Error):
                 raise self._sentence(e) from None
-            if disk_space.is_missing(e):
+            if disk_space.may_be_out_of_space(e):
                 raise self._no_room() from None
             e = privacy.explained(e)
             if isinstance(e, PermissionError) and os.path.exists(self.path) and not os.access(self.path, os.R_OK):
@@ -121,7 +122,7 @@ class Database:
         self._connection, self.read_only = connection, True
         connection.text_factory = decoded
         connection.execute("PRAGMA cache_size = -500")
-        self._identity = removed_file.identity(self.path)
+        self._identity = removed_file.file_identity(self.path)
         culprit = self._culprit(error)
         which = "its conversations" if culprit == self.path else f"the conversations in {self.path}"
         self.notices.append(
@@ -132,7 +133,7 @@ class Database:
         """Which of the files it is that an error is about."""
         name = getattr(error, "filename", None)
         if name is None or not os.path.exists(name):  # the directory of one that is missing may not be written
-            return file_checks.barred(self.path)
+            return file_checks.inaccessible_file(self.path)
         return Path(os.fsdecode(name))
 
     @property
@@ -141,7 +142,7 @@ class Database:
         return self._lock
 
     @property
-    def inside(self) -> bool:
+    def in_transaction(self) -> bool:
         """Whether this is within a transaction."""
         return not self._lost and self._connection.in_transaction
 
@@ -150,7 +151,7 @@ class Database:
         """Is there once damage was met: the file is made anew when it is opened next."""
         return self.path.with_name(f".{self.path.name}.suspect")
 
-    def _begin(self, source: removed_file.Source | None = None) -> sqlite3.Connection:
+    def _begin(self, source: removed_file.RemovedFile | None = None) -> sqlite3.Connection:
         """Opens the file, one process at a time; where nothing is there it is made, with all that is in the source.
 
         Raises:
@@ -165,52 +166,52 @@ class Database:
         for old in (*self.path.parent.glob(f"{name}*"), *self.path.parent.glob(f".{name}*")):
             make_private(old)
         with _alone(lock):
-            replacement.finish(self.path)
-            if not self.path.exists() and not wal.has_pages(self.path):
+            replacement.finish_replacement(self.path)
+            if not self.path.exists() and not wal.has_transactions(self.path):
                 self._make(source)
             create_private(self.path)  # where all that is left is its log
-            culprit = file_checks.barred(self.path)
+            culprit = file_checks.inaccessible_file(self.path)
             if not os.access(culprit, os.R_OK | os.W_OK):  # SQLite would open it, and fail with the first write
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(culprit))
             try:
                 if self._suspect.exists():
-                    raise Damaged("damage was met while the file was in use")
+                    raise DamagedError("damage was met while the file was in use")
                 if removed_file.is_emptied(self.path):  # SQLite would begin it anew, and remove its log
-                    raise Damaged("there is nothing in it")
+                    raise DamagedError("there is nothing in it")
                 return self._open()
             except sqlite3.DatabaseError as e:
-                if not damaged(e):
+                if not is_damage(e):
                     raise
                 self._recover(source)
                 return self._open()
             finally:
                 self.notices.load(self.path)
 
-    def _make(self, source: removed_file.Source | None) -> None:
+    def _make(self, source: removed_file.RemovedFile | None) -> None:
         if source is not None:
             try:
-                new_file.make(self.path, source.fill)
+                new_file.create_file(self.path, source.fill)
                 return
             except (sqlite3.Error, OSError) as e:
                 _log.info("%s is not written again as a whole: %s", self.path, e)
-        new_file.make(self.path)
+        new_file.create_file(self.path)
 
     def _open(self) -> sqlite3.Connection:
         try:
             connection = self._connect()
         except (sqlite3.Error, OSError) as e:
-            if not disk_space.is_missing(e):
+            if not disk_space.may_be_out_of_space(e):
                 raise
             connection = self._open_without_room(e)
         if not self._full:
             disk_space.reserve(self.path)
-        self._identity = removed_file.identity(self.path)
+        self._identity = removed_file.file_identity(self.path)
         return connection
 
     def _open_without_room(self, error: Exception) -> sqlite3.Connection:
         self.states.remove()
         with contextlib.suppress(sqlite3.Error):  # the log may have to be read into the file first, which may grow
-            disk_space.make_in_place(self.path)
+            disk_space.checkpoint_in_place(self.path)
         for release in (False, True):
             if release:
                 disk_space.release(self.path)
@@ -221,10 +222,10 @@ class Database:
                         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return connection
             except (sqlite3.Error, OSError) as e:
-                if not disk_space.is_missing(e):
+                if not disk_space.may_be_out_of_space(e):
                     raise
         try:
-            connection = disk_space.connect_in_place(self.path)
+            connection = disk_space.connect_without_wal(self.path)
         except sqlite3.Error:
             raise error from None
         if connection.execute("PRAGMA user_version").fetchone()[0] != migrations.VERSION:  # there are no tables to read
@@ -240,7 +241,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         if wal.is_damaged(self.path):
-            raise Damaged("the log is damaged")
+            raise DamagedError("the log is damaged")
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             connection.text_factory = decoded  # one bad byte must not hide all the others
@@ -253,22 +254,22 @@ class Database:
             connection.execute("PRAGMA secure_delete = FAST")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA cache_size = -500")  # kB in memory; the system has the rest of the file
-            notice = migrations.bring_up_to_date(connection, self.path)
+            notice = migrations.migrate(connection, self.path)
             self._move_states(connection)
             try:
                 for table in _TEXT_TABLES:
                     found = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
                     if found != "ok":
-                        raise Damaged(found)
-                if found := consistency.broken(connection):
-                    raise Damaged(found)
+                        raise DamagedError(found)
+                if found := consistency.find_inconsistency(connection):
+                    raise DamagedError(found)
             except sqlite3.OperationalError as e:
-                if _kind(e) == sqlite3.SQLITE_ERROR:  # no fault of these lines: what the tables are is damaged
-                    raise Damaged(str(e)) from None
+                if error_code(e) == sqlite3.SQLITE_ERROR:  # no fault of these lines: what the tables are is damaged
+                    raise DamagedError(str(e)) from None
                 raise
         except UnicodeDecodeError:  # of SQLite's own sentence, which quotes the file
             connection.close()
-            raise Damaged("what the tables are can't be read") from None
+            raise DamagedError("what the tables are can't be read") from None
         except BaseException:
             connection.close()
             raise
@@ -282,37 +283,37 @@ class Database:
         if connection.execute(sql).fetchone():
             move_states(connection, self.states)
 
-    def _recover(self, source: removed_file.Source | None) -> None:
+    def _recover(self, source: removed_file.RemovedFile | None) -> None:
         """Makes the file anew from what can be read of it. What to say about that is kept before anything is replaced.
 
         Where that is nothing it is made from the source.
         """
-        emptied, part = removed_file.is_emptied(self.path), replacement.part(self.path)
+        emptied, part = removed_file.is_emptied(self.path), replacement.part_path(self.path)
         try:
             report = recover(self.path, part)
             if source is not None and source.taken:  # it is the source that is damaged
                 source.taken, source.failed, source = False, True, None
             if report.empty and source is not None:
                 self._fill(part, source)
-            kept = replacement.damaged(self.path)
+            kept = dated_name(self.path, "damaged")
             how, what = ("empty or missing", "What there was") if emptied else ("damaged", "The damaged file")
             sentence = f"The file of conversations was {how}. {report.sentence()} {what} is kept as {kept}."
             self.notices.keep(kept, sentence)
-            replacement.swap(self.path, part, kept)
+            replacement.replace_damaged(self.path, part, kept)
         finally:
             part.unlink(missing_ok=True)
         self._suspect.unlink(missing_ok=True)
         self.notices.append(sentence)
 
-    def _fill(self, part: Path, source: removed_file.Source) -> None:
+    def _fill(self, part: Path, source: removed_file.RemovedFile) -> None:
         """Has a new file without a row be one with all of the source. Raises OSError, sqlite3.Error: there is none then."""
-        replacement.part(self.path)
+        replacement.part_path(self.path)
         try:
             source.fill(part)
         except (sqlite3.Error, OSError) as e:
             _log.info("%s is not written again as a whole: %s", self.path, e)
-            new_file.tables(replacement.part(self.path)).close()
-        new_file.flush(part)
+            new_file.open_with_tables(replacement.part_path(self.path)).close()
+        flush_file(part)
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""
@@ -355,12 +356,12 @@ class Database:
                 raise self._met_damage() from e
 
     @contextlib.contextmanager
-    def transaction(self, *, frees: bool = False, lasts: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, only_deletes: bool = False, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """All that is written inside is kept, or none of it. Inside another one, a part of that.
 
         Args:
-            frees: it only deletes, which a full disk is no obstacle to.
-            lasts: on macOS as well it is on the disk itself when this returns (F_FULLFSYNC, some 10 ms), and not merely
+            only_deletes: it only deletes, which a full disk is no obstacle to.
+            durable: on macOS as well it is on the disk itself when this returns (F_FULLFSYNC, some 10 ms), and not merely
                 with the disk, where a power cut may find it.
 
         Raises:
@@ -378,17 +379,17 @@ class Database:
             if self.read_only:
                 raise StoreError(f"{self.path} can't be written: allow writing there, or name another directory")
             self._follow()
-            if self._full and not frees:
+            if self._full and not only_deletes:
                 self._leave_full()
             connection = self._connection
             try:
-                connection.execute(f"PRAGMA fullfsync = {int(lasts)}")
+                connection.execute(f"PRAGMA fullfsync = {int(durable)}")
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error as e:
                 self._undo()
-                if _kind(e) == sqlite3.SQLITE_ERROR:  # no fault of what is written: what the tables are is damaged
+                if error_code(e) == sqlite3.SQLITE_ERROR:  # no fault of what is written: what the tables are is damaged
                     raise self._met_damage() from e
                 raise self._sentence(e) from e
             except UnicodeDecodeError as e:  # of SQLite's own sentence, which quotes the file
@@ -398,22 +399,22 @@ class Database:
                 self._undo()
                 raise
 
-    def write(self, action: Callable[[sqlite3.Connection], _Result], *, lasts: bool = False) -> _Result:
+    def write(self, action: Callable[[sqlite3.Connection], _Result], *, durable: bool = False) -> _Result:
         """Does something in a transaction; where the disk is full, log and snapshots give way and it is done once more.
 
         Raises:
             StoreError: as `transaction`.
         """
         with self._lock:
-            inside = self.inside
+            nested = self.in_transaction
             try:
-                with self.transaction(lasts=lasts) as connection:
+                with self.transaction(durable=durable) as connection:
                     return action(connection)
             except DiskFullError:
-                if inside or self._full:
+                if nested or self._full:
                     raise
-                self._make_room()
-            with self.transaction(lasts=lasts) as connection:
+                self._free_space()
+            with self.transaction(durable=durable) as connection:
                 return action(connection)
 
     def _undo(self) -> None:
@@ -431,21 +432,21 @@ class Database:
 
     # --- a full disk ----------------------------------------------------------------------
 
-    def _make_room(self) -> None:
+    def _free_space(self) -> None:
         """Takes the log into the file, and drops the snapshots, which can be had again."""
         disk_space.release(self.path)
         try:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self.states.make_room()
+            self.states.free_space()
         finally:
             disk_space.reserve(self.path)
 
-    def make_room(self) -> None:
+    def free_disk_space(self) -> None:
         """Does that for another file on the disk of this one. Never raises."""
         with self._lock, contextlib.suppress(OSError, StoreError, sqlite3.Error):
-            if not (self._closed or self._lost or self._full or self.read_only or self.inside):
-                self._make_room()
+            if not (self._closed or self._lost or self._full or self.read_only or self.in_transaction):
+                self._free_space()
 
     def _leave_full(self) -> None:
         """Opens the file as usual, if there is room again. Raises DiskFullError: there is none."""
@@ -460,10 +461,10 @@ class Database:
         try:
             self._connection, self._full = self._connect(), False
         except (sqlite3.Error, OSError):
-            self._connection, self._full = disk_space.connect_in_place(self.path), True
+            self._connection, self._full = disk_space.connect_without_wal(self.path), True
             self._connection.text_factory = decoded
         self._lost = False
-        self._identity = removed_file.identity(self.path)
+        self._identity = removed_file.file_identity(self.path)
 
     def _come_back(self) -> None:
         """Opens the file where the disk let it be opened in no way the last time. Raises sqlite3.Error."""
@@ -476,22 +477,22 @@ class Database:
         """Where the file is not the one that was opened any more: takes what this process has open to another."""
         with self._lock, contextlib.suppress(StoreError):  # it can't be opened again: whoever writes next is told so
             if self._damaged:
-                self._in_doubt.update(self.held())
-            if not (self._closed or self.read_only or self.inside):
+                self._in_doubt.update(self.open_conversations())
+            if not (self._closed or self.read_only or self.in_transaction):
                 self._follow()
 
     def _follow(self) -> None:
         """The same. Raises StoreError: it can't be opened again."""
-        if self._identity == removed_file.identity(self.path):
+        if self._identity == removed_file.file_identity(self.path):
             self.in_memory = False  # it may be entered again
             self._unkept.clear()
             return
         old, path, full, was = self._connection, self.path, self._full, self._identity
-        emptied = removed_file.is_wiped(path, was)
+        emptied = removed_file.has_lost_contents(path, was)
         if not emptied:
             with contextlib.suppress(sqlite3.Error):
                 old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
-        if was[0] == removed_file.identity(path)[0]:  # only the log is gone, and what it had is in the file by now
+        if was[0] == removed_file.file_identity(path)[0]:  # only the log is gone, and what it had is in the file by now
             old.close()
             try:
                 self._connection = self._begin()
@@ -499,12 +500,12 @@ class Database:
                 raise StoreError(f"{path} can't be opened again ({e}): start again") from None
             self.notices.append(f"{path}-wal was removed. What it had was in memory and is kept.")
             return
-        held = sorted(self._unkept.union(self.held()))
-        source = None if emptied else removed_file.Source(old, self._make_room_for_all)
-        for self.path in (path, replacement.beside(path)):
+        held = sorted(self._unkept.union(self.open_conversations()))
+        source = None if emptied else removed_file.RemovedFile(old, self._free_all_space)
+        for self.path in (path, dated_name(path, "rescued")):
             try:
                 if not emptied:  # else its log is what there is to be read
-                    removed_file.clear(path, was)
+                    removed_file.remove_foreign_wal(path, was)
                 self._full = False
                 self._connection = new = self._begin(source)
             except (sqlite3.Error, OSError, StoreError):
@@ -522,17 +523,17 @@ class Database:
             self._unkept.update(held)
             if not self.in_memory:
                 self.in_memory = True
-                self.notices.append(removed_file.lost(path))
+                self.notices.append(removed_file.memory_only_notice(path))
             return
         self.in_memory = self._damaged = False
         self._unkept.clear()
         self._in_doubt.clear()
-        self.recent.states = migrations.pairing(new)
+        self.recent.states = migrations.pairing_id(new)
         old.close()
-        self.notices.append(removed_file.found(path, self.path, emptied, how if held else None, source))
-        self.after_move()
+        self.notices.append(removed_file.new_file_notice(path, self.path, emptied, how if held else None, source))
+        self.after_relocation()
 
-    def _make_room_for_all(self) -> None:
+    def _free_all_space(self) -> None:
         disk_space.release(self.path)
         self.states.remove()
 
@@ -548,14 +549,14 @@ class Database:
             How far, to be said; None where it can't be done, or other conversations have these numbers.
         """
         try:
-            if removed_file.copy(old, new, held, same=beside):
+            if removed_file.copy_conversations(old, new, held, same=beside):
                 return ""
             if not beside:
                 return None
         except sqlite3.Error:  # the old one can't be read any more
             pass
         with contextlib.suppress(sqlite3.Error):
-            if self.recent.write(new, held, same=beside):
+            if self.recent.write_to(new, held, same=beside):
                 return ", as far as it was in memory"
         return None
 
@@ -571,16 +572,18 @@ class Database:
         with self._lock:
             unkept = set(conversations)
             if self.in_memory:
-                self._unkept.update(self.held())
+                self._unkept.update(self.open_conversations())
             self.follow_quietly()
             if self.in_memory:
                 unkept |= self._unkept
             spoilt = self._damaged and not self.read_only
             if spoilt:
-                unkept |= {number for number in self._in_doubt.union(self.held()) if self.recent.knows(number)}
+                unkept |= {
+                    number for number in self._in_doubt.union(self.open_conversations()) if self.recent.knows(number)
+                }
             if not unkept:
                 return ""
-            found = rescue.write(None if spoilt else self._connection, sorted(unkept), self.recent, finish)
+            found = rescue.write_rescue(None if spoilt else self._connection, sorted(unkept), self.recent, finish)
         if spoilt:
             if found is None:
                 return f"{self.path} is damaged, and no file can be written elsewhere: start again for what can be read of it"
@@ -597,7 +600,7 @@ class Database:
 
     def _met_damage(self) -> StoreError:
         self._damaged = True
-        self._in_doubt.update(self.held())
+        self._in_doubt.update(self.open_conversations())
         with contextlib.suppress(OSError):
             create_private(self._suspect)
         return StoreError(f"{self.path} is damaged: start again, and what can be read goes into a new file")
@@ -606,23 +609,25 @@ class Database:
         return DiskFullError(f"the disk is full: make room for {self.path}; nothing was changed")
 
     def _sentence(self, error: sqlite3.Error) -> StoreError:
-        kind = _kind(error)
-        if kind == sqlite3.SQLITE_FULL or (disk_space.is_missing(error) and disk_space.is_full(self.path)):
+        code = error_code(error)
+        if code == sqlite3.SQLITE_FULL or (
+            disk_space.may_be_out_of_space(error) and disk_space.is_disk_full(self.path)
+        ):
             return self._no_room()
-        if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            culprit = file_checks.barred(self.path)
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            culprit = file_checks.inaccessible_file(self.path)
             return StoreError(f"{culprit} can't be written: allow writing there, or name another directory")
-        if kind == sqlite3.SQLITE_IOERR:
+        if code == sqlite3.SQLITE_IOERR:
             return DiskFullError(
                 f"{self.path} can't be read or written ({error}): see whether the disk is full or failing"
             )
-        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StoreError(f"{self.path} is kept busy by another program: close that one and try again")
-        if damaged(error):
+        if is_damage(error):
             return self._met_damage()
         return StoreError(f"{self.path} can't be used ({error}): start again, or name another directory")
 
 
 def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time opens: making tables, upgrades and setting aside are not for two."""
-    return file_checks.alone(path, 2 * PATIENCE)
+    return file_checks.exclusive(path, 2 * PATIENCE)

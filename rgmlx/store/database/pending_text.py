@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from ..text import as_text
 
-Fold = Callable[[sqlite3.Connection, int, bool], None]
+EndReply = Callable[[sqlite3.Connection, int, bool], None]
 """Ends a reply: its pieces become its text."""
 
 
-class Owed:
+class PendingText:
     """The ends, by the numbers of their replies, each of which is still open in the store."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Owed:
         """Where the replies are."""
         return {conversation for conversation, _, _ in self._ends.values()}
 
-    def pay(self, c: sqlite3.Connection, fold: Fold) -> None:
+    def write(self, c: sqlite3.Connection, end_reply: EndReply) -> None:
         """Writes all ends, and ends the replies with them; `forget` is for once that is kept.
 
         Of one that is not there any more, or that others follow by now, nothing is written.
@@ -63,4 +63,4 @@ class Owed:
                 (len(text), ids, text, message),
             )
             if added.rowcount:
-                fold(c, message, False)
+                end_reply(c, message, False)

@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..hashes import NO_HASH, content_hash, root_hash
-from ..migrations import pair
+from ..migrations import set_pairing_id
 from ..rows import LOST, UNTITLED, Conversation, Message
 from ..text import as_text
 
-MOST = 1_000_000
+MAX_CHARS = 1_000_000
 """Characters of all messages; what was looked at longest ago goes first."""
 _CONVERSATIONS = 16
 
@@ -38,11 +38,11 @@ class _Kept:
         return sum(map(len, self.pieces))
 
 
-class Recent:
+class RecentRows:
     """The messages that were read or written last. From any thread.
 
     Attributes:
-        states: the id of their file of states (`migrations.pairing`).
+        states: the id of their file of states (`migrations.pairing_id`).
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Recent:
 
     # --- noting ---------------------------------------------------------------------------
 
-    def conversation(self, one: Conversation) -> None:
+    def note_conversation(self, one: Conversation) -> None:
         """Notes what is known of a conversation."""
         with self._lock:
             self._conversations[one.id] = one
@@ -62,7 +62,7 @@ class Recent:
             if len(self._conversations) > _CONVERSATIONS:
                 self._conversations.popitem(last=False)
 
-    def message(self, message: Message, *, whole: bool) -> None:
+    def note_message(self, message: Message, *, whole: bool) -> None:
         """Notes a message; `whole`: its text is all of it, and not its end only."""
         with self._lock:
             kept = self._messages.get(message.id)
@@ -75,7 +75,7 @@ class Recent:
             self._chars += len(message.text)
             self._trim()
 
-    def grown(self, message: int, text: str) -> None:
+    def note_text(self, message: int, text: str) -> None:
         """Notes that a text was added to a message."""
         with self._lock:
             if (kept := self._messages.get(message)) is not None:
@@ -91,11 +91,11 @@ class Recent:
                 self._chars -= kept.chars
 
     def _trim(self) -> None:
-        while self._chars > MOST and len(self._messages) > 1:
+        while self._chars > MAX_CHARS and len(self._messages) > 1:
             self.forget(next(iter(self._messages)))
-        if self._chars > MOST:  # of one reply
+        if self._chars > MAX_CHARS:  # of one reply
             last = next(iter(self._messages.values()))
-            last.pieces, last.whole = [last.text[-MOST // 2 :]], False
+            last.pieces, last.whole = [last.text[-MAX_CHARS // 2 :]], False
             self._chars = last.chars
 
     def knows(self, conversation: int) -> bool:
@@ -105,7 +105,7 @@ class Recent:
 
     # --- writing --------------------------------------------------------------------------
 
-    def write(self, c: sqlite3.Connection, conversations: Iterable[int], *, same: bool = False) -> bool:
+    def write_to(self, c: sqlite3.Connection, conversations: Iterable[int], *, same: bool = False) -> bool:
         """Writes what is known of conversations into a store, beside what that has of them. In an empty one their states fit.
 
         Args:
@@ -119,7 +119,7 @@ class Recent:
         """
         c.execute("BEGIN IMMEDIATE")
         try:
-            pair(c, self.states, same=same)
+            set_pairing_id(c, self.states, same=same)
             for number in conversations:
                 if not self._write_conversation(c, number):
                     c.execute("ROLLBACK")

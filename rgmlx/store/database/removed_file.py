@@ -17,13 +17,13 @@ from ...shell import typed
 from .. import migrations, new_file
 from ..files import disk_space
 
-Identity = tuple[tuple[int, int] | None, tuple[int, int] | None]
+FileIdentity = tuple[tuple[int, int] | None, tuple[int, int] | None]
 _TABLES = ("conversations", "messages", "pieces")
 
 
-def identity(path: Path) -> Identity:
+def file_identity(path: Path) -> FileIdentity:
     """Device and inode of the file and of its log; None for one that is missing, and for a file without a byte in it."""
-    return _node(path, least=1), _node(_with(path, "-wal"))
+    return _node(path, least=1), _node(_beside(path, "-wal"))
 
 
 def is_emptied(path: Path) -> bool:
@@ -34,12 +34,12 @@ def is_emptied(path: Path) -> bool:
         return False
 
 
-def is_wiped(path: Path, was: Identity) -> bool:
+def has_lost_contents(path: Path, was: FileIdentity) -> bool:
     """Whether the file has lost what was in it: another one that is empty does no harm to it."""
     return is_emptied(path) and _node(path) == was[0]
 
 
-def barred(path: Path) -> str:
+def why_unreachable(path: Path) -> str:
     """Why it can't be told whether the file is there, or ""."""
     try:
         os.stat(path)
@@ -58,27 +58,27 @@ def _node(path: Path, least: int = 0) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found.st_size >= least else None
 
 
-def _with(path: Path, end: str) -> Path:
+def _beside(path: Path, end: str) -> Path:
     return path.with_name(path.name + end)
 
 
-def clear(path: Path, was: Identity) -> None:
+def remove_foreign_wal(path: Path, was: FileIdentity) -> None:
     """Takes the log of the old file from the new one's side: it would be read into that."""
-    now = identity(path)
+    now = file_identity(path)
     if now[0] != was[0] and now[1] is not None and now[1] == was[1]:
         for end in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                _with(path, end).unlink()
+                _beside(path, end).unlink()
 
 
-def lost(path: Path) -> str:
+def memory_only_notice(path: Path) -> str:
     """What to say where the file is gone, and there is no place for another."""
-    why = barred(path)
+    why = why_unreachable(path)
     what = f"can't be reached any more ({why})" if why else "was removed, emptied or replaced"
     return f"{path} {what}, and no file can be written there: this conversation is in memory only. /export writes it elsewhere."
 
 
-class Source:
+class RemovedFile:
     """A file that is still open, for one that is made in its place.
 
     Attributes:
@@ -95,17 +95,17 @@ class Source:
         """Makes a file with all of it. Raises OSError, sqlite3.Error: that can't be done."""
         self.taken, self.failed = False, True
         try:
-            new_file.copy(self._old, part)
+            new_file.copy_pages(self._old, part)
         except (OSError, sqlite3.Error) as e:
-            if not disk_space.is_missing(e):
+            if not disk_space.may_be_out_of_space(e):
                 raise
             part.unlink(missing_ok=True)
             self._make_room()
-            new_file.copy(self._old, part)
+            new_file.copy_pages(self._old, part)
         self.taken, self.failed = True, False
 
 
-def found(path: Path, now: Path, emptied: bool, how: str | None, source: Source | None = None) -> str:
+def new_file_notice(path: Path, now: Path, emptied: bool, how: str | None, source: RemovedFile | None = None) -> str:
     """What to say where another file was begun.
 
     Args:
@@ -127,7 +127,9 @@ def found(path: Path, now: Path, emptied: bool, how: str | None, source: Source 
     return f"{path} was {'emptied by another program' if emptied else 'removed or replaced by something else'}. {what}."
 
 
-def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequence[int], *, same: bool = False) -> bool:
+def copy_conversations(
+    old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequence[int], *, same: bool = False
+) -> bool:
     """Writes conversations into another store under the numbers that they have. In an empty one their states fit.
 
     One that was found there again, as another program has read it from the log, gives way to itself.
@@ -144,9 +146,9 @@ def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequen
     new.execute("BEGIN IMMEDIATE")
     try:
         new.execute("PRAGMA defer_foreign_keys = ON")
-        migrations.pair(new, migrations.pairing(old), same=same)
+        migrations.set_pairing_id(new, migrations.pairing_id(old), same=same)
         for number in conversations:
-            _make_way(old, new, number)
+            _delete_copy(old, new, number)
             for table in _TABLES:
                 _copy_rows(old, new, table, number)
         for name, last in old.execute("SELECT name, seq FROM sqlite_sequence").fetchall():  # never given again
@@ -162,7 +164,7 @@ def copy(old: sqlite3.Connection, new: sqlite3.Connection, conversations: Sequen
     return True
 
 
-def _make_way(old: sqlite3.Connection, new: sqlite3.Connection, conversation: int) -> None:
+def _delete_copy(old: sqlite3.Connection, new: sqlite3.Connection, conversation: int) -> None:
     """Takes a conversation out of the new store that is this one, and has nothing that this one has not."""
     which = "SELECT created FROM conversations WHERE id = ?"
     rows = "SELECT id, created FROM messages WHERE conversation = ?"

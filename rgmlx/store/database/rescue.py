@@ -1,27 +1,26 @@
-"""What is in memory only when the program ends goes into a file elsewhere: the home directory, or the temporary one.
+"""Conversations that are in memory only as the program ends, written into a file elsewhere.
 
-Knows where such a file may be and how a fresh one is made; what is copied is in `removed_file`.
+Knows what such a file is filled from; where it may be is in `system.rescue_file`, what is copied in `removed_file`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ...system.rescue_file import write_rescue_file
 from .. import migrations
 from ..errors import StoreError
 from . import removed_file
-from .recent_rows import Recent
+from .recent_rows import RecentRows
 
 
-def write(
+def write_rescue(
     old: sqlite3.Connection | None,
     conversations: Sequence[int],
-    recent: Recent,
+    recent: RecentRows,
     finish: Callable[[sqlite3.Connection], None],
 ) -> Path | None:
     """Writes conversations into a new file, which is the user's alone.
@@ -34,36 +33,22 @@ def write(
     Returns:
         The file; None where none can be written.
     """
-    for directory in places():
-        path = None
-        try:
-            prefix = f"rgchat-rescued-{time.strftime('%Y%m%d-%H%M%S')}-"
-            descriptor, name = tempfile.mkstemp(".db", prefix, directory)
-            path = Path(name)
-            with open(descriptor, "wb"):
-                pass
-            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
-                migrations.bring_up_to_date(new, path)
-                if _copied(old, new, conversations) or recent.write(new, conversations):
-                    finish(new)
-                    return path
-        except (sqlite3.Error, OSError, StoreError):
-            pass
-        if path is not None:
-            with contextlib.suppress(OSError):
-                path.unlink()
-    return None
+
+    def fill(path: Path) -> bool:
+        with (
+            contextlib.suppress(sqlite3.Error, StoreError),
+            contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new,
+        ):
+            migrations.migrate(new, path)
+            if _copied(old, new, conversations) or recent.write_to(new, conversations):
+                finish(new)
+                return True
+        return False
+
+    return write_rescue_file("rescued", ".db", fill)
 
 
 def _copied(old: sqlite3.Connection | None, new: sqlite3.Connection, conversations: Sequence[int]) -> bool:
     with contextlib.suppress(sqlite3.Error):
-        return old is not None and removed_file.copy(old, new, conversations)
+        return old is not None and removed_file.copy_conversations(old, new, conversations)
     return False
-
-
-def places() -> Iterator[Path]:
-    """Where a file may be that has no place in the directory of the conversations."""
-    with contextlib.suppress(RuntimeError):  # nobody's home is known
-        yield Path.home()
-    with contextlib.suppress(OSError):
-        yield Path(tempfile.gettempdir())

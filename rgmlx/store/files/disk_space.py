@@ -8,28 +8,27 @@ to delete and for nothing else.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 from pathlib import Path
 
+from ...system.disk import is_out_of_space
 from ...system.private_files import opener
 
 _RESERVED = 4 * 2**20  # bytes: what a log has before it goes into the file, which grows by as much
 _PAGES, _FILES = 64 * 1024, 4  # bytes and files: fewer don't do for a file with a log and its index
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def is_missing(error: BaseException) -> bool:
+def may_be_out_of_space(error: BaseException) -> bool:
     """Whether room is what an error may be about. SQLite is not clear there: no room for its index is an I/O error."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in _NO_ROOM
-    return isinstance(error, OSError) and error.errno in _ERRNO
+    return is_out_of_space(error)
 
 
-def is_full(path: Path) -> bool:
+def is_disk_full(path: Path) -> bool:
     """Whether there is hardly room left on the disk for a page or another file: whatever failed, that is why."""
     try:
         disk = os.statvfs(path.parent)
@@ -39,7 +38,7 @@ def is_full(path: Path) -> bool:
 
 
 def reserve(path: Path) -> None:
-    """Keeps some room free for `make`, where there is any. `release` gives it."""
+    """Keeps some room free for deleting, where there is any. `release` gives it."""
     kept = _reserve(path)
     try:
         disk = os.statvfs(path.parent)
@@ -61,7 +60,7 @@ def _reserve(path: Path) -> Path:
     return path.with_name(".chats.reserve")  # one for all files of a directory
 
 
-def make(states: sqlite3.Connection) -> None:
+def drop_snapshots(states: sqlite3.Connection) -> None:
     """Drops all snapshots through the log, and makes log and file smaller.
 
     Raises:
@@ -73,7 +72,7 @@ def make(states: sqlite3.Connection) -> None:
     _shrink(states)
 
 
-def connect_in_place(path: Path) -> sqlite3.Connection:
+def connect_without_wal(path: Path) -> sqlite3.Connection:
     """Opens the file for this connection alone, without a log.
 
     Raises:
@@ -92,9 +91,9 @@ def connect_in_place(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def make_in_place(path: Path) -> None:
+def checkpoint_in_place(path: Path) -> None:
     """Reads the log into the file, and drops what earlier versions kept of states there. Raises sqlite3.Error."""
-    connection = connect_in_place(path)
+    connection = connect_without_wal(path)
     try:
         sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'snapshots'"
         if connection.execute(sql).fetchone() and connection.execute("DELETE FROM snapshots").rowcount:

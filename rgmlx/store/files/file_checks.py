@@ -103,7 +103,7 @@ def make_directory(path: Path, *, private: bool = False) -> None:
         raise
 
 
-def barred(path: Path) -> Path:
+def inaccessible_file(path: Path) -> Path:
     """Which of a file and those beside it may not be read or written; the file itself where all may be."""
     beside = (path.with_name(path.name + end) for end in ENDS)
     return next((one for one in (path, *beside) if os.path.lexists(one) and not _is_open(one)), path)
@@ -120,7 +120,7 @@ def _kind(mode: int) -> str:
 # --- locks --------------------------------------------------------------------------------
 
 
-def open_lock(path: Path) -> IO[bytes]:
+def open_lock_file(path: Path) -> IO[bytes]:
     """Opens a file that is there to be locked, and makes it where it is missing. Never waits.
 
     Raises:
@@ -137,7 +137,7 @@ def open_lock(path: Path) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def alone(path: Path, patience: float) -> Iterator[None]:
+def exclusive(path: Path, patience: float) -> Iterator[None]:
     """One process at a time comes in here, through the lock on a file.
 
     Args:
@@ -146,7 +146,7 @@ def alone(path: Path, patience: float) -> Iterator[None]:
     Raises:
         StoreError, OSError: as `open_lock`, or another process does not come out.
     """
-    with open_lock(path) as lock:
+    with open_lock_file(path) as lock:
         end = time.monotonic() + patience
         while True:
             try:

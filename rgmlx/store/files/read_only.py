@@ -19,13 +19,13 @@ _ERRNO = {errno.EACCES, errno.EPERM, errno.EROFS}
 _CODES = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
-def is_reason(error: BaseException) -> bool:
+def is_write_refused(error: BaseException) -> bool:
     """Whether an error says that something can't be written."""
     code = getattr(error, "sqlite_errorcode", None)
     return (code is not None and code & 0xFF in _CODES) or (isinstance(error, OSError) and error.errno in _ERRNO)
 
 
-def connect(path: Path, known: int = migrations.VERSION) -> sqlite3.Connection | None:
+def connect_read_only(path: Path, known: int = migrations.VERSION) -> sqlite3.Connection | None:
     """Opens the file for reading; None where that can't be done, or something in its log would be left out.
 
     Args:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .wal import SIZES, frames, page_size
+from .wal import PAGE_SIZES, frames, page_size
 
 TABLE, TABLE_INNER, INDEX, INDEX_INNER = 13, 5, 10, 2
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
@@ -36,7 +36,7 @@ class Row:
     cut: bool
 
 
-class Pages:
+class SqlitePages:
     """The pages of a file, those in its log before those in the file itself."""
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class Pages:
             header = os.pread(self._file, 100, 0)
             size = struct.unpack_from(">H", header, 16)[0] if len(header) == 100 else 0
             size = 65536 if size == 1 else size
-            self.size = size if size in SIZES else 4096
+            self.size = size if size in PAGE_SIZES else 4096
             try:
                 self._log = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -69,7 +69,7 @@ class Pages:
         if self._log is not None:
             os.close(self._log)
 
-    def __enter__(self) -> Pages:
+    def __enter__(self) -> SqlitePages:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-SIZES = {512 << n for n in range(8)}
+PAGE_SIZES = {512 << n for n in range(8)}
 """Sizes that a page may have."""
 _LITTLE, _BIG = 0x377F0682, 0x377F0683
 _HEADER, _FRAME = 32, 24
@@ -21,7 +21,7 @@ def page_size(log: int) -> int | None:
     """The size of a log's pages; None where its header does not tell."""
     header = os.pread(log, 12, 0)
     magic, _, size = struct.unpack(">III", header) if len(header) == 12 else (0, 0, 0)
-    return size if magic in (_LITTLE, _BIG) and size in SIZES else None
+    return size if magic in (_LITTLE, _BIG) and size in PAGE_SIZES else None
 
 
 def frames(log: int, size: int) -> Iterator[tuple[int, int, int]]:
@@ -37,7 +37,7 @@ def frames(log: int, size: int) -> Iterator[tuple[int, int, int]]:
         at += size + _FRAME
 
 
-def has_pages(path: Path) -> bool:
+def has_transactions(path: Path) -> bool:
     """Whether a file's log has a transaction, so that something can be read where the file itself is gone."""
     try:
         log = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)

@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..files.sqlite_pages import INDEX, TABLE, Pages, Row
+from ..files.sqlite_pages import INDEX, TABLE, Row, SqlitePages
 
-Place = tuple[int, int]
+Location = tuple[int, int]
 """A page, and a row's place in it."""
 _MOST = 2**48  # a number above is no number of ours
 
 
 @dataclass(frozen=True)
-class Known:
+class FoundMessage:
     """A message: where it hangs, where its row is (None for one that only an index or a child knows of), its depth."""
 
     conversation: int
     parent: int | None
-    place: Place | None
+    place: Location | None
     depth: int = 0
 
 
 @dataclass
-class Found:
+class FoundRows:
     """All that was found, by the rows' numbers.
 
     Attributes:
@@ -41,36 +41,36 @@ class Found:
         states: ids of the file of states that goes with it; more than one where it is not known which.
     """
 
-    conversations: dict[int, Place] = field(default_factory=dict)
-    messages: dict[int, Known] = field(default_factory=dict)
-    pieces: dict[int, dict[int, Place]] = field(default_factory=dict)
-    lost: dict[int, Known] = field(default_factory=dict)
+    conversations: dict[int, Location] = field(default_factory=dict)
+    messages: dict[int, FoundMessage] = field(default_factory=dict)
+    pieces: dict[int, dict[int, Location]] = field(default_factory=dict)
+    lost: dict[int, FoundMessage] = field(default_factory=dict)
     lost_conversations: set[int] = field(default_factory=set)
     indexed: bool = False
     given: int | None = None
     states: set[bytes] = field(default_factory=set)
 
 
-class Damaged:
+class DamagedFile:
     """A damaged file, open to be read."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError: the file can't be opened."""
-        self._pages = Pages(path)
+        self._pages = SqlitePages(path)
 
     def close(self) -> None:
         """Closes the file."""
         self._pages.close()
 
-    def __enter__(self) -> Damaged:
+    def __enter__(self) -> DamagedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def find(self) -> Found:
+    def find(self) -> FoundRows:
         """Looks through the whole file: first what hangs on the tables' roots, then what hangs on nothing."""
-        found, seen = Found(), set[int]()
+        found, seen = FoundRows(), set[int]()
         roots = self._roots()
         for table in ("conversations", "messages", "pieces"):
             for page in self._pages.walk(roots.get(table, 0), TABLE):
@@ -85,7 +85,7 @@ class Damaged:
             conversation, parent, number = row.columns
             known.add(number)
             if _is_number(conversation) and _is_number(number) and number not in found.messages:
-                found.lost[number] = Known(conversation, parent if _is_number(parent) else None, None)
+                found.lost[number] = FoundMessage(conversation, parent if _is_number(parent) else None, None)
         if found.given is not None:
             found.given = max(found.given, *found.messages, 0)
         found.indexed = not broken and found.messages.keys() <= known
@@ -94,7 +94,7 @@ class Damaged:
                 found.lost_conversations.add(row.columns[1])
         return found
 
-    def row(self, place: Place) -> Row:
+    def row(self, place: Location) -> Row:
         """A row that was found, whole."""
         return self._pages.row(*place)
 
@@ -118,7 +118,7 @@ class Damaged:
                 if len(row.columns) == width:
                     yield row
 
-    def _note(self, page: int, found: Found) -> None:
+    def _note(self, page: int, found: FoundRows) -> None:
         for at, row in self._pages.rows(page):
             columns, place = row.columns, (page, at)
             if len(columns) == 2 and columns[0] == b"messages" and _is_number(columns[1]):  # of sqlite_sequence
@@ -129,7 +129,7 @@ class Damaged:
                 continue
             if _is_message(columns):
                 parent = columns[2] if _is_number(columns[2]) else None
-                found.messages.setdefault(row.id, Known(columns[1], parent, place, columns[3]))
+                found.messages.setdefault(row.id, FoundMessage(columns[1], parent, place, columns[3]))
             elif _is_conversation(columns):
                 found.conversations.setdefault(row.id, place)
             elif _is_piece(columns):

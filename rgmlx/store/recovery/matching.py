@@ -14,17 +14,17 @@ from ..text import as_number, as_text
 
 _CHARS = 200
 _ENOUGH = 2  # messages: the first alone may be the same in many
-Key = tuple[str, float, str]
+MessageKey = tuple[str, float, str]
 
 
-def key(role: Any, created: Any, text: Any) -> Key:
+def message_key(role: Any, created: Any, text: Any) -> MessageKey:
     """What tells a message from others: who wrote it, when, and how it begins."""
     return as_text(role), as_number(created), as_text(text)[:_CHARS]
 
 
-def same(
+def matching_conversation(
     target: sqlite3.Connection,
-    said: Set[Key],
+    said: Set[MessageKey],
     title: str,
     model: str,
     created: float | None,
@@ -53,7 +53,7 @@ def same(
         if number in taken:
             continue
         sql = "SELECT role, created, substr(text, 1, ?) FROM messages WHERE conversation = ?"
-        here = {key(*row) for row in target.execute(sql, (_CHARS, number))}
+        here = {message_key(*row) for row in target.execute(sql, (_CHARS, number))}
         shared, titled = len(said & here), as_text(known) == title
         # A title may have been changed since, and what was said by a few words only.
         fits = shared >= min(_ENOUGH, len(said), len(here)) if said and here else titled

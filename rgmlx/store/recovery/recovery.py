@@ -18,20 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...system.disk import flush_file
 from ...system.macos import privacy
 from .. import migrations
-from ..database_protocol import Tables
+from ..database_protocol import DatabaseProtocol
 from ..errors import StoreError
 from ..hashes import NO_HASH, content_hash, root_hash
-from ..new_file import flush, tables
+from ..new_file import open_with_tables
 from ..rows import LOST, MODEL, UNTITLED, USER, role_of
 from ..text import as_number, as_text, decoded
-from .damaged_file import Damaged, Found, Known
-from .matching import Key, key, same
+from .damaged_file import DamagedFile, FoundMessage, FoundRows
+from .matching import MessageKey, matching_conversation, message_key
 
 
 @dataclass
-class Report:
+class RecoveryReport:
     """What became of the rows of a damaged file.
 
     Attributes:
@@ -93,7 +94,7 @@ class Report:
         return "; " + ", ".join(parts)
 
 
-def recover(path: Path, fresh: Path) -> Report:
+def recover(path: Path, fresh: Path) -> RecoveryReport:
     """Writes a new file with all that can be read of a damaged one, which stays as it is.
 
     Raises:
@@ -101,23 +102,23 @@ def recover(path: Path, fresh: Path) -> Report:
         sqlite3.Error: the new file can't be written.
         StoreError: it can't be written.
     """
-    connection = tables(fresh)
+    connection = open_with_tables(fresh)
     try:
         connection.text_factory = decoded
-        with Damaged(path) as source:
+        with DamagedFile(path) as source:
             found = source.find()
             connection.execute("BEGIN")
-            report = _Copy(source, found, connection, fresh=True).run()
+            report = RowCopier(source, found, connection, fresh=True).run()
             if report.exact and len(found.states) == 1:  # else states are had again by reading
-                migrations.pair(connection, *found.states)
+                migrations.set_pairing_id(connection, *found.states)
             connection.execute("COMMIT")
     finally:
         connection.close()
-    flush(fresh)
+    flush_file(fresh)
     return report
 
 
-def merge(path: Path, database: Tables) -> Report:
+def merge(path: Path, database: DatabaseProtocol) -> RecoveryReport:
     """Adds to a store what can be read of another file and is not there yet. All of it or nothing.
 
     Raises:
@@ -130,21 +131,21 @@ def merge(path: Path, database: Tables) -> Report:
             raise StoreError(f"{path} is not a file: name one such as {database.path.stem}.damaged-DATE.db")
         if database.path.exists() and path.samefile(database.path):
             raise StoreError(f"{path} is in use: a damaged one is recovered when rgchat starts")
-        with Damaged(path) as source:
+        with DamagedFile(path) as source:
             found = source.find()
             with database.transaction() as c:
-                return _Copy(source, found, c, fresh=False).run()
+                return RowCopier(source, found, c, fresh=False).run()
     except OSError as e:
         why = privacy.explained(e).strerror or e
         raise StoreError(f"{path} can't be read ({why}): check its name and who may read it") from None
 
 
-class _Copy:
+class RowCopier:
     """Rows of a damaged file on their way into another."""
 
-    def __init__(self, source: Damaged, found: Found, target: sqlite3.Connection, *, fresh: bool) -> None:
+    def __init__(self, source: DamagedFile, found: FoundRows, target: sqlite3.Connection, *, fresh: bool) -> None:
         self._source, self._found, self._target, self._fresh = source, found, target, fresh
-        self._report = Report()
+        self._report = RecoveryReport()
         self._conversations: dict[int, int] = {}  # numbers here, by those there
         self._messages: dict[int, int] = {}
         self._made: dict[int, int | None] = {}  # of new conversations: the head there
@@ -155,7 +156,7 @@ class _Copy:
         for number in sorted(found.messages):
             self._by_conversation.setdefault(found.messages[number].conversation, []).append(number)
 
-    def run(self) -> Report:
+    def run(self) -> RecoveryReport:
         for number in sorted(self._found.conversations):
             self._conversation(number)
         missing = self._missing()
@@ -171,7 +172,7 @@ class _Copy:
         self._count_lost(missing)
         return self._report
 
-    def _count_lost(self, missing: dict[int, Known]) -> None:
+    def _count_lost(self, missing: dict[int, FoundMessage]) -> None:
         """Notes how many messages are lost at least, and at most."""
         found = self._found
         lost: dict[int, set[int]] = {}
@@ -218,7 +219,9 @@ class _Copy:
         here = None
         if not self._fresh:
             when = created if place is not None else None
-            here = same(self._target, self._said(number), title, model, when, set(self._conversations.values()))
+            here = matching_conversation(
+                self._target, self._said(number), title, model, when, set(self._conversations.values())
+            )
         if here is None:
             values = (
                 number if self._fresh else None,
@@ -247,10 +250,10 @@ class _Copy:
         self._conversations[number] = here
         return here
 
-    def _said(self, conversation: int) -> set[Key]:
+    def _said(self, conversation: int) -> set[MessageKey]:
         places = (self._found.messages[number].place for number in self._by_conversation.get(conversation, []))
         rows = (self._source.row(place).columns for place in places if place is not None)
-        return {key(role_of(as_text(row[4]), row[3]), row[11], row[5]) for row in rows}
+        return {message_key(role_of(as_text(row[4]), row[3]), row[11], row[5]) for row in rows}
 
     def _usual_model(self) -> str:
         sql = "SELECT model FROM conversations GROUP BY model ORDER BY count(*) DESC LIMIT 1"
@@ -267,9 +270,9 @@ class _Copy:
 
     # --- messages -------------------------------------------------------------------------
 
-    def _missing(self) -> dict[int, Known]:
+    def _missing(self) -> dict[int, FoundMessage]:
         """Messages that are lost and that others follow, or that have pieces."""
-        found, missing = self._found, dict[int, Known]()
+        found, missing = self._found, dict[int, FoundMessage]()
         for number, known in sorted(found.messages.items()):
             self._miss(number, known, missing)
         for number in found.pieces:
@@ -279,15 +282,15 @@ class _Copy:
         for conversation, head in self._lost_heads.items():
             made = self._conversations[conversation] in self._made
             if made and conversation not in self._by_conversation:  # it would look as if nobody had said a word
-                missing.setdefault(head, Known(conversation, None, None))
+                missing.setdefault(head, FoundMessage(conversation, None, None))
         return missing
 
-    def _miss(self, child: int, known: Known, missing: dict[int, Known]) -> None:
+    def _miss(self, child: int, known: FoundMessage, missing: dict[int, FoundMessage]) -> None:
         while known.parent is not None and known.parent < child:
             lost = known.parent
             if lost in self._found.messages or lost in missing:
                 return
-            known = self._found.lost.get(lost) or Known(
+            known = self._found.lost.get(lost) or FoundMessage(
                 known.conversation, self._before(lost, known.conversation), None
             )
             missing[lost] = known
@@ -299,7 +302,7 @@ class _Copy:
         at = bisect.bisect_left(line, number)
         return line[at - 1] if at else None
 
-    def _message(self, number: int, known: Known) -> None:
+    def _message(self, number: int, known: FoundMessage) -> None:
         parent = known.parent
         if parent is not None and parent >= number:  # nothing follows what comes after it
             parent = self._before(number, known.conversation)

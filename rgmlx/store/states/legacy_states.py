@@ -13,8 +13,8 @@ from typing import Any
 
 from ..hashes import root_hash
 from ..text import as_text
-from .message_version import cut_short, first
-from .states import States
+from .message_version import first_pieces, partial_hash
+from .states import StateDatabase
 
 _MOVED = 2**29
 """Bytes that are moved, of those used last. Others are had again by reading: nobody waits for minutes at a start."""
@@ -24,7 +24,7 @@ _COLUMNS = (
 _log = logging.getLogger(__name__)
 
 
-def move_states(conversations: sqlite3.Connection, states: States) -> None:
+def move_states(conversations: sqlite3.Connection, states: StateDatabase) -> None:
     """Moves the table's rows, each on its own, and drops it. Cut short anywhere, it is begun again with what is left.
 
     The caller sees to it that no other process opens the file of conversations at the same time.
@@ -32,7 +32,7 @@ def move_states(conversations: sqlite3.Connection, states: States) -> None:
     Raises:
         sqlite3.Error: the table can't be dropped: there is no room, or the file is damaged.
     """
-    here = states.opened(conversations)
+    here = states.open_for(conversations)
     if here is not None:
         with contextlib.closing(here):
             try:
@@ -91,7 +91,7 @@ def _row(c: sqlite3.Connection, number: int, numbers: dict[int, int]) -> tuple[A
         row[1], row[6], row[7] = None, row[6] or b"", 0.0
     elif row[6] is None and streaming:
         start, before = as_text(text), root_hash(system) if before is None else before
-        row[6] = cut_short(before, role, lambda: first(c, message, start, chars))
+        row[6] = partial_hash(before, role, lambda: first_pieces(c, message, start, chars))
     elif row[6] is None:
         row[1], row[6] = None, b""
     return tuple(row)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..database_protocol import Tables
+from ..database_protocol import DatabaseProtocol
 from ..hashes import content_hash, root_hash
 from ..text import as_text
 
@@ -22,7 +22,7 @@ _SOME = 1_000
 
 
 @dataclass(frozen=True)
-class Standing:
+class MessageVersion:
     """A message at a moment.
 
     Attributes:
@@ -37,7 +37,7 @@ class Standing:
     created: Any
 
 
-def standing(database: Tables, message: int) -> Standing | None:
+def message_version(database: DatabaseProtocol, message: int) -> MessageVersion | None:
     """A message as it stands; None where there is none. Raises StoreError."""
     row = database.row(
         "SELECT m.conversation, m.chars, m.hash, m.created, m.streaming, m.role, m.text, p.hash, v.system "
@@ -53,16 +53,16 @@ def standing(database: Tables, message: int) -> Standing | None:
         sql = "SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?"
         chars = len(start) + database.row(sql, (message,))[0]
         before = root_hash(system) if before is None else before
-        digest = cut_short(before, role, lambda: _text(database, message, start))
-    return Standing(conversation, chars, digest, created)
+        digest = partial_hash(before, role, lambda: _text(database, message, start))
+    return MessageVersion(conversation, chars, digest, created)
 
 
-def cut_short(before: bytes, role: str, pieces: Callable[[], Iterable[str]]) -> bytes:
+def partial_hash(before: bytes, role: str, pieces: Callable[[], Iterable[str]]) -> bytes:
     """The hash of a reply that ends where these pieces end, without the model having ended it."""
     return content_hash(before, as_text(role), pieces(), False, sum(len(piece.encode()) for piece in pieces()))
 
 
-def first(c: sqlite3.Connection, message: int, start: str, chars: int) -> Iterator[str]:
+def first_pieces(c: sqlite3.Connection, message: int, start: str, chars: int) -> Iterator[str]:
     """The pieces of a reply, up to so many characters."""
     yield start
     at = len(start)
@@ -73,7 +73,7 @@ def first(c: sqlite3.Connection, message: int, start: str, chars: int) -> Iterat
         at += size
 
 
-def _text(database: Tables, message: int, start: str) -> Iterator[str]:
+def _text(database: DatabaseProtocol, message: int, start: str) -> Iterator[str]:
     yield start
     after = 0
     sql = "SELECT id, text FROM pieces WHERE message = ? AND id > ? ORDER BY id LIMIT ?"

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from ..errors import StoreError
-from .message_version import cut_short, first
-from .states import States
+from .message_version import first_pieces, partial_hash
+from .states import StateDatabase
 
 
 @dataclass(frozen=True)
-class Reply:
+class OpenReply:
     """A reply that is being written.
 
     Attributes:
@@ -39,10 +39,10 @@ class Reply:
 
     def hash_at(self, c: sqlite3.Connection, chars: int) -> bytes:
         """The hash that it would have if it ended after so many characters."""
-        return cut_short(self.before, self.role, lambda: first(c, self.message, self.start, chars))
+        return partial_hash(self.before, self.role, lambda: first_pieces(c, self.message, self.start, chars))
 
 
-def to_bytes(ids: Iterable[int]) -> bytes:
+def ids_to_bytes(ids: Iterable[int]) -> bytes:
     """Token ids as they are stored: 8 bytes each, little-endian."""
     numbers = array.array("q", ids)
     if sys.byteorder == "big":
@@ -50,8 +50,8 @@ def to_bytes(ids: Iterable[int]) -> bytes:
     return numbers.tobytes()
 
 
-def from_bytes(data: bytes) -> tuple[int, ...]:
-    """The ids in what `to_bytes` made. Raises ValueError for what is cut off."""
+def ids_from_bytes(data: bytes) -> tuple[int, ...]:
+    """The ids in what `ids_to_bytes` made. Raises ValueError for what is cut off."""
     numbers = array.array("q")
     numbers.frombytes(data)
     if sys.byteorder == "big":
@@ -59,14 +59,16 @@ def from_bytes(data: bytes) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def checksum(digest: bytes, unread: bytes, data: bytes) -> bytes:
+def row_checksum(digest: bytes, unread: bytes, data: bytes) -> bytes:
     """What tells that a snapshot's row is as it was written."""
     h = blake2b(digest + len(unread).to_bytes(8, "little") + unread, digest_size=16)
     h.update(data)
     return h.digest()
 
 
-def carry(c: sqlite3.Connection, states: States, reply: Reply, content_hash: bytes, closed: bool) -> None:
+def update_reply_snapshots(
+    c: sqlite3.Connection, states: StateDatabase, reply: OpenReply, content_hash: bytes, closed: bool
+) -> None:
     """Takes the snapshots of an open reply to its end, before its pieces become one text.
 
     They are written first: if that is all that is done, they fit the reply as it stands. Whatever goes wrong with them, the
@@ -76,14 +78,14 @@ def carry(c: sqlite3.Connection, states: States, reply: Reply, content_hash: byt
         content_hash: the reply's, now that it has ended.
         closed: the model ended it, with a token that is in no piece: snapshots from before are of no use then.
     """
-    if not states.there:
+    if not states.exists:
         return
     sql = "SELECT id, chars, hash, created FROM snapshots WHERE message = ?"
     for snapshot, chars, digest, created in states.rows(sql, (reply.message,)):
         fits = not closed and created == reply.created and isinstance(chars, int) and digest == reply.hash_at(c, chars)
         since = _since(c, reply, chars) if fits else None
         if since is None:
-            states.tell("UPDATE snapshots SET message = NULL WHERE id = ?", (snapshot,))
+            states.write_quietly("UPDATE snapshots SET message = NULL WHERE id = ?", (snapshot,))
         elif digest != content_hash:
             ids, more = since
             with contextlib.suppress(StoreError, sqlite3.Error):  # it fits nothing then
@@ -97,11 +99,11 @@ def _go_on(snapshot: int, chars: int, content_hash: bytes, ids: bytes, c: sqlite
     digest, unread, data = row
     c.execute(
         "UPDATE snapshots SET chars = ?, hash = ?, unread = ?, checksum = ?, size = size + ? WHERE id = ?",
-        (chars, content_hash, unread + ids, checksum(digest, unread + ids, data), len(ids), snapshot),
+        (chars, content_hash, unread + ids, row_checksum(digest, unread + ids, data), len(ids), snapshot),
     )
 
 
-def _since(c: sqlite3.Connection, reply: Reply, chars: int) -> tuple[bytes, int] | None:
+def _since(c: sqlite3.Connection, reply: OpenReply, chars: int) -> tuple[bytes, int] | None:
     """The ids written after so many characters, and how many characters they are; None where that is not known."""
     at, ids, more = len(reply.start), list[bytes](), 0
     for size, known in c.execute("SELECT chars, ids FROM pieces WHERE message = ? ORDER BY id", (reply.message,)):

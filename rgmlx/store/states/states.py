@@ -25,11 +25,11 @@ from typing import Any, TypeVar
 from ...system.macos import time_machine
 from ...system.private_files import create_private, make_private, make_private_directory
 from ..database import removed_file
-from ..database_protocol import Tables
+from ..database_protocol import DatabaseProtocol
 from ..errors import DiskFullError, StoreError
 from ..files import disk_space, read_only
-from ..files.sqlite_errors import Damaged, kind, spoilt
-from ..migrations import pairing
+from ..files.sqlite_errors import DamagedError, error_code, is_unusable
+from ..migrations import pairing_id
 from ..text import decoded
 
 DIRECTORY, NAME = "states", "states.db"
@@ -73,47 +73,47 @@ CREATE INDEX snapshots_replaced ON snapshots (id) WHERE message IS NULL;
 """
 
 
-class _OfOthers(Damaged):
+class _OfOthers(DamagedError):
     """It is whole, and not of these conversations."""
 
 
-class _MadeAnew(StoreError):
+class _Recreated(StoreError):
     """The file was damaged, and an empty one is in its place."""
 
 
-def path_of(conversations: Path) -> Path:
+def states_path(conversations: Path) -> Path:
     """Where the states of a file of conversations are."""
     name = NAME if conversations.name == "chats.db" else f"{_OF}{conversations.name}"
     return conversations.parent / DIRECTORY / name
 
 
-class States:
+class StateDatabase:
     """The file of states, opened when it is first asked for. One connection, and the lock of the conversations'."""
 
     def __init__(
         self,
-        database: Tables,
+        database: DatabaseProtocol,
         lock: contextlib.AbstractContextManager[Any],
         alone: Callable[[Path], contextlib.AbstractContextManager[None]],
     ) -> None:
         """`alone` has one process at a time open a file, by a lock of that name."""
         self._database, self._lock, self._alone = database, lock, alone
         self._connection: sqlite3.Connection | None = None
-        self._where: tuple[Path, removed_file.Identity] | None = None  # None: in memory, as no file can be had
+        self._where: tuple[Path, removed_file.FileIdentity] | None = None  # None: in memory, as no file can be had
         self._again = 0.0
 
     @property
     def path(self) -> Path:
         """The file."""
-        return path_of(self._database.path)
+        return states_path(self._database.path)
 
     @property
-    def there(self) -> bool:
+    def exists(self) -> bool:
         """Whether there may be rows: nothing is made in order to find out that there are none."""
         return self._connection is not None or os.path.exists(self.path)
 
     @property
-    def kept(self) -> bool:
+    def writable(self) -> bool:
         """Whether something can be kept."""
         with self._lock:
             if self._database.read_only:
@@ -137,7 +137,7 @@ class States:
                 try:
                     return self._look().execute(sql, values).fetchall()
                 except (sqlite3.Error, UnicodeDecodeError) as e:
-                    if last or not spoilt(e) or not self._make_anew(e):
+                    if last or not is_unusable(e) or not self._recreate(e):
                         _log.info("%s can't be read: %s", self.path, e)
                         break
         return []
@@ -168,10 +168,10 @@ class States:
                 connection.execute("COMMIT")
             except (sqlite3.Error, UnicodeDecodeError) as e:
                 _undo(connection)
-                if disk_space.is_missing(e):
+                if disk_space.may_be_out_of_space(e):
                     self._give_log_back(connection)
-                if spoilt(e) and self._make_anew(e):
-                    raise _MadeAnew(f"{self.path} was damaged, and was made anew: try again") from e
+                if is_unusable(e) and self._recreate(e):
+                    raise _Recreated(f"{self.path} was damaged, and was made anew: try again") from e
                 raise self._sentence(e) from e
             except BaseException:
                 _undo(connection)
@@ -183,14 +183,14 @@ class States:
         Raises:
             StoreError: as `transaction`.
         """
-        with contextlib.suppress(_MadeAnew), self.transaction() as connection:
+        with contextlib.suppress(_Recreated), self.transaction() as connection:
             return action(connection)
         with self.transaction() as connection:
             return action(connection)
 
-    def tell(self, sql: str, values: Sequence[Any] = ()) -> None:
+    def write_quietly(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Tells rows of a change of the conversations. Never raises: what goes wrong costs room, and makes no state fit."""
-        if not self.there or self._database.read_only:
+        if not self.exists or self._database.read_only:
             return
         try:
             self.write(lambda c: c.execute(sql, values))
@@ -210,21 +210,21 @@ class States:
         try:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:  # not even what there was before can go into the file
-            self.make_room()
+            self.free_space()
 
-    def make_room(self) -> None:
+    def free_space(self) -> None:
         """Drops all rows, and the log with what could not be written, for a full disk. Never raises."""
         with self._lock, contextlib.suppress(OSError):
-            if not self.there or self._database.read_only:
+            if not self.exists or self._database.read_only:
                 return
             connection = self._look()
             if self._where is None:  # there is no room to open it, or nothing of use in it
                 self.remove()
                 return
             with contextlib.suppress(sqlite3.Error):  # other processes give the space back as well then
-                disk_space.make(connection)
+                disk_space.drop_snapshots(connection)
             if _size(self.path) > _SMALL or self.rows("SELECT 1 FROM snapshots LIMIT 1"):  # the log had no room
-                self._make_anew("there is no room")
+                self._recreate("there is no room")
 
     def remove(self) -> None:
         """Removes the file, for a disk without room for the conversations'. Never raises."""
@@ -246,20 +246,20 @@ class States:
     def _look(self) -> sqlite3.Connection:
         """The file that is open, or is opened now."""
         if self._connection is None:
-            self._set(self.opened(self._database.connection))
+            self._set(self.open_for(self._database.connection))
         assert self._connection is not None
         return self._connection
 
     def _follow(self) -> sqlite3.Connection:
         """The file that is at its place now, where another one was before."""
         before = self._look()
-        if before.in_transaction or self._where == (self.path, removed_file.identity(self.path)):
+        if before.in_transaction or self._where == (self.path, removed_file.file_identity(self.path)):
             return before
         if self._where is None and time.monotonic() < self._again:
             return before
         with contextlib.suppress(sqlite3.Error):
             before.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        now = self.opened(self._database.connection)
+        now = self.open_for(self._database.connection)
         if now is None:  # the old one goes on as long as it can
             self._again = time.monotonic() + _AGAIN
             return before
@@ -269,7 +269,7 @@ class States:
         return now
 
     def _set(self, connection: sqlite3.Connection | None) -> None:
-        self._where = None if connection is None else (self.path, removed_file.identity(self.path))
+        self._where = None if connection is None else (self.path, removed_file.file_identity(self.path))
         if connection is None:
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             connection.executescript(SCHEMA)
@@ -279,10 +279,10 @@ class States:
     def _bring(self, before: sqlite3.Connection, now: sqlite3.Connection) -> None:
         """Takes states of what this process has open from a file that is gone into the new one."""
         try:
-            if pairing(before) != pairing(now):  # what was said may have been lost meanwhile
+            if pairing_id(before) != pairing_id(now):  # what was said may have been lost meanwhile
                 return
             now.execute("BEGIN IMMEDIATE")
-            for conversation in self._database.held():
+            for conversation in self._database.open_conversations():
                 sql = "SELECT * FROM snapshots WHERE conversation = ? ORDER BY id"
                 for row in before.execute(sql, (conversation,)):
                     now.execute(f"INSERT OR IGNORE INTO snapshots VALUES ({', '.join('?' * len(row))})", row)
@@ -291,41 +291,41 @@ class States:
             _log.info("states are not taken to %s: %s", self.path, e)
             _undo(now)
 
-    def _make_anew(self, why: object) -> bool:
+    def _recreate(self, why: object) -> bool:
         """Puts an empty file in the place of a damaged one; whether that was done."""
         if self._database.read_only or self._connection is None or self._connection.in_transaction:
             return False
         _log.info("%s is made anew: %s", self.path, why)
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
-        self._set(self.opened(self._database.connection, self._where))
+        self._set(self.open_for(self._database.connection, self._where))
         return True
 
-    def opened(
-        self, conversations: sqlite3.Connection, damaged: tuple[Path, removed_file.Identity] | None = None
+    def open_for(
+        self, conversations: sqlite3.Connection, damaged: tuple[Path, removed_file.FileIdentity] | None = None
     ) -> sqlite3.Connection | None:
         """The file for these conversations, made where it is missing or this damaged one; None where none can be had."""
         try:
-            of = pairing(conversations)
+            of = pairing_id(conversations)
             if of is None:
                 return None
             if self._database.read_only:
-                found = read_only.connect(self.path, VERSION)
+                found = read_only.connect_read_only(self.path, VERSION)
                 if found is not None:
                     found.text_factory = decoded
-                return found if found is not None and pairing(found) == of else None
+                return found if found is not None and pairing_id(found) == of else None
             self.path.parent.mkdir(0o700, exist_ok=True)  # but not what it is in
             if _is_ours(self.path.parent):
                 make_private_directory(self.path.parent)
                 time_machine.leave_out(self.path.parent)
             with self._alone(self._opening):
                 # Else another process did it.
-                if damaged is not None and damaged[1][0] == removed_file.identity(self.path)[0]:
+                if damaged is not None and damaged[1][0] == removed_file.file_identity(self.path)[0]:
                     self._unlink()
                 try:
                     return self._connect(conversations, of)
                 except (sqlite3.Error, UnicodeDecodeError) as e:
-                    if not spoilt(e):
+                    if not is_unusable(e):
                         raise
                     _log.info("%s is made anew: %s", self.path, e)
                     self._unlink()
@@ -357,7 +357,7 @@ class States:
             if not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 paired = f"INSERT INTO pairing VALUES ('states', x'{of.hex()}');"
                 connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {paired} PRAGMA user_version = {VERSION}; COMMIT;")
-            elif version != VERSION or pairing(connection) != of:
+            elif version != VERSION or pairing_id(connection) != of:
                 raise _OfOthers("it is not of these conversations")
             else:
                 _sweep(connection, conversations)
@@ -367,7 +367,7 @@ class States:
         return connection
 
     def _sentence(self, error: Exception) -> StoreError:
-        if kind(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        if error_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             return DiskFullError(f"{self.path} can't be written ({error}): see whether the disk is full or failing")
         return StoreError(f"{self.path} can't be written ({error}): allow writing there, or remove it")
 
