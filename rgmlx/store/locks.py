@@ -14,7 +14,8 @@ from typing import IO
 
 from .errors import DiskFullError, StoreError
 from .files import disk_space
-from .files.file_checks import make_directory, open_lock_file
+from .files.file_checks import make_directory
+from .files.file_lock import open_lock_file
 
 
 class ConversationLock:

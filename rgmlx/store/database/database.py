@@ -30,6 +30,8 @@ from ...system.private_files import create_private, make_private
 from .. import migrations, new_file
 from ..errors import DiskFullError, StoreError
 from ..files import disk_space, file_checks, read_only, replacement, wal
+from ..files.file_identity import file_identity, has_lost_contents, is_emptied, remove_foreign_wal
+from ..files.file_lock import exclusive
 from ..files.sqlite_errors import DamagedError, error_code, is_damage
 from ..recovery.recovery import recover
 from ..states.legacy_states import move_states
@@ -122,7 +124,7 @@ class Database:
         self._connection, self.read_only = connection, True
         connection.text_factory = decoded
         connection.execute("PRAGMA cache_size = -500")
-        self._identity = removed_file.file_identity(self.path)
+        self._identity = file_identity(self.path)
         culprit = self._culprit(error)
         which = "its conversations" if culprit == self.path else f"the conversations in {self.path}"
         self.notices.append(
@@ -176,7 +178,7 @@ class Database:
             try:
                 if self._suspect.exists():
                     raise DamagedError("damage was met while the file was in use")
-                if removed_file.is_emptied(self.path):  # SQLite would begin it anew, and remove its log
+                if is_emptied(self.path):  # SQLite would begin it anew, and remove its log
                     raise DamagedError("there is nothing in it")
                 return self._open()
             except sqlite3.DatabaseError as e:
@@ -205,7 +207,7 @@ class Database:
             connection = self._open_without_room(e)
         if not self._full:
             disk_space.reserve(self.path)
-        self._identity = removed_file.file_identity(self.path)
+        self._identity = file_identity(self.path)
         return connection
 
     def _open_without_room(self, error: Exception) -> sqlite3.Connection:
@@ -288,7 +290,7 @@ class Database:
 
         Where that is nothing it is made from the source.
         """
-        emptied, part = removed_file.is_emptied(self.path), replacement.part_path(self.path)
+        emptied, part = is_emptied(self.path), replacement.part_path(self.path)
         try:
             report = recover(self.path, part)
             if source is not None and source.taken:  # it is the source that is damaged
@@ -347,7 +349,7 @@ class Database:
         with self._lock:
             try:
                 self._come_back()
-                if removed_file.is_emptied(self.path):  # SQLite may take what it has in memory for the file, or zeros
+                if is_emptied(self.path):  # SQLite may take what it has in memory for the file, or zeros
                     self.follow_quietly()
                 return query(self._connection)
             except sqlite3.Error as e:
@@ -464,7 +466,7 @@ class Database:
             self._connection, self._full = disk_space.connect_without_wal(self.path), True
             self._connection.text_factory = decoded
         self._lost = False
-        self._identity = removed_file.file_identity(self.path)
+        self._identity = file_identity(self.path)
 
     def _come_back(self) -> None:
         """Opens the file where the disk let it be opened in no way the last time. Raises sqlite3.Error."""
@@ -483,16 +485,16 @@ class Database:
 
     def _follow(self) -> None:
         """The same. Raises StoreError: it can't be opened again."""
-        if self._identity == removed_file.file_identity(self.path):
+        if self._identity == file_identity(self.path):
             self.in_memory = False  # it may be entered again
             self._unkept.clear()
             return
         old, path, full, was = self._connection, self.path, self._full, self._identity
-        emptied = removed_file.has_lost_contents(path, was)
+        emptied = has_lost_contents(path, was)
         if not emptied:
             with contextlib.suppress(sqlite3.Error):
                 old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file itself, wherever that is now
-        if was[0] == removed_file.file_identity(path)[0]:  # only the log is gone, and what it had is in the file by now
+        if was[0] == file_identity(path)[0]:  # only the log is gone, and what it had is in the file by now
             old.close()
             try:
                 self._connection = self._begin()
@@ -505,7 +507,7 @@ class Database:
         for self.path in (path, dated_name(path, "rescued")):
             try:
                 if not emptied:  # else its log is what there is to be read
-                    removed_file.remove_foreign_wal(path, was)
+                    remove_foreign_wal(path, was)
                 self._full = False
                 self._connection = new = self._begin(source)
             except (sqlite3.Error, OSError, StoreError):
@@ -630,4 +632,4 @@ class Database:
 
 def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time opens: making tables, upgrades and setting aside are not for two."""
-    return file_checks.exclusive(path, 2 * PATIENCE)
+    return exclusive(path, 2 * PATIENCE)

@@ -24,10 +24,10 @@ from typing import Any, TypeVar
 
 from ...system.macos import time_machine
 from ...system.private_files import create_private, make_private, make_private_directory
-from ..database import removed_file
 from ..database_protocol import DatabaseProtocol
 from ..errors import DiskFullError, StoreError
 from ..files import disk_space, read_only
+from ..files.file_identity import FileIdentity, file_identity
 from ..files.sqlite_errors import DamagedError, error_code, is_unusable
 from ..migrations import pairing_id
 from ..text import decoded
@@ -99,7 +99,7 @@ class StateDatabase:
         """`alone` has one process at a time open a file, by a lock of that name."""
         self._database, self._lock, self._alone = database, lock, alone
         self._connection: sqlite3.Connection | None = None
-        self._where: tuple[Path, removed_file.FileIdentity] | None = None  # None: in memory, as no file can be had
+        self._where: tuple[Path, FileIdentity] | None = None  # None: in memory, as no file can be had
         self._again = 0.0
 
     @property
@@ -253,7 +253,7 @@ class StateDatabase:
     def _follow(self) -> sqlite3.Connection:
         """The file that is at its place now, where another one was before."""
         before = self._look()
-        if before.in_transaction or self._where == (self.path, removed_file.file_identity(self.path)):
+        if before.in_transaction or self._where == (self.path, file_identity(self.path)):
             return before
         if self._where is None and time.monotonic() < self._again:
             return before
@@ -269,7 +269,7 @@ class StateDatabase:
         return now
 
     def _set(self, connection: sqlite3.Connection | None) -> None:
-        self._where = None if connection is None else (self.path, removed_file.file_identity(self.path))
+        self._where = None if connection is None else (self.path, file_identity(self.path))
         if connection is None:
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             connection.executescript(SCHEMA)
@@ -302,7 +302,7 @@ class StateDatabase:
         return True
 
     def open_for(
-        self, conversations: sqlite3.Connection, damaged: tuple[Path, removed_file.FileIdentity] | None = None
+        self, conversations: sqlite3.Connection, damaged: tuple[Path, FileIdentity] | None = None
     ) -> sqlite3.Connection | None:
         """The file for these conversations, made where it is missing or this damaged one; None where none can be had."""
         try:
@@ -320,7 +320,7 @@ class StateDatabase:
                 time_machine.leave_out(self.path.parent)
             with self._alone(self._opening):
                 # Else another process did it.
-                if damaged is not None and damaged[1][0] == removed_file.file_identity(self.path)[0]:
+                if damaged is not None and damaged[1][0] == file_identity(self.path)[0]:
                     self._unlink()
                 try:
                     return self._connect(conversations, of)
