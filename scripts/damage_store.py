@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rgmlx.store import MODEL, Store, StoreError
-from rgmlx.store.database.database import NAME
+from rgmlx.store.names import NAME
 from rgmlx.store.rows import LOST
 
 BLOCK = 4096

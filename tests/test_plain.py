@@ -25,8 +25,8 @@ from waiting import PATIENCE, wait_for
 from rgmlx.conversation.session import Session
 from rgmlx.errors import ModelNotFoundError
 from rgmlx.store import MODEL, USER, Message, Store
-from rgmlx.store.database.database import NAME
-from rgmlx.store.states.states import states_path
+from rgmlx.store.names import NAME
+from rgmlx.store.states.state_file import states_path
 from tui.plain import PlainChat, lines, work
 from tui.plain.commands import TABLE
 from tui.prompt.history import History

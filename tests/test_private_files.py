@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from sessions import Open
-from stores import say
-from test_store_damage import _to_1, _version_0
+from stores import add_format, make_format, say
 
 from rgmlx.conversation.rgstate import save_file
-from rgmlx.store import Store, migrations
+from rgmlx.store import Store
 from rgmlx.system.textfiles import write_text
 from tui.prompt.history import History
 from tui.settings.settings import Defaults, save
@@ -72,10 +71,10 @@ def _met_later(data: Path) -> None:
 
 
 def _upgraded(data: Path) -> None:
-    _version_0(data)
+    make_format(data / "chats.db", "1")
     with Store(data):
         _private(data, "chats.db", "chats.db-wal")
-    assert list(data.glob("chats.format-0-*.db"))
+    assert list(data.glob("chats.format-1-*.db"))
 
 
 def _moved(data: Path) -> None:
@@ -122,7 +121,7 @@ WRITTEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("what", WRITTEN)
 def test_all_files_that_are_written_are_private(data: Path, umask: int, what: str, monkeypatch) -> None:
-    monkeypatch.setattr(migrations, "STEPS", {0: _to_1})
+    add_format(monkeypatch)
     write, names = WRITTEN[what]
     write(data)
     _private(data, *names)
@@ -131,7 +130,7 @@ def test_all_files_that_are_written_are_private(data: Path, umask: int, what: st
 @pytest.mark.parametrize("what", WRITTEN)
 def test_files_that_others_could_read_are_taken_from_them(data: Path, what: str, monkeypatch) -> None:
     """An earlier version left the mode to the umask."""
-    monkeypatch.setattr(migrations, "STEPS", {0: _to_1})
+    add_format(monkeypatch)
     write, _ = WRITTEN[what]
     write(data)
     for path in data.rglob("*"):

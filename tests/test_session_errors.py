@@ -83,7 +83,7 @@ from rgmlx.store.states import states
 from rgmlx.conversation import writer
 from rgmlx.conversation.session import Session
 writer.FLUSH_SECONDS = 0.05
-states._AGAIN = 0.0  # the file of states, which made room, is had again as soon as that can be
+states._RETRY_SECONDS = 0.0  # the file of states, which made room, is had again as soon as that can be
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 session = Session(Store(sys.argv[1]), sampling={"temperature": 0.0})
 session.load()

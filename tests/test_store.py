@@ -11,7 +11,8 @@ import pytest
 from stores import check, say, texts
 from waiting import PATIENCE
 
-from rgmlx.store import MODEL, USER, Conversation, Store, StoreError, messages
+from rgmlx.store import MODEL, USER, Conversation, Store, StoreError, reply_end
+from rgmlx.store.hashes import content_hash
 
 PYTHON = [sys.executable, "-c"]
 
@@ -126,8 +127,8 @@ def test_hashes_tell_contents_and_all_before_them(store: Store) -> None:
     assert len({h for path in hashes for h in path}) == 6  # under another system text all differ
     whole = store.messages.start_reply(a.id, paths[0][0].id, "y")  # in one piece, but cut short
     assert store.messages.finish(whole.id, closed=False).hash not in hashes[0]
-    assert messages.content_hash(b"", USER, ["ab", "c"], True) == messages.content_hash(b"", USER, ["abc"], True)
-    assert messages.content_hash(b"", USER, ["ab"], True) != messages.content_hash(b"", MODEL, ["ab"], True)
+    assert content_hash(b"", USER, ["ab", "c"], True) == content_hash(b"", USER, ["abc"], True)
+    assert content_hash(b"", USER, ["ab"], True) != content_hash(b"", MODEL, ["ab"], True)
 
 
 def test_a_reply_grows_and_ends(store: Store, chat: Conversation) -> None:
@@ -147,11 +148,11 @@ def test_a_reply_grows_and_ends(store: Store, chat: Conversation) -> None:
     with pytest.raises(StoreError, match="not being written"):
         store.messages.append(reply.id, "more")
     assert store._database.row("SELECT count(*) FROM pieces") == (0,)
-    assert done.hash == messages.content_hash(store.messages.get(q).hash, MODEL, [expected], True)
+    assert done.hash == content_hash(store.messages.get(q).hash, MODEL, [expected], True)
 
 
 def test_a_reply_too_long_to_fold_stays_in_pieces(store: Store, chat: Conversation, monkeypatch) -> None:
-    monkeypatch.setattr(messages, "FOLD_CHARS", 100)
+    monkeypatch.setattr(reply_end, "FOLD_CHARS", 100)
     (q,) = say(store, chat, None, "q")
     reply = store.messages.start_reply(chat.id, q)
     for _ in range(30):
@@ -160,7 +161,7 @@ def test_a_reply_too_long_to_fold_stays_in_pieces(store: Store, chat: Conversati
     assert done.text == "grüße" * 20  # the end of it
     done = store.messages.get(reply.id)
     assert done.text == "grüße" * 30
-    assert done.hash == messages.content_hash(store.messages.get(q).hash, MODEL, ["grüße" * 30], True)
+    assert done.hash == content_hash(store.messages.get(q).hash, MODEL, ["grüße" * 30], True)
     assert (done.streaming, done.closed) == (False, True)
     assert store.messages.window(reply.id, 2, chars=7)[1].text == "grüße" * 2
     assert [m.text for m in store.messages.path(say(store, chat, reply.id, "next")[0])][1] == done.text
@@ -408,7 +409,7 @@ def test_what_is_to_outlast_a_power_cut_is_flushed_to_the_disk_itself(store: Sto
         flush = value
 
     what, flush = "", 0
-    database._connection.set_trace_callback(note)
+    database.connection.set_trace_callback(note)
     what = "a message"
     asked = store.messages.add_user(chat.id, None, "hello")
     assert database.row("PRAGMA fullfsync")[0] == 1  # until the next transaction

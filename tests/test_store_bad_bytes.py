@@ -21,11 +21,11 @@ MARK, OTHER = b"MARKEDMARKED", b"OTHERSOTHERS"
 
 def _columns() -> list[tuple[str, str]]:
     """All columns of all our tables that hold text."""
-    from rgmlx.store import migrations
-    from rgmlx.store.states import states
+    from rgmlx.store import migrations, pairing
+    from rgmlx.store.states import state_file
 
     connection = sqlite3.connect(":memory:")
-    connection.executescript(migrations.SCHEMA.replace(migrations.PAIRING, "") + states.SCHEMA)
+    connection.executescript(migrations.SCHEMA.replace(pairing.TABLE, "") + state_file.SCHEMA)
     tables = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%\\_index%' ESCAPE '\\' "
         "AND name NOT LIKE 'sqlite%'"
@@ -123,9 +123,9 @@ def test_any_change_of_a_message_is_noticed_and_its_neighbours_are_not_blamed(st
 
 
 def test_a_long_reply_in_pieces_is_verified_when_all_of_it_is_read(store: Store, monkeypatch) -> None:
-    from rgmlx.store import messages
+    from rgmlx.store import reply_end
 
-    monkeypatch.setattr(messages, "FOLD_CHARS", 10)
+    monkeypatch.setattr(reply_end, "FOLD_CHARS", 10)
     chat = store.conversations.create("demo", "A chat")
     asked, reply = say(store, chat, None, "q", "a reply that is too long for one text")
     assert not store.messages.get(reply).damaged

@@ -17,7 +17,7 @@ from test_store_snapshots import fake
 from test_store_states import Kept, fill, right, states_in
 from waiting import PATIENCE
 
-from rgmlx.store import Store, migrations
+from rgmlx.store import Store
 from rgmlx.store.states import legacy_states
 
 EARLIER = """
@@ -237,8 +237,3 @@ def test_a_kill_at_any_step_loses_no_text_and_gives_no_wrong_state(tmp_path: Pat
     assert not done.returncode, done.stdout + done.stderr
     _, steps, _, least, most = done.stdout.split()
     assert int(steps) > 60 and int(least) == int(most) == 7
-
-
-def test_the_version_is_that_of_before() -> None:
-    """An earlier one opens what this one wrote: it makes the table of states again where it is missing."""
-    assert migrations.VERSION == 1 and "snapshots" not in migrations.SCHEMA

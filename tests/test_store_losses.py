@@ -10,7 +10,7 @@ import pytest
 from stores import check, say
 
 from rgmlx.store import Store
-from rgmlx.store.recovery.recovery import RecoveryReport
+from rgmlx.store.recovery.report import RecoveryReport
 from rgmlx.store.rows import LOST
 
 MANY, TURNS = 20, 16

@@ -18,7 +18,7 @@ from stores import check, say, texts
 from test_store_states import fill, right
 
 from rgmlx.store import Store, new_file
-from rgmlx.store.states.states import states_path
+from rgmlx.store.states.state_file import states_path
 from tui.app import ChatApp
 from tui.plain import PlainChat
 

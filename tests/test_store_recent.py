@@ -58,7 +58,7 @@ def test_memory_is_bounded_and_what_is_not_there_is_noted(
     ids = say(store, chat, None, *(f"{n} " + "x" * 98 for n in range(40)))
     known = store._database.recent
     assert known._chars == sum(one.chars for one in known._messages.values()) <= 1000
-    assert known.write(other, [chat.id])
+    assert known.write_to(other, [chat.id])
     other.close()
     found = _read(tmp_path, chat.id)
     assert found[0] == (LOST, True) and [text for text, _ in found[1:]] == texts(store, ids[-1])[-len(found) + 1 :]

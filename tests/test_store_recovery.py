@@ -257,7 +257,7 @@ def look(event, arguments):
         if not at[0]:
             os._exit(9)
 from rgmlx.store import Store
-import rgmlx.store.recovery.recovery
+import rgmlx.store.recovery.recover
 sys.addaudithook(look)
 Store(sys.argv[1]).close()
 """

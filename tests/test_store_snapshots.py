@@ -16,6 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
+from stores import drop_snapshots
 from waiting import PATIENCE
 
 import rgmlx
@@ -325,7 +326,8 @@ def test_they_go_with_their_conversation(tiny: rgmlx.Model, store: Store, chat: 
     assert store.snapshots.get(kept[0][0], tiny) is not None
     store.conversations.purge()
     assert store.snapshots.usage().count == 2
-    store.snapshots.forget(other.id)
+    store.conversations.delete(other.id)
+    store.conversations.purge()
     assert store.snapshots.usage().count == 0
 
 
@@ -339,7 +341,7 @@ def test_the_least_recently_used_go_first(tiny: rgmlx.Model, store: Store) -> No
     store.snapshots.get(kept[0][0], tiny)
     store.conversations.delete(chats[5].id)
     store.snapshots.budget = 4 * size
-    store.snapshots.trim()
+    line(store, store.conversations.create("tiny"), tiny, [20])
     there = [store.snapshots.get(message, tiny) is not None for message, _ in kept]
     assert there[0] and not there[5] and not there[1]
     assert store.snapshots.usage().bytes <= 4 * size
@@ -385,14 +387,15 @@ def test_no_budget_keeps_nothing(tiny: rgmlx.Model, store: Store, chat: Conversa
 
 
 def test_space_goes_back_to_the_disk(demo: rgmlx.Model, store: Store) -> None:
-    for _ in range(40):
+    for number in range(40):
         chat = store.conversations.create("demo")
         store.snapshots.put(add(store, chat), demo.new_state())
+        if number > 1:
+            store.conversations.delete(chat.id)
     states = store._database.states
     states.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     before = states.path.stat().st_size
-    store.snapshots.budget = 2_000_000
-    store.snapshots.trim()
+    store.conversations.purge()
     states.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     assert states.path.stat().st_size < before - 20_000_000
 
@@ -468,7 +471,7 @@ def test_a_base_evicted_by_another_process_meanwhile(
     def late(*arguments):
         found = look(*arguments)
         assert found[0] is not None
-        store.snapshots.forget()
+        drop_snapshots(store)
         return found
 
     monkeypatch.setattr(store.snapshots, "_as_delta", late)

@@ -15,15 +15,14 @@ from pathlib import Path
 
 import pytest
 from piped import AS_USER
-from stores import check, say, texts
+from stores import check, drop_snapshots, say, texts
 from test_store_recovery import _filled, _page_with, _zero
 from test_store_snapshots import fake
 
 from rgmlx.store import Store, StoreError
-from rgmlx.store.files import disk_space
 from rgmlx.store.hashes import identity_key
 from rgmlx.store.rows import LOST
-from rgmlx.store.states.states import states_path
+from rgmlx.store.states.state_file import states_path
 
 Kept = dict[int, int]
 """Messages, and of each the number of steps of its state."""
@@ -263,7 +262,7 @@ def test_where_no_file_can_be_nothing_is_kept_and_nothing_said(tmp_path: Path, w
         ids = say(store, chat, None, "q", "a")
         assert store.snapshots._put(ids[0], "m", fake(0, 1)) == 0
         assert store.snapshots._get(ids[0], "m") is None and store.snapshots.usage().count == 0
-        store.snapshots.forget()
+        drop_snapshots(store)
         store.conversations.delete(chat.id)
         store.conversations.purge()
         assert store.notices == []
@@ -388,7 +387,7 @@ def test_a_reply_whose_end_was_not_written_keeps_its_state(store: Store) -> None
     """Its state is taken to the end first; done again, it is done once."""
     chat, reply = _writing(store)
     with pytest.raises(ZeroDivisionError), store._database.transaction() as c:
-        store.messages._fold(c, reply, closed=False)
+        store.messages._end(c, reply, closed=False)
         raise ZeroDivisionError
     for _ in range(2):
         found = store.snapshots._get(reply, "m")
@@ -470,7 +469,7 @@ def test_states_give_way_where_their_log_has_no_room(store: Store, monkeypatch: 
     def full(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(disk_space, "drop_snapshots", full)
+    monkeypatch.setattr("rgmlx.store.states.states._drop_snapshots", full)
     store._database._free_space()
     assert states.path.stat().st_size < 100_000 and store.snapshots.usage().count == 0
     store._database._free_space()  # there is none to be made

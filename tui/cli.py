@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
         raise RgmlxError(f"this is not a terminal: for one answer in a pipe use  {ask}, or add --plain")
     from rgmlx.conversation.session import Session
     from rgmlx.store import Store
-    from rgmlx.store.database.database import NAME
+    from rgmlx.store.names import NAME
     from rgmlx.weights.hub import is_repository, resolve
 
     from .settings import settings

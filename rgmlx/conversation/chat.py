@@ -26,7 +26,7 @@ from ..system.atomic import Busy, Steps, whole
 from ..tokenizer import Detokenizer, turn_ids
 from .turns import MODEL, NOW, USER, Point, SavedChat, Turn, ids_of
 
-SNAPSHOT_BYTES = 512 * 2**20
+SNAPSHOT_MEMORY_BYTES = 512 * 2**20
 """Default budget of the states kept in memory for going back: 15 turns of 2B, over sixty of the demo."""
 MAX_REPLY_CHARS = 1_000_000
 """Of one reply, this much of its end is kept as text; the model's memory is the state, not the text."""
@@ -105,7 +105,12 @@ class Chat:
     """
 
     def __init__(
-        self, model: LanguageModel, system: str | None = None, *, snapshot_bytes: int = SNAPSHOT_BYTES, **sampling: Any
+        self,
+        model: LanguageModel,
+        system: str | None = None,
+        *,
+        snapshot_bytes: int = SNAPSHOT_MEMORY_BYTES,
+        **sampling: Any,
     ) -> None:
         """Raises RgmlxError for a model without turn tokens or a setting out of range."""
         self._model, self._tokenizer = model, model.text_tokenizer()
@@ -257,7 +262,7 @@ class Chat:
         SavedChat(self.turns, points, self.system, vars(self.sampling)).write(path)
 
     @classmethod
-    def load(cls, path: str | Path, model: LanguageModel, *, snapshot_bytes: int = SNAPSHOT_BYTES) -> Chat:
+    def load(cls, path: str | Path, model: LanguageModel, *, snapshot_bytes: int = SNAPSHOT_MEMORY_BYTES) -> Chat:
         """Opens a saved chat: no token is read again.
 
         Raises:

@@ -22,7 +22,8 @@ from .metrics import Gauges
 if TYPE_CHECKING:
     from .writer import Writer
 
-TITLE_CHARS = 60
+NEW_TITLE_CHARS = 60
+"""Of the title that a conversation gets from its first message, or from the name of a file."""
 _HEAD_CHARS = 1_000_000  # of a message in memory
 
 
@@ -236,7 +237,7 @@ class ConversationSession:
         """Adds a message of the user's after the head and stands there. Raises StoreError."""
         opened = self._opened
         if opened.row is None:
-            title = text.strip().splitlines()[0][:TITLE_CHARS].strip() if text.strip() else ""
+            title = text.strip().splitlines()[0][:NEW_TITLE_CHARS].strip() if text.strip() else ""
             made = self.store.conversations.create(self.name, title, opened.system, opened.settings)
             opened.claim = self.store.lock(made.id)
             opened.row = made

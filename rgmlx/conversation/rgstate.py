@@ -13,7 +13,7 @@ from ..errors import RgmlxError
 from ..settings import OFFERED
 from ..store import USER, StoreError
 from . import sampling_settings
-from .opened import TITLE_CHARS
+from .opened import NEW_TITLE_CHARS
 from .session import Session
 
 
@@ -57,7 +57,7 @@ def open_file(session: Session, path: Path) -> None:
     found = {**saved.sampling, "max_tokens": saved.max_tokens}
     settings = {k: v for k, v in found.items() if k in OFFERED and v is not None}
     made = store.conversations.create(
-        session.name, path.stem[:TITLE_CHARS], saved.system, {**session.new_settings(), **settings}
+        session.name, path.stem[:NEW_TITLE_CHARS], saved.system, {**session.new_settings(), **settings}
     )
     last: int | None = None
     try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from ..generation.engine import Generation, Progress
 from ..generation.sampling import Sampling
 from ..store import Message, Store, StoreError
-from ..store.messages import FOLD_CHARS
+from ..store.reply_end import FOLD_CHARS
 from ..tokenizer import Detokenizer
 from .context import Memory
 from .metrics import Gauges

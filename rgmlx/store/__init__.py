@@ -1,8 +1,8 @@
-"""Conversations on disk: a tree of messages each, snapshots of the model's state, search, exchange.
+"""Conversations on disk: a tree of messages each, snapshots of the model's state, search, export and import.
 
 Knows no widgets and no model; states come and go as `rgmlx.State`. One SQLite file in a directory of
 the caller's, safe to have open in several processes and to lose power over, and one of states beside it
-that may be lost at any time:
+that may be lost at any time (`names` has all files):
 
     with Store(directory) as store:
         chat = store.conversations.create("2b", "A first chat")
@@ -33,11 +33,12 @@ from .rows import MODEL, USER, Conversation, Message
 from .search import Hit, Search
 
 if TYPE_CHECKING:
-    from .recovery.recovery import RecoveryReport
+    from .recovery.report import RecoveryReport
     from .snapshots import Snapshots
 
 __all__ = [
     "MODEL",
+    "SNAPSHOT_DISK_BYTES",
     "USER",
     "Conversation",
     "ConversationLock",
@@ -49,22 +50,25 @@ __all__ = [
     "StoreError",
 ]
 
+SNAPSHOT_DISK_BYTES = 2 * 10**9
+"""Disk space for snapshots, where nothing else is set."""
+
 
 class Store:
     """An open store.
 
     Attributes:
-        conversations, messages, outlines, search, exchange, snapshots: what can be done, by subject.
+        conversations, messages, outlines, search, import_export, snapshots: what can be done, by subject.
         read_only: whether nothing can be written, as the file or its directory may not be.
         notices: sentences for the user: a damaged file made anew, an upgrade, a file that is gone. Whoever shows
             one takes it out.
     """
 
-    def __init__(self, directory: str | Path, *, snapshot_bytes: int | None = None) -> None:
+    def __init__(self, directory: str | Path, *, snapshot_bytes: int = SNAPSHOT_DISK_BYTES) -> None:
         """Opens the store in a directory, or begins one.
 
         Args:
-            snapshot_bytes: disk space for snapshots; None for 2 GB.
+            snapshot_bytes: disk space for snapshots.
 
         Raises:
             StoreError: the directory can't be written, or the file is of a newer rgmlx.
@@ -73,7 +77,7 @@ class Store:
         self._snapshot_bytes = snapshot_bytes
         self._database = Database(self.directory)
         self._locks: list[ConversationLock] = []
-        self._database.open_conversations = lambda: [held.conversation for held in self._locks if held.held]
+        self._database.open_conversations = lambda: [lock.conversation for lock in self._locks if lock.held]
         self._database.after_relocation = self._renew_locks
         self.notices = self._database.notices
         self.read_only = self._database.read_only
@@ -86,12 +90,12 @@ class Store:
     @cached_property
     def snapshots(self) -> Snapshots:
         """Made when first used: it brings MLX in, which a list of conversations does without."""
-        from .snapshots import BUDGET, Snapshots
+        from .snapshots import Snapshots
 
-        return Snapshots(self._database, BUDGET if self._snapshot_bytes is None else self._snapshot_bytes)
+        return Snapshots(self._database, self._snapshot_bytes)
 
     def lock(self, conversation: int) -> ConversationLock | None:
-        """Takes a conversation for this process and ends replies that a dead one left open.
+        """Locks a conversation for this process and ends replies that a dead one left open.
 
         Where the disk is full they stay open.
 
@@ -116,7 +120,7 @@ class Store:
             except BaseException:
                 taken.release()
                 raise
-            self._locks = [held for held in self._locks if held.held]
+            self._locks = [lock for lock in self._locks if lock.held]
             self._locks.append(taken)
             taken.before_release = self._database.follow_quietly  # while it still counts as open
         return taken
@@ -130,13 +134,13 @@ class Store:
         Raises:
             StoreError: it can't be read, or is this store's own; the disk is full. Nothing was changed.
         """
-        from .recovery.recovery import merge
+        from .recovery.recover import merge
 
         return merge(Path(file), self._database)
 
     def _renew_locks(self) -> None:
-        for held in self._locks:
-            held.renew()
+        for lock in self._locks:
+            lock.renew()
 
     @property
     def all_saved(self) -> bool:
@@ -144,7 +148,7 @@ class Store:
         return not (self._database.in_memory or self.messages.has_pending)
 
     def free_disk_space(self) -> None:
-        """Has what is a cache give way, for another file in the directory that a full disk has no room for. Never raises."""
+        """Drops caches, for another file in the directory that a full disk has no space for. Never raises."""
         self._database.free_disk_space()
 
     def rescue(self) -> str:

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 class DatabaseProtocol(Protocol):
     """The file of conversations."""
 
-    path: Path
-    read_only: bool
-
+    @property
+    def path(self) -> Path: ...
+    @property
+    def read_only(self) -> bool: ...
     @property
     def connection(self) -> sqlite3.Connection: ...
     def row(self, sql: str, values: Sequence[Any] = ()) -> Any: ...

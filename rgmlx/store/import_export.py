@@ -1,4 +1,4 @@
-"""One conversation out and in: Markdown to read, JSON to keep or to move.
+"""Export and import of one conversation: Markdown to read, JSON to keep or to move.
 
 Knows conversations and messages; snapshots stay behind, since they belong to one model's weights.
 """
@@ -14,11 +14,13 @@ from ..errors import RgmlxError
 from ..settings import SETTINGS, checked
 from ..system import times
 from ..system.reading import parse_json
-from .conversations import Conversations
+from .conversations import Conversations, settings_text
 from .database.database import Database
 from .errors import StoreError
 from .messages import MessageStore
 from .rows import MODEL, USER, Conversation
+from .tables import ConversationRow, insert_conversation
+from .text import clean
 
 FORMAT, VERSION = "rgmlx-conversation", 1
 
@@ -30,7 +32,7 @@ class ImportExport:
         self._database, self._conversations, self._messages = database, conversations, messages
 
     def markdown(self, conversation: int, message: int | None = None) -> str:
-        """The path to a message (None: where the conversation stands) as Markdown.
+        """The path to a message (None: to the head) as Markdown.
 
         Raises:
             StoreError: there is no such conversation.
@@ -100,12 +102,16 @@ class ImportExport:
             raise StoreError("this conversation was exported by a newer rgmlx: update rgmlx to import it")
         try:
             with self._database.transaction() as c:
-                new = self._conversations.create(
-                    _model(_is(data["model"], str)),
-                    _is(data["title"], str),
-                    None if data["system"] is None else _is(data["system"], str),
-                    _settings(_is(data["settings"], dict)),
-                ).id
+                row = ConversationRow(
+                    clean(_is(data["title"], str)),
+                    clean(_model(_is(data["model"], str))),
+                    None if data["system"] is None else clean(_is(data["system"], str)),
+                    settings_text(_settings(_is(data["settings"], dict))),
+                    created=_time(data["created"], "the conversation"),
+                    updated=_time(data["updated"], "the conversation's last change"),
+                    archived=_is(data["archived"], bool),
+                )
+                new = insert_conversation(c, row)
                 ids: list[int] = []
                 for number, m in enumerate(_is(data["messages"], list), 1):
                     parent = None if m["parent"] is None else ids[_index(m["parent"], len(ids))]
@@ -125,16 +131,7 @@ class ImportExport:
                         )
                     )
                 head = None if data["head"] is None else ids[_index(data["head"], len(ids))]
-                c.execute(
-                    "UPDATE conversations SET head = ?, created = ?, updated = ?, archived = ? WHERE id = ?",
-                    (
-                        head,
-                        _time(data["created"], "the conversation"),
-                        _time(data["updated"], "the conversation's last change"),
-                        _is(data["archived"], bool),
-                        new,
-                    ),
-                )
+                c.execute("UPDATE conversations SET head = ? WHERE id = ?", (head, new))
         except (ValueError, LookupError, TypeError, AttributeError) as e:
             if isinstance(e, StoreError):
                 raise

@@ -1,4 +1,4 @@
-"""Who has a conversation open: a lock file each, that the system releases when its process ends.
+"""Locks of conversations: one process has a conversation open. A file each, whose lock ends with its process.
 
 Knows files and numbers of conversations; does not know the database.
 """
@@ -19,7 +19,7 @@ from .files.file_lock import open_lock_file
 
 
 class ConversationLock:
-    """A conversation held by this process, until `release` or the process's end.
+    """The lock of a conversation, until `release` or the end of the process.
 
     Attributes:
         before_release: called while it is still held, for what is to be seen to by its holder.
@@ -42,7 +42,7 @@ class ConversationLock:
             self._lock = again._lock
 
     def release(self) -> None:
-        """Lets another process have it. Doing so twice is fine."""
+        """Lets another process take it. Doing so twice is fine."""
         if self.held:
             self.before_release()
             with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ class ConversationLock:
 
 
 def lock_without_file(directory: Path, conversation: int) -> ConversationLock:
-    """A claim without a lock, where no file can be made for one; `renew` takes the lock once that can be done."""
+    """A lock in name only, where no file can be made for it; `renew` takes it once that can be done."""
     return ConversationLock(conversation, _path(directory, conversation), open(os.devnull, "ab"))
 
 
@@ -66,7 +66,7 @@ def _path(directory: Path, conversation: int) -> Path:
 
 
 def lock_conversation(directory: Path, conversation: int) -> ConversationLock | None:
-    """Takes a conversation for this process.
+    """Locks a conversation for this process.
 
     Returns:
         None when another holder has it.

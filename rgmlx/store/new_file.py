@@ -26,7 +26,7 @@ def create_file(path: Path, fill: Callable[[Path], None] | None = None) -> None:
     Raises:
         OSError, sqlite3.Error: it can't be made; nothing is there then.
     """
-    part = replacement.part_path(path)
+    part = replacement.clear_part(path)
     try:
         if fill is None:
             open_with_tables(part).close()
@@ -37,7 +37,7 @@ def create_file(path: Path, fill: Callable[[Path], None] | None = None) -> None:
         sync_directory(path.parent)
     finally:
         with contextlib.suppress(OSError):
-            replacement.part_path(path)
+            replacement.clear_part(path)
 
 
 def open_with_tables(path: Path) -> sqlite3.Connection:

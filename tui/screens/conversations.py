@@ -32,7 +32,7 @@ from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 from ..fields import OneLine
 from ..terminal.keys import UNDO, brief
 from .conversation_pages import Page, View, read_page
-from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
+from .conversation_rows import ROW_CHARS, Row, Rows, file_name, listed, quoted
 from .dialogs import AskText, Confirm, leave
 
 PAUSE = 0.15  # seconds without a key before a search starts
@@ -327,7 +327,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             await asyncio.to_thread(self._store.conversations.rename, one.id, text.strip())
             self._changed(one.id)
 
-        await self._ask("Rename this conversation", one.title[:TITLE_CHARS], "", rename)
+        await self._ask("Rename this conversation", one.title[:ROW_CHARS], "", rename)
 
     async def _archive(self, one: Conversation) -> None:
         await asyncio.to_thread(

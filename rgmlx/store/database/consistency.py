@@ -1,4 +1,4 @@
-"""Damage in which every page is valid: a head without its message, a table whose rows are not those its index knows.
+"""Finds damage in which every page is valid: a head without its message, a table whose rows are not those of its index.
 
 Knows the tables and their indexes; reads no texts. A root page of another tree in a table's place makes all rows of the
 table vanish, and `quick_check` finds nothing wrong.
@@ -21,7 +21,7 @@ _HEAD = (
 
 
 def find_inconsistency(connection: sqlite3.Connection) -> str | None:
-    """What is wrong with how rows hang together; None where nothing is. Raises sqlite3.Error."""
+    """What is inconsistent between tables and indexes; None where nothing is. Raises sqlite3.Error."""
     for table, index in _INDEXES.items():
         rows, known = connection.execute(
             f"SELECT (SELECT count(*) FROM {table} NOT INDEXED), (SELECT count(*) FROM {table} INDEXED BY {index})"

@@ -1,6 +1,6 @@
 """Ends of replies that were delivered and could not be written: in memory, until they can be or the program ends.
 
-Knows the tables of messages and pieces. Nobody has seen what was never delivered; what is here is on a screen.
+Knows the tables of messages and pieces. What is here was shown to the user, so that it must not get lost.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from ..text import as_text
+from ..tables import append_piece, reopen_message
 
 EndReply = Callable[[sqlite3.Connection, int, bool], None]
 """Ends a reply: its pieces become its text."""
 
 
 class PendingText:
-    """The ends, by the numbers of their replies, each of which is still open in the store."""
+    """The ends by message. Each of the replies is still open in the store."""
 
     def __init__(self) -> None:
         self._ends: dict[int, tuple[int, str, bytes]] = {}
@@ -24,26 +24,26 @@ class PendingText:
         return bool(self._ends)
 
     def add(self, conversation: int, message: int, text: str, ids: bytes) -> None:
-        """Notes how a reply goes on after what is in the store, and the token ids that wrote that, as they are stored."""
+        """Notes the text of a reply after what is in the store, and the token ids that wrote it, as bytes."""
         self._ends[message] = conversation, text, ids
 
     def text(self, message: int) -> str:
-        """How a reply goes on; "" for one that is in the store as a whole."""
+        """The text of a reply after what is in the store; "" where all of it is there."""
         return self._ends[message][1] if message in self._ends else ""
 
     def forget(self, message: int | None = None) -> None:
-        """It was written, or is wanted no longer; None: all of it."""
+        """Drops the end of a reply, which was written or is not wanted; None: all ends."""
         if message is None:
             self._ends.clear()
         else:
             self._ends.pop(message, None)
 
     def conversations(self) -> set[int]:
-        """Where the replies are."""
+        """The conversations of the replies."""
         return {conversation for conversation, _, _ in self._ends.values()}
 
     def write(self, c: sqlite3.Connection, end_reply: EndReply) -> None:
-        """Writes all ends, and ends the replies with them; `forget` is for once that is kept.
+        """Writes all ends, and ends the replies with them; call `forget` once that is committed.
 
         Of one that is not there any more, or that others follow by now, nothing is written.
 
@@ -56,11 +56,6 @@ class PendingText:
                 "AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.parent = ?1)"
             )
             if (row := c.execute(open_again, (message,)).fetchone()) is not None:  # another program has ended it
-                sql = "UPDATE messages SET streaming = 1, loose = 1, chars = ? WHERE id = ?"
-                c.execute(sql, (len(as_text(row[0])), message))
-            added = c.execute(
-                "INSERT INTO pieces (message, chars, ids, text) SELECT id, ?, ?, ? FROM messages WHERE id = ? AND streaming",
-                (len(text), ids, text, message),
-            )
-            if added.rowcount:
+                reopen_message(c, message, row[0])
+            if append_piece(c, message, text, ids):
                 end_reply(c, message, False)

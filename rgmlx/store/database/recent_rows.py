@@ -1,7 +1,6 @@
-"""What was read and written last of the conversations that are open, in memory: for a file that is emptied under us.
+"""A bounded copy in memory of what was read and written last, for a file that is emptied while it is open.
 
-A file that loses its name can still be read, one that loses its contents can't. Knows rows of conversations and messages,
-and holds so many characters of them and no more.
+Knows rows of conversations and messages. A file that loses its name can still be read, one that loses its contents can't.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..hashes import NO_HASH, content_hash, root_hash
-from ..migrations import set_pairing_id
+from ..pairing import set_pairing_id
 from ..rows import LOST, UNTITLED, Conversation, Message
+from ..tables import ConversationRow, MessageRow, insert_conversation, insert_message
 from ..text import as_text
 
 MAX_CHARS = 1_000_000
-"""Characters of all messages; what was looked at longest ago goes first."""
+"""Characters of all messages; the least recently used go first."""
 _CONVERSATIONS = 16
 
 
@@ -42,7 +42,7 @@ class RecentRows:
     """The messages that were read or written last. From any thread.
 
     Attributes:
-        states: the id of their file of states (`migrations.pairing_id`).
+        states: the id of their file of states (`pairing.pairing_id`).
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class RecentRows:
     # --- writing --------------------------------------------------------------------------
 
     def write_to(self, c: sqlite3.Connection, conversations: Iterable[int], *, same: bool = False) -> bool:
-        """Writes what is known of conversations into a store, beside what that has of them. In an empty one their states fit.
+        """Adds what is known of conversations to a store. In an empty one their states fit.
 
         Args:
             same: the states fit what the store has, too.
@@ -153,14 +153,12 @@ class RecentRows:
     @staticmethod
     def _add_conversation(c: sqlite3.Connection, number: int, known: Conversation | None, kept: list[_Kept]) -> None:
         if known is not None:
-            values = (known.title, known.model, known.system, json.dumps(known.settings), known.created, known.updated)
+            settings = json.dumps(known.settings)
+            row = ConversationRow(known.title, known.model, known.system, settings, known.created, known.updated)
         else:
             begun = min(one.message.created for one in kept)
-            values = (UNTITLED, "demo", None, "{}", begun, begun)
-        c.execute(
-            "INSERT INTO conversations (id, title, model, system, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, *values),
-        )
+            row = ConversationRow(UNTITLED, "demo", None, "{}", begun, begun)
+        insert_conversation(c, row, number)
 
     @staticmethod
     def _write_message(c: sqlite3.Connection, one: _Kept) -> None:
@@ -177,7 +175,11 @@ class RecentRows:
             above = c.execute("SELECT depth, hash FROM messages WHERE id = ?", (parent,)).fetchone()
             if above is None:  # a note stands in its place
                 role = "user" if message.role == "model" else "model"
-                _insert(c, parent, message, (None, 0, role, LOST, True, False, NO_HASH))
+                note = MessageRow(
+                    *(message.conversation, None, 0, role, LOST, len(LOST)),
+                    *(True, False, False, NO_HASH, message.created),
+                )
+                insert_message(c, note, parent)
                 above = 0, NO_HASH
             depth, before = above[0] + 1, above[1]
         whole = one.whole and not message.damaged
@@ -186,21 +188,8 @@ class RecentRows:
             sql = "UPDATE messages SET role = ?, text = ?, chars = ?, closed = ?, hash = ?, created = ? WHERE id = ?"
             c.execute(sql, (message.role, text, len(text), message.closed, digest, message.created, message.id))
             return
-        _insert(c, message.id, message, (parent, depth, message.role, text, message.closed, message.streaming, digest))
-
-
-def _insert(
-    c: sqlite3.Connection,
-    number: int,
-    like: Message,
-    columns: tuple[int | None, int, str, str, bool, bool, bytes],
-) -> None:
-    parent, depth, role, text, closed, streaming, digest = columns
-    c.execute(
-        "INSERT INTO messages (id, conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, created) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *(number, like.conversation, parent, depth, role, text, len(text), closed, streaming, streaming),
-            *(digest, like.created),
-        ),
-    )
+        row = MessageRow(
+            *(message.conversation, parent, depth, message.role, text, len(text)),
+            *(message.closed, message.streaming, message.streaming, digest, message.created),
+        )
+        insert_message(c, row, message.id)

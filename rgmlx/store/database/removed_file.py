@@ -1,8 +1,8 @@
-"""A file of conversations that was removed, emptied or replaced under the program: what is lost goes into another one.
+"""Copies a store that was removed under a running program into another file, and says so.
 
-Knows inodes and tables. A connection goes on reading a file that has lost its name, and its log, so that nothing is lost
-yet: where there is nothing in its place all of it is copied there. Where another store is in its place what is open is
-added to that, or goes into a file beside it. Of a file that has lost its contents `recent_rows` has what is known.
+Knows tables. A connection can read a file that has lost its name, and its log: where nothing is in its place all of it is
+copied there. Where another store is in its place the open conversations are added to that, or go into a file beside it. Of
+a file that has lost its contents `recent_rows` has what is known. When that happens is decided in `file_watch`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...shell import typed
-from .. import migrations, new_file
+from .. import new_file
 from ..files import disk_space
 from ..files.file_identity import why_unreachable
-
-_TABLES = ("conversations", "messages", "pieces")
+from ..pairing import pairing_id, set_pairing_id
+from ..tables import TABLES, delete_conversation
 
 
 def memory_only_notice(path: Path) -> str:
@@ -27,16 +27,16 @@ def memory_only_notice(path: Path) -> str:
 
 
 class RemovedFile:
-    """A file that is still open, for one that is made in its place.
+    """A file that has lost its name and is still open, as the source of a new one.
 
     Attributes:
         taken: whether all of it is in the new file.
         failed: whether that was tried, and could not be done.
     """
 
-    def __init__(self, old: sqlite3.Connection, make_room: Callable[[], None]) -> None:
-        """`make_room` is called where the disk has no room for all of it; it is tried once more then."""
-        self._old, self._make_room = old, make_room
+    def __init__(self, old: sqlite3.Connection, free_space: Callable[[], None]) -> None:
+        """`free_space` is called where the disk has no room for all of it; it is tried once more then."""
+        self._old, self._free_space = old, free_space
         self.taken = self.failed = False
 
     def fill(self, part: Path) -> None:
@@ -48,7 +48,7 @@ class RemovedFile:
             if not disk_space.may_be_out_of_space(e):
                 raise
             part.unlink(missing_ok=True)
-            self._make_room()
+            self._free_space()
             new_file.copy_pages(self._old, part)
         self.taken, self.failed = True, False
 
@@ -94,10 +94,10 @@ def copy_conversations(
     new.execute("BEGIN IMMEDIATE")
     try:
         new.execute("PRAGMA defer_foreign_keys = ON")
-        migrations.set_pairing_id(new, migrations.pairing_id(old), same=same)
+        set_pairing_id(new, pairing_id(old), same=same)
         for number in conversations:
             _delete_copy(old, new, number)
-            for table in _TABLES:
+            for table in TABLES:
                 _copy_rows(old, new, table, number)
         for name, last in old.execute("SELECT name, seq FROM sqlite_sequence").fetchall():  # never given again
             new.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name))
@@ -120,9 +120,7 @@ def _delete_copy(old: sqlite3.Connection, new: sqlite3.Connection, conversation:
     if there is None or there != old.execute(which, (conversation,)).fetchone():
         return
     if set(new.execute(rows, (conversation,))) <= set(old.execute(rows, (conversation,))):
-        new.execute("UPDATE conversations SET head = NULL WHERE id = ?", (conversation,))
-        new.execute("DELETE FROM messages WHERE conversation = ?", (conversation,))
-        new.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+        delete_conversation(new, conversation)
 
 
 def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str, conversation: int) -> None:

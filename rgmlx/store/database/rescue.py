@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ...shell import typed
 from ...system.rescue_file import write_rescue_file
 from .. import migrations
 from ..errors import StoreError
@@ -52,3 +53,27 @@ def _copied(old: sqlite3.Connection | None, new: sqlite3.Connection, conversatio
     with contextlib.suppress(sqlite3.Error):
         return old is not None and removed_file.copy_conversations(old, new, conversations)
     return False
+
+
+def told(path: Path, found: Path | None, damaged: bool) -> str:
+    """What to say of it.
+
+    Args:
+        path: the file of conversations.
+        found: the file elsewhere; None where none could be written.
+        damaged: the file of conversations is damaged; else it can't be written.
+    """
+    recover = typed("rgchat --recover")
+    if damaged and found is None:
+        return f"{path} is damaged, and no file can be written elsewhere: start again for what can be read of it"
+    if damaged:
+        return (
+            f"{path} is damaged. What was open, as far as it was in memory, is in {found}: {recover} with that name adds "
+            "what the others lack of it later"
+        )
+    if found is None:
+        return f"{path} can't be written, nor can a file elsewhere: what was in memory only is lost"
+    return (
+        f"{path} can't be written. What was in memory only is in {found}: {recover} with that name adds it to the others "
+        "later"
+    )

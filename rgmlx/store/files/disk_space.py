@@ -1,8 +1,6 @@
-"""Room on a full disk: snapshots, which are a cache, give way to text.
+"""Space on the disk: whether an error is about it, and a reserve that a full disk can't take.
 
-Knows SQLite's journals. A log needs room of its own, also to delete: a small file keeps that free. Where there is none,
-the file is changed in place with a journal in memory. A crash in the middle of that can damage the file, so that it is used
-to delete and for nothing else.
+Knows SQLite's errors and one file. A log needs space of its own, also to delete rows: the reserve is released for that.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
 def may_be_out_of_space(error: BaseException) -> bool:
-    """Whether room is what an error may be about. SQLite is not clear there: no room for its index is an I/O error."""
+    """Whether an error may be about disk space. SQLite is not clear there: no space for its index is an I/O error."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in _NO_ROOM
@@ -29,7 +27,7 @@ def may_be_out_of_space(error: BaseException) -> bool:
 
 
 def is_disk_full(path: Path) -> bool:
-    """Whether there is hardly room left on the disk for a page or another file: whatever failed, that is why."""
+    """Whether hardly a page or a file fits on the disk any more: whatever failed, that is why."""
     try:
         disk = os.statvfs(path.parent)
     except OSError:
@@ -38,7 +36,7 @@ def is_disk_full(path: Path) -> bool:
 
 
 def reserve(path: Path) -> None:
-    """Keeps some room free for deleting, where there is any. `release` gives it."""
+    """Makes the reserve, if there is space for it. `release` gives it back."""
     kept = _reserve(path)
     try:
         disk = os.statvfs(path.parent)
@@ -51,56 +49,10 @@ def reserve(path: Path) -> None:
 
 
 def release(path: Path) -> None:
-    """Gives the room that `reserve` has kept."""
+    """Gives the reserve back to the disk. Never raises."""
     with contextlib.suppress(OSError):
         _reserve(path).unlink(missing_ok=True)
 
 
 def _reserve(path: Path) -> Path:
     return path.with_name(".chats.reserve")  # one for all files of a directory
-
-
-def drop_snapshots(states: sqlite3.Connection) -> None:
-    """Drops all snapshots through the log, and makes log and file smaller.
-
-    Raises:
-        sqlite3.Error: it can't be done, for want of room as well.
-    """
-    with contextlib.suppress(sqlite3.Error):
-        states.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    states.execute("DELETE FROM snapshots")
-    _shrink(states)
-
-
-def connect_without_wal(path: Path) -> sqlite3.Connection:
-    """Opens the file for this connection alone, without a log.
-
-    Raises:
-        sqlite3.Error: another program has it open, or it can't be done.
-    """
-    connection = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # no index in a file of its own
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def checkpoint_in_place(path: Path) -> None:
-    """Reads the log into the file, and drops what earlier versions kept of states there. Raises sqlite3.Error."""
-    connection = connect_without_wal(path)
-    try:
-        sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'snapshots'"
-        if connection.execute(sql).fetchone() and connection.execute("DELETE FROM snapshots").rowcount:
-            _shrink(connection)
-    finally:
-        connection.close()
-
-
-def _shrink(connection: sqlite3.Connection) -> None:
-    connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")

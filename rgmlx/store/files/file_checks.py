@@ -65,13 +65,6 @@ def check_file(path: Path) -> None:
         raise StoreError(f"{path} is not a file but {_kind(mode)}: move it away, or name another directory")
 
 
-def check_store(path: Path, lock: Path) -> None:
-    """The same of a file of conversations and of all that is made beside it; `lock` is held while it is opened."""
-    hidden = (path.with_name(f".{path.name}.{end}") for end in ("suspect", "part"))
-    for one in (path, lock, *(path.with_name(path.name + end) for end in ENDS), *hidden):
-        check_file(one)
-
-
 def make_directory(path: Path, *, private: bool = False) -> None:
     """Makes a directory of the owner's, and those above it.
 

@@ -37,7 +37,7 @@ def open_lock_file(path: Path) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, patience: float) -> Iterator[None]:
+def exclusive(path: Path, patience: float = 30.0) -> Iterator[None]:
     """One process at a time comes in here, through the lock on a file.
 
     Args:

@@ -1,4 +1,4 @@
-"""A file on a medium that can't be written: opened to read it, as it is.
+"""Opens a file on a medium that can't be written.
 
 Knows what SQLite needs: a file with a log takes an index beside it, which can't be made here. Without anything in the log the
 file is all there is, and nobody changes it.
@@ -12,7 +12,6 @@ import os
 import sqlite3
 from pathlib import Path
 
-from .. import migrations
 from ..errors import StoreError
 
 _ERRNO = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -25,7 +24,7 @@ def is_write_refused(error: BaseException) -> bool:
     return (code is not None and code & 0xFF in _CODES) or (isinstance(error, OSError) and error.errno in _ERRNO)
 
 
-def connect_read_only(path: Path, known: int = migrations.VERSION) -> sqlite3.Connection | None:
+def connect_read_only(path: Path, known: int) -> sqlite3.Connection | None:
     """Opens the file for reading; None where that can't be done, or something in its log would be left out.
 
     Args:

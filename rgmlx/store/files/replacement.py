@@ -1,7 +1,7 @@
-"""A damaged file gives its place to the one made from it: whole at every moment, and kept under another name.
+"""Puts a new file in the place of a damaged one, which is kept under another name. A file is whole at every moment.
 
-Knows names and renames. The new file gets a name of its own once it is complete; from then on the exchange is finished by
-whoever opens the directory next, whatever ends this process.
+Knows names and renames. The new file gets a name of its own once it is complete; from then on whoever opens the directory
+next finishes the replacement, whatever ends this process.
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ _ENDS = ("-wal", "-shm", "")  # the log goes before its file: a new file must no
 
 
 def part_path(path: Path) -> Path:
-    """Where a new file is made. What a dead process has left there goes."""
-    found = path.with_name(f".{path.name}.part")
+    """Where a new file is made before it gets its name."""
+    return path.with_name(f".{path.name}.part")
+
+
+def clear_part(path: Path) -> Path:
+    """The same, once what a dead process has left there is removed. Raises OSError."""
+    found = part_path(path)
     for end in ("-journal", *_ENDS):
         Path(f"{found}{end}").unlink(missing_ok=True)
     return found
@@ -40,7 +45,7 @@ def replace_damaged(path: Path, fresh: Path, kept: Path) -> None:
 
 
 def finish_replacement(path: Path) -> None:
-    """Goes on with an exchange that was begun, if there is one. Raises OSError."""
+    """Finishes a replacement that was begun, if there is one. Raises OSError."""
     for ready in path.parent.glob(f".{glob.escape(path.stem)}.damaged-*.ready"):
         if not ready.is_file():
             continue

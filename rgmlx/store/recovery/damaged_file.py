@@ -14,7 +14,7 @@ from typing import Any
 from ..files.sqlite_pages import INDEX, TABLE, Row, SqlitePages
 
 Location = tuple[int, int]
-"""A page, and a row's place in it."""
+"""A page, and where a row is in it."""
 _MOST = 2**48  # a number above is no number of ours
 
 
@@ -24,7 +24,7 @@ class FoundMessage:
 
     conversation: int
     parent: int | None
-    place: Location | None
+    location: Location | None
     depth: int = 0
 
 
@@ -37,7 +37,7 @@ class FoundRows:
         lost: messages that an index has, and no page.
         lost_conversations: the same of conversations.
         indexed: whether the index was read from end to end, and has all messages that were found: it has the lost ones, too.
-        given: the largest number that a message ever had; None where that is lost.
+        largest_id: the largest number that a message ever had; None where that is lost.
         states: ids of the file of states that goes with it; more than one where it is not known which.
     """
 
@@ -47,7 +47,7 @@ class FoundRows:
     lost: dict[int, FoundMessage] = field(default_factory=dict)
     lost_conversations: set[int] = field(default_factory=set)
     indexed: bool = False
-    given: int | None = None
+    largest_id: int | None = None
     states: set[bytes] = field(default_factory=set)
 
 
@@ -86,17 +86,17 @@ class DamagedFile:
             known.add(number)
             if _is_number(conversation) and _is_number(number) and number not in found.messages:
                 found.lost[number] = FoundMessage(conversation, parent if _is_number(parent) else None, None)
-        if found.given is not None:
-            found.given = max(found.given, *found.messages, 0)
+        if found.largest_id is not None:
+            found.largest_id = max(found.largest_id, *found.messages, 0)
         found.indexed = not broken and found.messages.keys() <= known
         for row in self._index(roots.get("conversations_by_time", 0), 2, []):
             if _is_number(row.columns[1]) and row.columns[1] not in found.conversations:
                 found.lost_conversations.add(row.columns[1])
         return found
 
-    def row(self, place: Location) -> Row:
+    def row(self, location: Location) -> Row:
         """A row that was found, whole."""
-        return self._pages.row(*place)
+        return self._pages.row(*location)
 
     def _roots(self) -> dict[str, int]:
         """The roots of tables and indexes, by their names."""
@@ -120,20 +120,20 @@ class DamagedFile:
 
     def _note(self, page: int, found: FoundRows) -> None:
         for at, row in self._pages.rows(page):
-            columns, place = row.columns, (page, at)
+            columns, location = row.columns, (page, at)
             if len(columns) == 2 and columns[0] == b"messages" and _is_number(columns[1]):  # of sqlite_sequence
-                found.given = max(columns[1], found.given or 0)
+                found.largest_id = max(columns[1], found.largest_id or 0)
             if len(columns) == 2 and columns[0] == b"states" and isinstance(columns[1], bytes):
                 found.states.add(columns[1])
             if not _is_number(row.id) or columns[0] is not None:  # the column that is the row's number
                 continue
             if _is_message(columns):
                 parent = columns[2] if _is_number(columns[2]) else None
-                found.messages.setdefault(row.id, FoundMessage(columns[1], parent, place, columns[3]))
+                found.messages.setdefault(row.id, FoundMessage(columns[1], parent, location, columns[3]))
             elif _is_conversation(columns):
-                found.conversations.setdefault(row.id, place)
+                found.conversations.setdefault(row.id, location)
             elif _is_piece(columns):
-                found.pieces.setdefault(columns[1], {}).setdefault(row.id, place)
+                found.pieces.setdefault(columns[1], {}).setdefault(row.id, location)
 
 
 # What a later version adds comes after these columns.
@@ -159,7 +159,7 @@ def _is_conversation(columns: tuple[Any, ...]) -> bool:
 
 def _is_piece(columns: tuple[Any, ...]) -> bool:
     return (
-        len(columns) == 5
+        5 <= len(columns) < 10  # states that an earlier version kept in the file have more
         and _is_number(columns[1])
         and isinstance(columns[2], int)
         and isinstance(columns[3], bytes | None)

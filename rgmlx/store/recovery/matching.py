@@ -1,4 +1,4 @@
-"""Which conversation of a store is one of another file: the time and the model say which may be, the messages which is.
+"""Matches conversations of another file with those of a store: by time and model, then by their messages.
 
 Conversations that were made in the same moment, as an import makes them, differ in what was said. Hashes don't tell: after a
 lost message those of all that follow are others.
@@ -30,7 +30,7 @@ def matching_conversation(
     created: float | None,
     taken: Set[int],
 ) -> int | None:
-    """The number of the conversation in a store that is this one of another file; None where it has none.
+    """The number of the conversation in a store that is the given one of another file; None where it has none.
 
     Args:
         said: the messages of this one.

@@ -1,7 +1,7 @@
-"""States that an earlier version kept among the conversations: moved to the file that they are in now.
+"""Moves states that an earlier version kept among the conversations to the file that they are in now.
 
-Knows both tables. The conversations stay of the same version: an earlier one makes its table again where it is missing, so
-that it can be gone back to.
+Knows both tables. The format of the conversations stays the same: an earlier version makes its table again where it is
+missing, so that one can go back to it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+from pathlib import Path
 from typing import Any
 
-from ..hashes import root_hash
+from ..files.connection import connect_without_wal
+from ..hashes import hash_before
 from ..text import as_text
 from .message_version import first_pieces, partial_hash
-from .states import StateDatabase
+from .state_file import StateFile
 
 _MOVED = 2**29
-"""Bytes that are moved, of those used last. Others are had again by reading: nobody waits for minutes at a start."""
+"""Bytes that are moved, of those used last. Others are made again by reading: nobody waits for minutes at a start."""
 _COLUMNS = (
     "conversation, message, identity, base, links, chars, hash, created, digest, checksum, size, used, unread, data"
 )
+_GIVE_BACK = "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);"
 _log = logging.getLogger(__name__)
 
 
-def move_states(conversations: sqlite3.Connection, states: StateDatabase) -> None:
+def move_states(conversations: sqlite3.Connection, states: StateFile) -> None:
     """Moves the table's rows, each on its own, and drops it. Cut short anywhere, it is begun again with what is left.
 
     The caller sees to it that no other process opens the file of conversations at the same time.
@@ -48,7 +51,7 @@ def move_states(conversations: sqlite3.Connection, states: StateDatabase) -> Non
     conversations.execute("DROP TABLE snapshots")
     conversations.execute("PRAGMA foreign_keys = ON")
     with contextlib.suppress(sqlite3.Error):
-        conversations.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+        conversations.executescript(_GIVE_BACK)
 
 
 def _move(conversations: sqlite3.Connection, states: sqlite3.Connection) -> None:
@@ -90,8 +93,25 @@ def _row(c: sqlite3.Connection, number: int, numbers: dict[int, int]) -> tuple[A
     if row[7] is None:  # replaced, or of no message that is there
         row[1], row[6], row[7] = None, row[6] or b"", 0.0
     elif row[6] is None and streaming:
-        start, before = as_text(text), root_hash(system) if before is None else before
+        start, before = as_text(text), hash_before(before, system)
         row[6] = partial_hash(before, role, lambda: first_pieces(c, message, start, chars))
     elif row[6] is None:
         row[1], row[6] = None, b""
     return tuple(row)
+
+
+def drop_states_in_place(path: Path) -> None:
+    """Takes the log into the file and drops the states that are there, on a disk without room for a log.
+
+    Raises:
+        sqlite3.Error: it can't be done.
+    """
+    with contextlib.closing(connect_without_wal(path)) as connection:
+        if has_states(connection) and connection.execute("DELETE FROM snapshots").rowcount:
+            connection.executescript(_GIVE_BACK)
+
+
+def has_states(conversations: sqlite3.Connection) -> bool:
+    """Whether states are kept among the conversations. Raises sqlite3.Error."""
+    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'snapshots'"
+    return conversations.execute(sql).fetchone() is not None

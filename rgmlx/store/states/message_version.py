@@ -1,9 +1,9 @@
-"""What a snapshot is of: a message as it stands at a moment, told from any other by what it says and when it began.
+"""The version of a message: what it says now and when it began, so that a snapshot is used for nothing else.
 
-Snapshots are in a file of their own, which may be older or newer than the conversations, or be of a copy of them that has
-gone another way. A message's number alone tells nothing then. Its hash stands for all that was said up to it; that of a
-reply which is still being written is the one it would have if it were cut short there. Its time is of one message only, also
-where what was said above it is not known any more. Knows the tables of messages and pieces; no snapshots and no states.
+Knows the tables of messages and pieces; no snapshots and no states. Snapshots are in a file of their own, which may be older
+or newer than the conversations, or belong to a copy of them that was continued elsewhere: a message's number alone proves
+nothing. Its hash covers all texts up to it; that of a reply that is still being written is the one it would have if it
+were cut short now. Its time identifies it also where the texts above it are lost.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..database_protocol import DatabaseProtocol
-from ..hashes import content_hash, root_hash
+from ..hashes import content_hash, hash_before
 from ..text import as_text
 
 _SOME = 1_000
-"""Pieces that are read at once: a reply may be as long as it likes."""
+"""Pieces that are read at once: a reply may be of any length."""
 
 
 @dataclass(frozen=True)
 class MessageVersion:
-    """A message at a moment.
+    """A message as it is now.
 
     Attributes:
-        chars: of its text so far.
+        chars: length of its text so far.
         hash: of it and of all before it; of one that is being written, as if it were cut short.
         created: when it began.
     """
@@ -38,7 +38,7 @@ class MessageVersion:
 
 
 def message_version(database: DatabaseProtocol, message: int) -> MessageVersion | None:
-    """A message as it stands; None where there is none. Raises StoreError."""
+    """The version of a message; None where there is none. Raises StoreError."""
     row = database.row(
         "SELECT m.conversation, m.chars, m.hash, m.created, m.streaming, m.role, m.text, p.hash, v.system "
         "FROM messages m LEFT JOIN messages p ON p.id = m.parent LEFT JOIN conversations v ON v.id = m.conversation "
@@ -52,8 +52,7 @@ def message_version(database: DatabaseProtocol, message: int) -> MessageVersion 
         start = as_text(start)
         sql = "SELECT coalesce(sum(chars), 0) FROM pieces WHERE message = ?"
         chars = len(start) + database.row(sql, (message,))[0]
-        before = root_hash(system) if before is None else before
-        digest = partial_hash(before, role, lambda: _text(database, message, start))
+        digest = partial_hash(hash_before(before, system), role, lambda: _text(database, message, start))
     return MessageVersion(conversation, chars, digest, created)
 
 

@@ -1,8 +1,8 @@
-"""What becomes of a reply's snapshot when the reply ends after it was taken.
+"""Brings the snapshots of a reply to its end when the reply ends after they were taken.
 
-A snapshot of an open reply stands somewhere inside of it. When the reply ends, also because its process died, the
-token ids that were written since then are what the snapshot has yet to read: with them it stands at the end, and the
-next token is the one that would have come. Knows the tables of pieces and snapshots; no model and nothing of states.
+Knows the tables of pieces and snapshots; no model, and not what is in a state. A snapshot of an open reply is of some point
+inside of it. When the reply ends, also because its process died, the token ids written since then are added to what the
+snapshot has yet to read: with them it is of the end, and the next token is the one that would have come.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sqlite3
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from ..errors import StoreError
 from .message_version import first_pieces, partial_hash
+from .snapshot_table import row_checksum
 from .states import StateDatabase
 
 
@@ -59,19 +59,12 @@ def ids_from_bytes(data: bytes) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def row_checksum(digest: bytes, unread: bytes, data: bytes) -> bytes:
-    """What tells that a snapshot's row is as it was written."""
-    h = blake2b(digest + len(unread).to_bytes(8, "little") + unread, digest_size=16)
-    h.update(data)
-    return h.digest()
-
-
 def update_reply_snapshots(
     c: sqlite3.Connection, states: StateDatabase, reply: OpenReply, content_hash: bytes, closed: bool
 ) -> None:
-    """Takes the snapshots of an open reply to its end, before its pieces become one text.
+    """Brings the snapshots of an open reply to its end, before its pieces become one text.
 
-    They are written first: if that is all that is done, they fit the reply as it stands. Whatever goes wrong with them, the
+    They are written first: if that is all that is done, they still fit the open reply. Whatever goes wrong with them, the
     reply ends.
 
     Args:
@@ -89,10 +82,10 @@ def update_reply_snapshots(
         elif digest != content_hash:
             ids, more = since
             with contextlib.suppress(StoreError, sqlite3.Error):  # it fits nothing then
-                states.write(functools.partial(_go_on, snapshot, chars + more, content_hash, ids))
+                states.write(functools.partial(_add_unread, snapshot, chars + more, content_hash, ids))
 
 
-def _go_on(snapshot: int, chars: int, content_hash: bytes, ids: bytes, c: sqlite3.Connection) -> None:
+def _add_unread(snapshot: int, chars: int, content_hash: bytes, ids: bytes, c: sqlite3.Connection) -> None:
     row = c.execute("SELECT digest, unread, data FROM snapshots WHERE id = ?", (snapshot,)).fetchone()
     if row is None:  # evicted meanwhile
         return
