@@ -60,25 +60,30 @@ def make_format(path: Path, name: str = "1", *, rows: bool = True) -> None:
         connection.execute(f"PRAGMA user_version = {name.partition('-')[0]}")
 
 
-def _add_column(connection: sqlite3.Connection) -> None:
-    connection.execute("ALTER TABLE conversations ADD COLUMN of_tests INTEGER NOT NULL DEFAULT 0")
-
-
-def add_format(monkeypatch: pytest.MonkeyPatch, step: Callable[[sqlite3.Connection], object] = _add_column) -> None:
-    """One format more than there are, in which conversations have a column that nothing uses.
+def add_format(
+    monkeypatch: pytest.MonkeyPatch,
+    step: Callable[[sqlite3.Connection], object] | None = None,
+    *,
+    table: str = "conversations",
+) -> None:
+    """One format more than there are, in which a table has a column that nothing uses.
 
     Args:
-        step: what an upgrade to it does.
+        step: what an upgrade to it does instead of adding the column.
     """
+
+    def add_column(connection: sqlite3.Connection) -> None:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN of_tests INTEGER NOT NULL DEFAULT 0")
+
     schema = re.sub(
-        r"(CREATE TABLE conversations \(.*?)\n\);",
+        rf"(CREATE TABLE {table} \(.*?)\n\);",
         r"\1\n    , of_tests INTEGER NOT NULL DEFAULT 0\n);",
         migrations.SCHEMA,
         flags=re.DOTALL,
     )
     assert schema != migrations.SCHEMA
     monkeypatch.setattr(migrations, "SCHEMA", schema)
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, step))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_column if step is None else step))
     monkeypatch.setattr(migrations, "VERSION", migrations.VERSION + 1)
 
 

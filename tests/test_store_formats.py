@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import FORMATS, add_format, check, make_format, texts
+from stores import FORMATS, add_format, check, make_format, say, texts
 
 from rgmlx.store import Store, migrations
 
@@ -98,3 +98,37 @@ def test_an_upgrade_that_makes_something_else_is_noticed(
     with Store(tmp_path / "old"):
         pass
     assert tables_of(tmp_path / "old" / "chats.db") != fresh(tmp_path / "fresh")
+
+
+# --- damaged files --------------------------------------------------------------------------
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(bytes(100) + path.read_bytes()[100:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_file_of_an_earlier_format_is_recovered(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_format(monkeypatch)
+    make_format(tmp_path / "chats.db", name)
+    damage(tmp_path / "chats.db")
+    with Store(tmp_path) as store:
+        assert "2 conversations and 3 messages were kept" in store.notices[0]
+        assert texts(store, 2) == ["where is it", "in the wood"] and texts(store, 3) == ["where is it", "by the river"]
+    assert tables_of(tmp_path / "chats.db") == fresh(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("table", ["conversations", "messages", "pieces"])
+def test_rows_with_a_column_more_are_recovered(tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_format(monkeypatch, table=table)
+    with Store(tmp_path) as store:
+        chat = store.conversations.create("demo", "A chat")
+        reply = store.messages.start_reply(chat.id, *say(store, chat, None, "where is it"), "by ")
+        store.messages.append(reply.id, "the river")
+        store._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage(tmp_path / "chats.db")
+    with Store(tmp_path) as store:
+        assert "1 conversation and 2 messages were kept" in store.notices[0]
+        assert texts(store, reply.id) == ["where is it", "by the river"]
