@@ -25,7 +25,7 @@ from rgmlx.generation.engine import Generation, prefill
 from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.state import State
 from rgmlx.store import Conversation, Store, StoreError
-from rgmlx.store.snapshots import MAX_LINKS, Snapshots
+from rgmlx.store.snapshots import MAX_LINKS, SnapshotStore
 from rgmlx.store.states.delta import Packed, changed_slots, decode, encode, pack, unpack
 
 GREEDY = Sampling(temperature=0)
@@ -537,7 +537,7 @@ def fake(seed: int, steps: int) -> Packed:
 def write_for_ever(directory: Path, out: int, number: int) -> None:
     """Messages, pieces and snapshots without end; reports each write that has returned."""
     store = Store(directory)
-    snapshots: Snapshots = store.snapshots
+    snapshots: SnapshotStore = store.snapshots
     snapshots.budget = 100_000
     chat = store.conversations.create("demo", f"chat {number}")
     taken, parent, steps = store.lock(chat.id), None, 0

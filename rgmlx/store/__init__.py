@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..system.paths import expanded
-from .conversations import Conversations
+from .conversations import ConversationStore
 from .database.database import Database
 from .errors import DiskFullError, StoreError
 from .import_export import ImportExport
@@ -34,7 +34,7 @@ from .search import Hit, Search
 
 if TYPE_CHECKING:
     from .recovery.report import RecoveryReport
-    from .snapshots import Snapshots
+    from .snapshots import SnapshotStore
 
 __all__ = [
     "MODEL",
@@ -81,18 +81,18 @@ class Store:
         self._database.after_relocation = self._renew_locks
         self.notices = self._database.notices
         self.read_only = self._database.read_only
-        self.conversations = Conversations(self._database)
+        self.conversations = ConversationStore(self._database)
         self.messages = MessageStore(self._database)
         self.outlines = Outlines(self._database)
         self.search = Search(self._database)
         self.import_export = ImportExport(self._database, self.conversations, self.messages)
 
     @cached_property
-    def snapshots(self) -> Snapshots:
+    def snapshots(self) -> SnapshotStore:
         """Made when first used: it brings MLX in, which a list of conversations does without."""
-        from .snapshots import Snapshots
+        from .snapshots import SnapshotStore
 
-        return Snapshots(self._database, self._snapshot_bytes)
+        return SnapshotStore(self._database, self._snapshot_bytes)
 
     def lock(self, conversation: int) -> ConversationLock | None:
         """Locks a conversation for this process and ends replies that a dead one left open.

@@ -21,7 +21,7 @@ from .text import as_number, as_text, clean
 _COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
 
 
-class Conversations:
+class ConversationStore:
     """All conversations of a store."""
 
     def __init__(self, database: Database) -> None:

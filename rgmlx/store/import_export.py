@@ -14,7 +14,7 @@ from ..errors import RgmlxError
 from ..settings import SETTINGS, checked
 from ..system import times
 from ..system.reading import parse_json
-from .conversations import Conversations, settings_text
+from .conversations import ConversationStore, settings_text
 from .database.database import Database
 from .errors import StoreError
 from .messages import MessageStore
@@ -28,7 +28,7 @@ FORMAT, VERSION = "rgmlx-conversation", 1
 class ImportExport:
     """Export and import of conversations."""
 
-    def __init__(self, database: Database, conversations: Conversations, messages: MessageStore) -> None:
+    def __init__(self, database: Database, conversations: ConversationStore, messages: MessageStore) -> None:
         self._database, self._conversations, self._messages = database, conversations, messages
 
     def markdown(self, conversation: int, message: int | None = None) -> str:

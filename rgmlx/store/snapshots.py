@@ -81,7 +81,7 @@ class _Row:
     links: int
 
 
-class Snapshots:
+class SnapshotStore:
     """The snapshots of a store.
 
     Attributes:
