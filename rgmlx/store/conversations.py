@@ -15,7 +15,7 @@ from typing import Any
 from .database.database import Database
 from .errors import StoreError, no_conversation, not_in_conversation
 from .rows import Conversation
-from .tables import ConversationRow, delete_conversation, insert_conversation
+from .table_rows import ConversationRow, delete_conversation, insert_conversation
 from .text import as_number, as_text, clean
 
 _COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"

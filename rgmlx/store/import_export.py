@@ -19,7 +19,7 @@ from .database.database import Database
 from .errors import StoreError
 from .messages import MessageStore
 from .rows import MODEL, USER, Conversation
-from .tables import ConversationRow, insert_conversation
+from .table_rows import ConversationRow, insert_conversation
 from .text import clean
 
 FORMAT, VERSION = "rgmlx-conversation", 1

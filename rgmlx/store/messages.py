@@ -19,7 +19,7 @@ from .hashes import NO_HASH, content_hash, identity_key, root_hash
 from .message_reader import MessageReader
 from .rows import MODEL, USER, Message
 from .states.reply_snapshots import ids_to_bytes
-from .tables import MessageRow, append_piece, insert_message, reopen_message
+from .table_rows import MessageRow, append_piece, insert_message, reopen_message
 from .text import clean
 
 _Result = TypeVar("_Result")

@@ -29,7 +29,7 @@ from ..names import NAME
 from ..recovery.recover import recover
 from ..states.legacy_states import drop_states_in_place, has_states, move_states
 from ..states.state_file import StateFile, states_path
-from ..tables import TABLES
+from ..table_rows import TABLES
 from ..text import decoded
 from .consistency import find_inconsistency
 from .damage import mark_path

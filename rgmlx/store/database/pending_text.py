@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from ..tables import append_piece, reopen_message
+from ..table_rows import append_piece, reopen_message
 
 EndReply = Callable[[sqlite3.Connection, int, bool], None]
 """Ends a reply: its pieces become its text."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..hashes import NO_HASH, content_hash, root_hash
 from ..pairing import set_pairing_id
 from ..rows import LOST, UNTITLED, Conversation, Message
-from ..tables import ConversationRow, MessageRow, insert_conversation, insert_message
+from ..table_rows import ConversationRow, MessageRow, insert_conversation, insert_message
 from ..text import as_text
 
 MAX_CHARS = 1_000_000

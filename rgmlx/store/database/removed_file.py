@@ -16,7 +16,7 @@ from .. import new_file
 from ..files import disk_space
 from ..files.file_identity import why_unreachable
 from ..pairing import pairing_id, set_pairing_id
-from ..tables import TABLES, delete_conversation
+from ..table_rows import TABLES, delete_conversation
 
 
 def memory_only_notice(path: Path) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..hashes import NO_HASH, content_hash, root_hash
 from ..rows import LOST, MODEL, UNTITLED, USER, role_of
-from ..tables import ConversationRow, MessageRow, insert_conversation, insert_message, insert_pieces
+from ..table_rows import ConversationRow, MessageRow, insert_conversation, insert_message, insert_pieces
 from ..text import as_number, as_text
 from .damaged_file import DamagedFile, FoundMessage, FoundRows
 from .losses import Losses
