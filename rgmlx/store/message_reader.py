@@ -1,6 +1,6 @@
 """Reads messages: single ones, paths, children and siblings, whole trees.
 
-Knows the tables of messages and of pieces, and how a damaged row is told; writes nothing. A reply that is being written is
+Knows the tables of messages and of pieces, and how damage of a row is recognized; writes nothing. A reply that is being written is
 in pieces, and what could not be written of it yet in memory (`database.pending`).
 """
 

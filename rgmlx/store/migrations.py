@@ -111,7 +111,7 @@ END;
 def migrate(connection: sqlite3.Connection, path: Path) -> str | None:
     """Makes the tables, or upgrades older ones after copying the file.
 
-    The caller sees to it that no other process does the same at the same time.
+    No other process may do the same at the same time.
 
     Returns:
         A sentence about the upgrade and its copy, or None where there was none.

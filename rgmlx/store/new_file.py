@@ -41,7 +41,7 @@ def create_file(path: Path, fill: Callable[[Path], None] | None = None) -> None:
 
 
 def open_with_tables(path: Path) -> sqlite3.Connection:
-    """Opens a file that is not there yet, with all tables in it and not flushed: nobody may rely on it before it is flushed.
+    """Opens a file that is not there yet, with all tables in it. It is not flushed: don't rely on it before that.
 
     Raises:
         OSError, sqlite3.Error: it can't be made; there may be something of it.

@@ -1,4 +1,4 @@
-"""The tree of a conversation in lines: what hangs on what, and the start of each text. Reads no whole texts.
+"""The tree of a conversation in lines: what follows what, and the start of each text. Reads no whole texts.
 
 Knows the tables of messages and of pieces.
 """
@@ -16,7 +16,7 @@ from .text import as_number, as_text
 
 @dataclass(frozen=True)
 class Outline:
-    """One message as a line of the tree: the start of its text, and how it hangs together with others.
+    """One message as a line of the tree: the start of its text, and its place in the tree.
 
     Attributes:
         children: how many messages follow it, whether they are in the outline or not.

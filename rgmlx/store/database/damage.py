@@ -22,7 +22,7 @@ class Damage:
 
     Attributes:
         met: whether it was; nothing more is written then.
-        conversations: those that were open at that time, or were opened since: nobody knows what can be read of them later.
+        conversations: those that were open at that time, or were opened since: they may not be readable later.
     """
 
     def __init__(self) -> None:

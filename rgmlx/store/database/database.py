@@ -115,7 +115,7 @@ class Database:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held by whoever reads several things that belong together."""
+        """Hold it for several reads that belong together."""
         return self._lock
 
     @property
@@ -197,7 +197,7 @@ class Database:
                 raise
 
     def write(self, action: Callable[[sqlite3.Connection], _Result], *, durable: bool = False) -> _Result:
-        """Does something in a transaction; where the disk is full, log and snapshots give way and it is done once more.
+        """Does something in a transaction; where the disk is full, frees space and tries once more.
 
         Raises:
             StoreError: as `transaction`.
@@ -229,13 +229,13 @@ class Database:
     # --- a full disk ----------------------------------------------------------------------
 
     def free_disk_space(self) -> None:
-        """Has caches give way to another file on the disk of this one. Never raises."""
+        """Drops caches for another file on the same disk. Never raises."""
         with self._lock, contextlib.suppress(OSError, StoreError, sqlite3.Error):
             if not (self._closed or self._lost or self._file.full or self.read_only or self.in_transaction):
                 self._free_space()
 
     def _free_space(self) -> None:
-        """Takes the log into the file, and drops the snapshots, which can be had again."""
+        """Takes the log into the file, and drops the snapshots, which are a cache."""
         disk_space.release(self.path)
         try:
             with contextlib.suppress(sqlite3.Error):
@@ -287,8 +287,8 @@ class Database:
     def rescue(self, finish: Callable[[sqlite3.Connection], None], conversations: Iterable[int] = ()) -> str:
         """Writes what is in memory only into a file elsewhere, before the end; what to say about that, or "".
 
-        Where there is a place for the file by now it goes there. Of a file that turned out to be damaged nobody knows what
-        can be read of it later: what is in memory of the open conversations is written elsewhere, too.
+        Where there is a place for the file by now it goes there. A file that turned out to be damaged may not be readable
+        later: what is in memory of the open conversations is written elsewhere, too.
 
         Args:
             finish: adds what is in no file to these conversations.

@@ -85,7 +85,7 @@ class RecentRows:
                 self._trim()
 
     def forget(self, message: int) -> None:
-        """Notes that a message is no more."""
+        """Drops a message."""
         with self._lock:
             if (kept := self._messages.pop(message, None)) is not None:
                 self._chars -= kept.chars

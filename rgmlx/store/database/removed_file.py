@@ -80,7 +80,7 @@ def copy_conversations(
 ) -> bool:
     """Writes conversations into another store under the numbers that they have. In an empty one their states fit.
 
-    One that was found there again, as another program has read it from the log, gives way to itself.
+    One that is there already, as another program has read it from the log, is replaced.
 
     Args:
         same: all that is in the other store was in this one, so that the states fit that, too.

@@ -59,7 +59,7 @@ def check_file(path: Path) -> None:
     """Raises StoreError: something else than a file has this name."""
     try:
         mode = os.lstat(path).st_mode
-    except OSError:  # missing; whoever opens it meets what else there is to be said
+    except OSError:  # missing; opening it says what else is wrong
         return
     if not stat.S_ISREG(mode):
         raise StoreError(f"{path} is not a file but {_kind(mode)}: move it away, or name another directory")
@@ -69,7 +69,7 @@ def make_directory(path: Path, *, private: bool = False) -> None:
     """Makes a directory of the owner's, and those above it.
 
     Args:
-        private: one that is there is taken from everybody else.
+        private: also takes one that is there from everybody else.
 
     Raises:
         StoreError: something else is in its way.

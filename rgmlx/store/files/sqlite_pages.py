@@ -1,8 +1,8 @@
 """The pages of an SQLite file and of its log, read as far as they can be: for files that SQLite gives up on.
 
 Knows the file format (sqlite.org/fileformat2.html) and no tables. Nothing is written, and no number that is read is
-believed: a page may be missing or hold anything. Of a table's rows those are found that hang on its root, and those in
-pages that hang on nothing any more.
+believed: a page may be missing or hold anything. Of a table's rows those are found that can be reached from its root, and
+those in pages that can't be reached any more.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class SqlitePages:
                 yield number
 
     def leaves(self) -> Iterator[int]:
-        """All pages that look like leaves of a table, wherever they hang."""
+        """All pages that look like leaves of a table, reachable or not."""
         for number in range(1, self.count + 1):
             if number in self._in_log:
                 kind = self.page(number)[_start(number) : _start(number) + 1]

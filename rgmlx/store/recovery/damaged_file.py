@@ -1,7 +1,7 @@
-"""What can be found of conversations in a damaged file: where each row is, and which ones an index knows to be lost.
+"""Finds rows of conversations in a damaged file: where each is, and which ones are lost as an index knows.
 
-Knows the shapes of the rows of our tables, and pages; writes nothing. A row is told by its columns, so that it is found in
-a page that hangs on nothing any more, too.
+Knows the shapes of the rows of our tables, and pages; writes nothing. A row is recognized by its columns, so that it is
+found in pages that can't be reached any more, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST = 2**48  # a number above is no number of ours
 
 @dataclass(frozen=True)
 class FoundMessage:
-    """A message: where it hangs, where its row is (None for one that only an index or a child knows of), its depth."""
+    """A message: its parent, where its row is (None for one that only an index or a child knows of), its depth."""
 
     conversation: int
     parent: int | None
@@ -69,7 +69,7 @@ class DamagedFile:
         self.close()
 
     def find(self) -> FoundRows:
-        """Looks through the whole file: first what hangs on the tables' roots, then what hangs on nothing."""
+        """Looks through the whole file: first what can be reached from the tables' roots, then the rest."""
         found, seen = FoundRows(), set[int]()
         roots = self._roots()
         for table in ("conversations", "messages", "pieces"):

@@ -79,12 +79,12 @@ class Losses:
             child = lost
 
     def _lost_above(self, conversation: int) -> int:
-        """How many levels of a conversation have no message any more, though one below them hangs on one that is lost."""
+        """How many levels of a conversation have no message any more, though one below them has a parent that is lost."""
         most, levels = 0, set[int]()
         for at, number in enumerate(self.by_conversation[conversation]):
             known = self._found.messages[number]
-            hangs = known.parent is not None and known.parent not in self._found.messages
-            if hangs:
+            orphan = known.parent is not None and known.parent not in self._found.messages
+            if orphan:
                 above = known.depth - sum(level < known.depth for level in levels)
                 most = max(most, above if above < number - at else 0)  # no more than there were numbers for
             levels.add(known.depth)

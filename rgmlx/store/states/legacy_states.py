@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 def move_states(conversations: sqlite3.Connection, states: StateFile) -> None:
     """Moves the table's rows, each on its own, and drops it. Cut short anywhere, it is begun again with what is left.
 
-    The caller sees to it that no other process opens the file of conversations at the same time.
+    No other process may open the file of conversations at the same time.
 
     Raises:
         sqlite3.Error: the table can't be dropped: there is no room, or the file is damaged.

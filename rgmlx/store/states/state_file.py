@@ -141,7 +141,7 @@ class StateFile:
 
     @property
     def _opening(self) -> Path:
-        """Whoever opens the file, or removes it, has this lock: nobody gets a file and the log of another."""
+        """The lock for opening the file and for removing it: no process gets a file and the log of another."""
         return self.path.with_name(f".{self.path.name}.opening")
 
     def _unlink(self) -> None:
@@ -196,5 +196,5 @@ def _sweep(states: sqlite3.Connection, conversations: sqlite3.Connection) -> Non
 
 
 def _is_ours(directory: Path) -> bool:
-    """Whether nobody keeps something else in a directory of that name. Raises OSError."""
+    """Whether a directory of that name has only files of states in it. Raises OSError."""
     return all(name.startswith((NAME, f".{NAME}", _OF, f".{_OF}")) for name in os.listdir(directory))
