@@ -217,7 +217,8 @@ def test_a_hundred_thousand_messages(store: Store, chat: Conversation) -> None:
     """Paths are walked without recursion, and a screen costs what is on it."""
     with store._database.transaction() as c:  # rows as they are, since only the walking is of interest here
         c.executemany(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, 'user', 'text', 4, 1, 0, 0, x'00', 0)",
+            "INSERT INTO messages (id, conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, "
+            "created) VALUES (?, ?, ?, ?, 'user', 'text', 4, 1, 0, 0, x'00', 0)",
             ((i + 1, chat.id, i or None, i) for i in range(100_000)),
         )
 

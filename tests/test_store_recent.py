@@ -14,6 +14,7 @@ from rgmlx.store import Conversation, Store
 from rgmlx.store.database import recent_rows
 from rgmlx.store.new_file import create_file
 from rgmlx.store.rows import LOST
+from rgmlx.store.table_rows import ConversationRow, insert_conversation
 
 
 @pytest.fixture
@@ -86,9 +87,7 @@ def test_another_conversation_of_that_number_is_left_alone(
     store: Store, chat: Conversation, other: sqlite3.Connection, tmp_path: Path
 ) -> None:
     say(store, chat, None, "one")
-    other.execute(
-        "INSERT INTO conversations VALUES (?, 'Another', 'demo', NULL, '{}', 1.0, 1.0, 0, NULL, NULL)", (chat.id,)
-    )
+    insert_conversation(other, ConversationRow("Another", "demo", None, "{}", 1.0, 1.0), chat.id)
     assert not store._database.recent.write_to(other, [chat.id])
     other.close()
     assert _read(tmp_path, chat.id) == []
@@ -100,7 +99,8 @@ def test_what_was_recovered_is_completed(
     """Where the log had the conversation, and a note for a message that it had not."""
     ids = say(store, chat, None, "one", "two")
     row = store._database.row("SELECT * FROM conversations WHERE id = ?", (chat.id,))
-    other.execute(f"INSERT INTO conversations VALUES ({', '.join('?' * len(row))})", (*row[:-1], None))
+    other.execute(f"INSERT INTO conversations VALUES ({', '.join('?' * len(row))})", row)
+    other.execute("UPDATE conversations SET head = NULL")
     for number, text in zip(ids, ("one", LOST), strict=True):
         message = store._database.row("SELECT * FROM messages WHERE id = ?", (number,))
         other.execute(f"INSERT INTO messages VALUES ({', '.join('?' * len(message))})", message)
