@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rgmlx.store import MODEL, Store, StoreError
-from rgmlx.store.database import NAME
+from rgmlx.store.names import NAME
 from rgmlx.store.rows import LOST
 
 BLOCK = 4096
@@ -115,8 +115,8 @@ def everything(store: Store) -> collections.Counter[tuple[str, bool]]:
     found: collections.Counter[tuple[str, bool]] = collections.Counter()
     for chat in store.conversations.listed(archived=None) + store.conversations.deleted():
         store.messages.path(chat.head)
-        store.exchange.markdown(chat.id)
-        store.exchange.to_json(chat.id)
+        store.import_export.markdown(chat.id)
+        store.import_export.to_json(chat.id)
         store.outlines.read(chat.id, chat.head, None, 50)
         found.update(
             (message.text, message.damaged) for message in store.messages.tree(chat.id) if not message.streaming

@@ -194,7 +194,7 @@ class Import:
             role = ("user", "model")[i % 2]
             head = s.messages.add_finished(one.id, head, role, text, closed=True, created=1.7e9 + i)
         s.conversations.set_head(one.id, head)
-        self._good = json.loads(s.exchange.to_json(one.id))
+        self._good = json.loads(s.import_export.to_json(one.id))
 
     def table(self) -> list[bytes]:
         times = ["1700000000000", "1700000000000000000", "1.7e18", "253402214400", "1e11", "-1.5", "1e-300"]
@@ -212,12 +212,12 @@ class Import:
         except NotText as e:
             raise RgmlxError(str(e)) from None
         s = self._store
-        made = s.exchange.from_json(text)
+        made = s.import_export.from_json(text)
         try:
             for one in s.conversations.listed(archived=None):
                 when(one.updated, time.time()), when_briefly(one.updated, time.time())
-            s.exchange.markdown(made.id)
-            again = s.exchange.from_json(s.exchange.to_json(made.id))
+            s.import_export.markdown(made.id)
+            again = s.import_export.from_json(s.import_export.to_json(made.id))
             s.conversations.delete(again.id)
             s.search.find("Hello", 5)
             s.messages.path(made.head)
@@ -257,8 +257,8 @@ class Stored:
             c.execute(f"UPDATE messages SET created = {value}")
         for one in s.conversations.listed():
             when(one.updated, time.time()), when_briefly(one.updated, time.time())
-        s.exchange.markdown(self._id)
-        copied = s.exchange.from_json(s.exchange.to_json(self._id))
+        s.import_export.markdown(self._id)
+        copied = s.import_export.from_json(s.import_export.to_json(self._id))
         s.conversations.delete(copied.id)
         s.conversations.purge()
 

@@ -19,7 +19,7 @@ from rgmlx.conversation.context import Memory
 from rgmlx.conversation.session import Session
 from rgmlx.generation import engine
 from rgmlx.generation.sampling import Sampling
-from rgmlx.store import MODEL, USER, Message, Store
+from rgmlx.store import MODEL, SNAPSHOT_DISK_BYTES, USER, Message, Store
 
 GREEDY = {"temperature": 0.0}
 STORY = "Tell me a story about a fox."
@@ -80,7 +80,13 @@ def begin_sessions(tmp_path: Path, demo: rgmlx.Model) -> Iterator[Open]:
         directory: Path | None = None, model: rgmlx.Model | None = None, budget: int | None = None, **sampling: Any
     ) -> Watched:
         directory = tmp_path / f"store{len(opened)}" if directory is None else directory
-        opened.append(Watched(Store(directory, snapshot_bytes=budget), model or demo, **sampling))
+        opened.append(
+            Watched(
+                Store(directory, snapshot_bytes=SNAPSHOT_DISK_BYTES if budget is None else budget),
+                model or demo,
+                **sampling,
+            )
+        )
         return opened[-1]
 
     yield new

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from rgmlx.store import Conversation, Store
+from rgmlx.store import Conversation, Store, migrations
 
 
 @pytest.fixture
@@ -38,6 +40,51 @@ def say(store: Store, chat: Conversation, parent: int | None, *texts: str) -> li
 
 def texts(store: Store, message: int | None) -> list[str]:
     return [m.text for m in store.messages.path(message)]
+
+
+def drop_snapshots(store: Store) -> None:
+    """As if no state had ever been kept."""
+    store._database.states.write_quietly("DELETE FROM snapshots")
+
+
+FORMATS = Path(__file__).parent / "store_formats"
+
+
+def make_format(path: Path, name: str = "1", *, rows: bool = True) -> None:
+    """A file as an earlier version made it (`store_formats`), with two conversations in it."""
+    path.parent.mkdir(exist_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((FORMATS / f"{name}.sql").read_text())
+        if rows:
+            connection.executescript((FORMATS / "rows.sql").read_text())
+        connection.execute(f"PRAGMA user_version = {name.partition('-')[0]}")
+
+
+def add_format(
+    monkeypatch: pytest.MonkeyPatch,
+    step: Callable[[sqlite3.Connection], object] | None = None,
+    *,
+    table: str = "conversations",
+) -> None:
+    """One format more than there are, in which a table has a column that nothing uses.
+
+    Args:
+        step: what an upgrade to it does instead of adding the column.
+    """
+
+    def add_column(connection: sqlite3.Connection) -> None:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN of_tests INTEGER NOT NULL DEFAULT 0")
+
+    schema = re.sub(
+        rf"(CREATE TABLE {table} \(.*?)\n\);",
+        r"\1\n    , of_tests INTEGER NOT NULL DEFAULT 0\n);",
+        migrations.SCHEMA,
+        flags=re.DOTALL,
+    )
+    assert schema != migrations.SCHEMA
+    monkeypatch.setattr(migrations, "SCHEMA", schema)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_column if step is None else step))
+    monkeypatch.setattr(migrations, "VERSION", migrations.VERSION + 1)
 
 
 def check(directory: Path) -> None:

@@ -16,6 +16,7 @@ from scripted import Scripted, ask, idle
 from waiting import wait_until
 
 from rgmlx.store import Conversation, Store
+from rgmlx.system import rescue_file
 from tui.app import ChatApp
 from tui.prompt import drafts
 from tui.prompt.drafts import Draft, Drafts
@@ -214,7 +215,7 @@ def test_at_the_end_it_is_in_a_file_elsewhere(
     """2: a private one for each draft, or else in the last words; nothing is told of what is kept or has no word."""
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setattr(drafts, "places", lambda: [tmp_path / "none", home])
+    monkeypatch.setattr(rescue_file, "rescue_directories", lambda: [tmp_path / "none", home])
     (tmp_path / "file").write_text("no folder")
 
     def ended(*typed: tuple[Conversation | None, Draft]) -> str:
@@ -232,7 +233,7 @@ def test_at_the_end_it_is_in_a_file_elsewhere(
     assert (
         said.startswith(f"What you typed and did not send can't be kept in {tmp_path / 'file'} (") and "\n" not in said
     )
-    monkeypatch.setattr(drafts, "places", lambda: [tmp_path / "none"])
+    monkeypatch.setattr(rescue_file, "rescue_directories", lambda: [tmp_path / "none"])
     assert ended((one, Draft("the only copy"))).endswith("copy it from here.\nthe only copy")
 
 

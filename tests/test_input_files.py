@@ -191,7 +191,7 @@ _demo: list[rgmlx.Model] = []
 
 def imported(text: str) -> None:
     with tempfile.TemporaryDirectory() as place, Store(place) as store:
-        store.exchange.from_json(text)
+        store.import_export.from_json(text)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -114,7 +114,7 @@ NO_TIMES += ["null", '"2026-01-01"', "[]", "9" * 400, "253402214400"]
 @pytest.fixture
 def exported(store: Store, chat: Conversation) -> dict[str, Any]:
     store.messages.add_user(chat.id, None, "Hello")
-    return json.loads(store.exchange.to_json(chat.id))
+    return json.loads(store.import_export.to_json(chat.id))
 
 
 @pytest.mark.parametrize("value", NO_TIMES)
@@ -123,7 +123,7 @@ def test_b14_an_imported_time_that_is_none(
     store: Store, exported: dict[str, Any], way: tuple[Any, ...], value: str
 ) -> None:
     with pytest.raises(StoreError, match=r"the time of .* is .*: give seconds since 1970|not an exported|damaged"):
-        store.exchange.from_json(changed(exported, way, value).decode())
+        store.import_export.from_json(changed(exported, way, value).decode())
     assert len(store.conversations.listed()) == 1
 
 
@@ -132,7 +132,7 @@ def test_b14_an_imported_time_that_is_none(
 )
 def test_b14_a_version_that_is_none(store: Store, exported: dict[str, Any], value: str) -> None:
     with pytest.raises(StoreError, match="not an exported"):
-        store.exchange.from_json(changed(exported, ("version",), value).decode())
+        store.import_export.from_json(changed(exported, ("version",), value).decode())
 
 
 @pytest.mark.parametrize("value", [1.7e18, 1.7e12, -5.0, 1e400, -1e400, 2**62, 0, "x", b"\0"])
@@ -143,9 +143,9 @@ def test_b14_times_that_are_in_the_store_already(store: Store, chat: Conversatio
         c.execute("UPDATE conversations SET created = ?1, updated = ?1", (value,))
         c.execute("UPDATE messages SET created = ?", (value,))
     (one,) = store.conversations.listed()
-    assert "at an unknown time" in store.exchange.markdown(one.id)
+    assert "at an unknown time" in store.import_export.markdown(one.id)
     assert (when(one.updated, time.time()), when_briefly(one.updated, time.time())) == ("at some time", "?")
-    again = store.exchange.from_json(store.exchange.to_json(one.id))
+    again = store.import_export.from_json(store.import_export.to_json(one.id))
     assert (again.created, again.updated) == (0, 0) and store.messages.path(again.head)[0].created == 0
 
 

@@ -259,8 +259,8 @@ def rgchat_toml(way: Way, data: bytes) -> Any:
 def imported(way: Way, data: bytes) -> Any:
     text = read_text(way.file("chat.json", data))
     with Store(way.place / "data") as store:
-        one = store.exchange.from_json(text)
-        return json.loads(store.exchange.to_json(one.id))
+        one = store.import_export.from_json(text)
+        return json.loads(store.import_export.to_json(one.id))
 
 
 EXPORT = {

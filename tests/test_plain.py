@@ -25,8 +25,8 @@ from waiting import PATIENCE, wait_for
 from rgmlx.conversation.session import Session
 from rgmlx.errors import ModelNotFoundError
 from rgmlx.store import MODEL, USER, Message, Store
-from rgmlx.store.database import NAME
-from rgmlx.store.states import path_of
+from rgmlx.store.names import NAME
+from rgmlx.store.states.state_file import states_path
 from tui.plain import PlainChat, lines, work
 from tui.plain.commands import TABLE
 from tui.prompt.history import History
@@ -254,7 +254,7 @@ def test_a_dumb_terminal_gets_lines_too_and_goes_on_where_it_was(tmp_path: Path,
         in (again.stdout)
     )
     assert "read again since the model was loaded: 0\n" in again.stdout and "were read again" not in again.stdout
-    connection = sqlite3.connect(path_of(data / NAME))
+    connection = sqlite3.connect(states_path(data / NAME))
     connection.execute("DELETE FROM snapshots")
     connection.commit()
     connection.close()

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from sessions import Open
-from stores import say
-from test_store_damage import _to_1, _version_0
+from stores import add_format, make_format, say
 
 from rgmlx.conversation.rgstate import save_file
-from rgmlx.store import Store, migrations
+from rgmlx.store import Store
 from rgmlx.system.textfiles import write_text
 from tui.prompt.history import History
 from tui.settings.settings import Defaults, save
@@ -50,7 +49,7 @@ def _private(directory: Path, *least: str) -> None:
 def _store(data: Path) -> None:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
-        with store.claim(chat.id):  # type: ignore[union-attr]
+        with store.lock(chat.id):  # type: ignore[union-attr]
             say(store, chat, None, "q", "a")
             _private(data, "chats.db", "chats.db-wal", "chats.db-shm", ".chats.db.opening", f"open/{chat.id}.lock")
 
@@ -72,16 +71,16 @@ def _met_later(data: Path) -> None:
 
 
 def _upgraded(data: Path) -> None:
-    _version_0(data)
+    make_format(data / "chats.db", "1")
     with Store(data):
         _private(data, "chats.db", "chats.db-wal")
-    assert list(data.glob("chats.format-0-*.db"))
+    assert list(data.glob("chats.format-1-*.db"))
 
 
 def _moved(data: Path) -> None:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
-        claim = store.claim(chat.id)
+        claim = store.lock(chat.id)
         assert claim is not None
         for path in data.glob("chats.db*"):
             path.unlink()
@@ -104,8 +103,8 @@ def _settings(data: Path) -> None:
 def _export(data: Path) -> None:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
-        write_text(data / "out.md", store.exchange.markdown(chat.id))
-        write_text(data / "out.json", store.exchange.to_json(chat.id))
+        write_text(data / "out.md", store.import_export.markdown(chat.id))
+        write_text(data / "out.json", store.import_export.to_json(chat.id))
 
 
 WRITTEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
@@ -122,7 +121,7 @@ WRITTEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("what", WRITTEN)
 def test_all_files_that_are_written_are_private(data: Path, umask: int, what: str, monkeypatch) -> None:
-    monkeypatch.setattr(migrations, "STEPS", {0: _to_1})
+    add_format(monkeypatch)
     write, names = WRITTEN[what]
     write(data)
     _private(data, *names)
@@ -131,7 +130,7 @@ def test_all_files_that_are_written_are_private(data: Path, umask: int, what: st
 @pytest.mark.parametrize("what", WRITTEN)
 def test_files_that_others_could_read_are_taken_from_them(data: Path, what: str, monkeypatch) -> None:
     """An earlier version left the mode to the umask."""
-    monkeypatch.setattr(migrations, "STEPS", {0: _to_1})
+    add_format(monkeypatch)
     write, _ = WRITTEN[what]
     write(data)
     for path in data.rglob("*"):
@@ -189,7 +188,7 @@ def test_a_file_behind_a_link_is_private_too(umask: int, tmp_path: Path, name: s
         assert len(store.conversations.listed()) == 1
         _private(real.parent, name, f"{name}-wal")
         chat = store.conversations.create("demo", "Another")
-        with store.claim(chat.id):  # type: ignore[union-attr]
+        with store.lock(chat.id):  # type: ignore[union-attr]
             say(store, chat, None, "q", "a")
     _private(real.parent, name)
     assert (data / "chats.db").is_symlink()
@@ -205,6 +204,6 @@ def test_the_directory_of_locks_is_private(umask: int, tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         for number in range(2):
             chat = store.conversations.create("demo", "A chat")
-            with store.claim(chat.id):  # type: ignore[union-attr]
+            with store.lock(chat.id):  # type: ignore[union-attr]
                 assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700, number
             (tmp_path / "open").chmod(0o755)

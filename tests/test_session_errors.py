@@ -28,12 +28,12 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, StoreError
-from rgmlx.store.messages import Messages
+from rgmlx.store.messages import MessageStore
 
 # --- the disk -----------------------------------------------------------------------------
 
 
-class FullDisk(Messages):
+class FullDisk(MessageStore):
     """Has room for so many appends."""
 
     room = math.inf
@@ -78,11 +78,12 @@ def test_a_reply_whose_end_could_not_be_written_has_not_ended(begin: Open) -> No
 _FULL = """
 import json, resource, signal, sys
 import mlx.core as mx; mx.set_default_device(mx.cpu)
-from rgmlx.store import Store, StoreError, states
+from rgmlx.store import Store, StoreError
+from rgmlx.store.states import states
 from rgmlx.conversation import writer
 from rgmlx.conversation.session import Session
 writer.FLUSH_SECONDS = 0.05
-states._AGAIN = 0.0  # the file of states, which made room, is had again as soon as that can be
+states._RETRY_SECONDS = 0.0  # the file of states, which made room, is had again as soon as that can be
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 session = Session(Store(sys.argv[1]), sampling={"temperature": 0.0})
 session.load()

@@ -23,7 +23,7 @@ import rgmlx
 from rgmlx.conversation.rgstate import open_file, save_file
 from rgmlx.errors import RgmlxError, StateError
 from rgmlx.store import USER, StoreError
-from rgmlx.store.messages import Messages
+from rgmlx.store.messages import MessageStore
 from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import typed_path
 from tui import deeds
@@ -78,7 +78,7 @@ def test_files_that_are_refused_change_nothing(begin: Open, tmp_path: Path) -> N
         open_file(session, tmp_path / "missing.rgstate")
     path.write_bytes(whole)
 
-    class Full(Messages):
+    class Full(MessageStore):
         left = 1
 
         def add_finished(self, *args: Any, **options: Any) -> int:

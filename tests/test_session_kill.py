@@ -23,7 +23,7 @@ from sessions import (
     read,
 )
 
-from rgmlx.store import messages
+from rgmlx.store import reply_end
 
 # --- kill -9 ------------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ def test_a_stop_while_the_rest_is_read_after_a_crash(begin: Open) -> None:
 
 
 def test_a_reply_too_long_for_one_text_survives_a_crash_as_well(begin: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(messages, "FOLD_CHARS", 40)
+    monkeypatch.setattr(reply_end, "FOLD_CHARS", 40)
     session = begin(temperature=0.8, seed=3)
     session.ask(STORY)
     pieces = session.reply(endless=True)

@@ -17,6 +17,7 @@ from sessions import (
     read,
     same_tokens,
 )
+from stores import drop_snapshots
 
 import rgmlx
 from rgmlx.conversation.context import Memory
@@ -32,7 +33,7 @@ def test_without_a_snapshot_it_reads_again(begin: Open, how: str, small_steps: N
     session.say("Hello", WHOLE)
     session.say("What can you do? I met a kind bear near the old river. We shared some honey and sang a song.")
     if how == "forgotten":
-        session.store.snapshots.forget()
+        drop_snapshots(session.store)
     elif how == "damaged":
         with session.store._database.states.transaction() as c:
             c.execute("UPDATE snapshots SET data = zeroblob(length(data))")

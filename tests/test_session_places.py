@@ -120,7 +120,7 @@ def test_a_branch_at_every_point_of_a_conversation(begin: Open) -> None:
 def test_steps_of_a_long_conversation_are_a_few_queries(begin: Open) -> None:
     session = begin()
     last = long_conversation(session, 2500)
-    line = [number for number, _ in session.store.messages.line(last)][::-1]
+    line = [number for number, _ in session.store.messages.path_sizes(last)][::-1]
     counts = counted(session.store)
     for at in (1, 3, 2501, 4997):  # replies
         del counts[:]

@@ -18,6 +18,7 @@ from sessions import (
     reader,
     same_tokens,
 )
+from stores import drop_snapshots
 
 from rgmlx.conversation import context
 from rgmlx.errors import ChatError
@@ -160,7 +161,7 @@ def test_a_stopped_reading_again_stays_stopped_until_it_is_needed(begin: Open, s
     session = begin()
     session.say(LONG)
     session.say("Hello")
-    session.store.snapshots.forget()
+    drop_snapshots(session.store)
     other = again(begin, session)
     other.stop_at_progress = 2
     with pytest.raises(ChatError, match="goes on with it"):
@@ -205,7 +206,7 @@ def test_how_far_a_reading_is_counts_what_was_left_of_it(
 def test_a_stop_while_reading_again_is_gone_on_with(begin: Open, small_steps: None) -> None:
     session = begin()
     session.say(LONG)
-    session.store.snapshots.forget()
+    drop_snapshots(session.store)
     other = again(begin, session)
     other.stop_at_progress = 2
     with pytest.raises(ChatError, match="goes on with it"):
@@ -222,7 +223,7 @@ def test_a_stopped_reply_says_why_and_leaves_nothing(begin: Open, small_steps: N
     session = begin()
     session.say(LONG)
     session.ask("Hello")
-    session.store.snapshots.forget()
+    drop_snapshots(session.store)
     other = again(begin, session)
     other.stop_at_progress = 1
     with pytest.raises(ChatError):

@@ -26,9 +26,8 @@ from rgmlx.generation.engine import Generation, generate_batch
 from rgmlx.generation.sampling import Sampler, Sampling, make_sampling, recommended
 from rgmlx.settings import DRAWING, OFFERED, SETTINGS, Setting, checked
 from rgmlx.store import Store
-from rgmlx.store.snapshots import BUDGET
 from tui import deeds
-from tui.settings.settings import _GENERAL, SNAPSHOT_BYTES, Defaults, SettingsError, load, parse, save
+from tui.settings.settings import _GENERAL, Defaults, SettingsError, load, parse, save
 
 NO_NUMBERS: list[Any] = [
     math.nan,
@@ -77,7 +76,6 @@ def test_every_place_has_the_settings_of_the_table() -> None:
     for setting in SETTINGS.values():
         assert setting.convert(setting.sample) == setting.sample and setting.about.endswith(".")
         assert (setting.default is None) == bool(setting.unset)
-    assert SNAPSHOT_BYTES == BUDGET
 
 
 def test_what_a_setting_must_be_names_its_limits() -> None:

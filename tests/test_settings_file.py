@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from rgmlx.store import SNAPSHOT_DISK_BYTES
 from rgmlx.system import macos
-from tui.settings.settings import MAX_FILE, SAMPLING, SNAPSHOT_BYTES, Defaults, SettingsError, load, path, save
+from tui.settings.settings import MAX_FILE, SAMPLING, Defaults, SettingsError, load, path, save
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_what_is_wrong_is_said_ignored_and_kept(file: Path, text: str, sentence:
     assert sentence in wrong[0]
     assert str(file) in wrong[0]
     assert wrong[0].endswith("It is ignored.")
-    assert defaults == Defaults(snapshot_bytes=9 if not text.startswith("snapshot") else SNAPSHOT_BYTES)
+    assert defaults == Defaults(snapshot_bytes=9 if not text.startswith("snapshot") else SNAPSHOT_DISK_BYTES)
     if text != "sampling = 3":
         save(file, replace(defaults, snapshot_bytes=10))
         assert text.split("\n")[-1] in file.read_text() or text.startswith("snapshot")

@@ -18,7 +18,7 @@ from rgmlx import cli, shell
 from rgmlx.cli import main
 from rgmlx.errors import ModelNotFoundError, NotFiniteError
 from rgmlx.shell import typed
-from rgmlx.store import moved
+from rgmlx.store.database import removed_file
 from rgmlx.weights import hub
 from tui.screens import guide, models
 
@@ -135,7 +135,7 @@ def test_a8_errors_name_what_can_be_typed(
     program(bin / "rgchat")
     program(bin / "pip")
     assert f"`{bin}/rgmlx doctor --model NAME`" in str(NotFiniteError())
-    gone = moved.found(tmp_path / "chats.db", tmp_path / "other.db", True, "")
+    gone = removed_file.new_file_notice(tmp_path / "chats.db", tmp_path / "other.db", True, "")
     assert f": {bin}/rgchat --recover with that name" in gone
     for line, said in (
         (["mlx-lm"], f":  {bin}/rgmlx mlx-lm server --model PATH"),

@@ -11,7 +11,8 @@ import pytest
 from stores import check, say, texts
 from waiting import PATIENCE
 
-from rgmlx.store import MODEL, USER, Conversation, Store, StoreError, messages
+from rgmlx.store import MODEL, USER, Conversation, Store, StoreError, reply_end
+from rgmlx.store.hashes import content_hash
 
 PYTHON = [sys.executable, "-c"]
 
@@ -126,8 +127,8 @@ def test_hashes_tell_contents_and_all_before_them(store: Store) -> None:
     assert len({h for path in hashes for h in path}) == 6  # under another system text all differ
     whole = store.messages.start_reply(a.id, paths[0][0].id, "y")  # in one piece, but cut short
     assert store.messages.finish(whole.id, closed=False).hash not in hashes[0]
-    assert messages.content_hash(b"", USER, ["ab", "c"], True) == messages.content_hash(b"", USER, ["abc"], True)
-    assert messages.content_hash(b"", USER, ["ab"], True) != messages.content_hash(b"", MODEL, ["ab"], True)
+    assert content_hash(b"", USER, ["ab", "c"], True) == content_hash(b"", USER, ["abc"], True)
+    assert content_hash(b"", USER, ["ab"], True) != content_hash(b"", MODEL, ["ab"], True)
 
 
 def test_a_reply_grows_and_ends(store: Store, chat: Conversation) -> None:
@@ -147,11 +148,11 @@ def test_a_reply_grows_and_ends(store: Store, chat: Conversation) -> None:
     with pytest.raises(StoreError, match="not being written"):
         store.messages.append(reply.id, "more")
     assert store._database.row("SELECT count(*) FROM pieces") == (0,)
-    assert done.hash == messages.content_hash(store.messages.get(q).hash, MODEL, [expected], True)
+    assert done.hash == content_hash(store.messages.get(q).hash, MODEL, [expected], True)
 
 
 def test_a_reply_too_long_to_fold_stays_in_pieces(store: Store, chat: Conversation, monkeypatch) -> None:
-    monkeypatch.setattr(messages, "FOLD_CHARS", 100)
+    monkeypatch.setattr(reply_end, "FOLD_CHARS", 100)
     (q,) = say(store, chat, None, "q")
     reply = store.messages.start_reply(chat.id, q)
     for _ in range(30):
@@ -160,11 +161,11 @@ def test_a_reply_too_long_to_fold_stays_in_pieces(store: Store, chat: Conversati
     assert done.text == "grüße" * 20  # the end of it
     done = store.messages.get(reply.id)
     assert done.text == "grüße" * 30
-    assert done.hash == messages.content_hash(store.messages.get(q).hash, MODEL, ["grüße" * 30], True)
+    assert done.hash == content_hash(store.messages.get(q).hash, MODEL, ["grüße" * 30], True)
     assert (done.streaming, done.closed) == (False, True)
     assert store.messages.window(reply.id, 2, chars=7)[1].text == "grüße" * 2
     assert [m.text for m in store.messages.path(say(store, chat, reply.id, "next")[0])][1] == done.text
-    again = store.exchange.from_json(store.exchange.to_json(chat.id))
+    again = store.import_export.from_json(store.import_export.to_json(chat.id))
     assert [m.hash for m in store.messages.tree(again.id)] == [m.hash for m in store.messages.tree(chat.id)]
 
 
@@ -216,7 +217,8 @@ def test_a_hundred_thousand_messages(store: Store, chat: Conversation) -> None:
     """Paths are walked without recursion, and a screen costs what is on it."""
     with store._database.transaction() as c:  # rows as they are, since only the walking is of interest here
         c.executemany(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, 'user', 'text', 4, 1, 0, 0, x'00', 0)",
+            "INSERT INTO messages (id, conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, "
+            "created) VALUES (?, ?, ?, ?, 'user', 'text', 4, 1, 0, 0, x'00', 0)",
             ((i + 1, chat.id, i or None, i) for i in range(100_000)),
         )
 
@@ -359,27 +361,27 @@ def test_several_processes_begin_a_store_at_once(tmp_path: Path) -> None:
 def test_a_conversation_is_open_in_one_process(store: Store, chat: Conversation) -> None:
     code = (
         "import sys; from rgmlx.store import Store\n"
-        "store = Store(sys.argv[1]); taken = store.claim(int(sys.argv[2]))\n"
+        "store = Store(sys.argv[1]); taken = store.lock(int(sys.argv[2]))\n"
         "print(taken is not None, flush=True); sys.stdin.read()"
     )
     command = [*PYTHON, code, str(store.directory), str(chat.id)]
     other = store.conversations.create("demo")
-    mine = store.claim(chat.id)
+    mine = store.lock(chat.id)
     assert mine is not None
-    assert store.claim(chat.id) is None
-    with store.claim(other.id) as theirs:
+    assert store.lock(chat.id) is None
+    with store.lock(other.id) as theirs:
         assert theirs is not None
     theirs.release()
     assert subprocess.run(command, input="", capture_output=True, text=True).stdout == "False\n"
     mine.release()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "True\n"
-    assert store.claim(chat.id) is None
+    assert store.lock(chat.id) is None
     (q,) = say(store, chat, None, "q")
     reply = store.messages.start_reply(chat.id, q, "half a")
     process.kill()  # a claim dies with its process, however that dies
     process.communicate()
-    with store.claim(chat.id) as mine:
+    with store.lock(chat.id) as mine:
         assert mine is not None
         settled = store.messages.get(reply.id)
         assert (settled.text, settled.streaming, settled.closed) == ("half a", False, False)
@@ -408,7 +410,7 @@ def test_what_is_to_outlast_a_power_cut_is_flushed_to_the_disk_itself(store: Sto
         flush = value
 
     what, flush = "", 0
-    database._connection.set_trace_callback(note)
+    database.connection.set_trace_callback(note)
     what = "a message"
     asked = store.messages.add_user(chat.id, None, "hello")
     assert database.row("PRAGMA fullfsync")[0] == 1  # until the next transaction

@@ -21,10 +21,11 @@ MARK, OTHER = b"MARKEDMARKED", b"OTHERSOTHERS"
 
 def _columns() -> list[tuple[str, str]]:
     """All columns of all our tables that hold text."""
-    from rgmlx.store import migrations, states
+    from rgmlx.store import migrations, pairing
+    from rgmlx.store.states import state_file
 
     connection = sqlite3.connect(":memory:")
-    connection.executescript(migrations.SCHEMA.replace(migrations.PAIRING, "") + states.SCHEMA)
+    connection.executescript(migrations.SCHEMA.replace(pairing.TABLE, "") + state_file.SCHEMA)
     tables = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%\\_index%' ESCAPE '\\' "
         "AND name NOT LIKE 'sqlite%'"
@@ -90,12 +91,12 @@ def test_a_bad_byte_in_any_text_is_lived_with(tmp_path: Path, table: str, column
         if column == "text" and table == "messages":
             assert tree[0].text == (MARK[: len(MARK) - len(bad)] + bad).decode(errors="replace")
         assert [m.damaged for m in store.messages.path(4)] == [m.damaged for m in tree[:4]]
-        assert ("*(damaged" in store.exchange.markdown(1, 4)) == spoilt
-        assert ('"damaged": true' in store.exchange.to_json(1)) == spoilt
-        store.exchange.from_json(store.exchange.to_json(1))
+        assert ("*(damaged" in store.import_export.markdown(1, 4)) == spoilt
+        assert ('"damaged": true' in store.import_export.to_json(1)) == spoilt
+        store.import_export.from_json(store.import_export.to_json(1))
         store.outlines.read(1, 4, None, 10)
         store.search.find("answer marked title")
-        with store.claim(1):  # type: ignore[union-attr]  # and ends the open reply
+        with store.lock(1):  # type: ignore[union-attr]  # and ends the open reply
             assert not store.messages.tree(1)[4].streaming
         say(store, store.conversations.get(1), 4, "goes on", "yes")
         assert not any(m.damaged for m in store.messages.path(store.conversations.get(1).head)[4:])
@@ -122,9 +123,9 @@ def test_any_change_of_a_message_is_noticed_and_its_neighbours_are_not_blamed(st
 
 
 def test_a_long_reply_in_pieces_is_verified_when_all_of_it_is_read(store: Store, monkeypatch) -> None:
-    from rgmlx.store import messages
+    from rgmlx.store import reply_end
 
-    monkeypatch.setattr(messages, "FOLD_CHARS", 10)
+    monkeypatch.setattr(reply_end, "FOLD_CHARS", 10)
     chat = store.conversations.create("demo", "A chat")
     asked, reply = say(store, chat, None, "q", "a reply that is too long for one text")
     assert not store.messages.get(reply).damaged

@@ -13,59 +13,50 @@ from pathlib import Path
 import pytest
 from piped import AS_USER
 from ptys import Pty
-from stores import check, say, texts
+from stores import add_format, check, make_format, say, texts
 
 from rgmlx.store import Conversation, Store, StoreError, migrations
 
 PYTHON = [sys.executable, "-c"]
 
 
-def _version_0(directory: Path) -> None:
-    connection = sqlite3.connect(directory / "chats.db")
-    connection.executescript("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('from long ago')")
-    connection.close()
-
-
-def _to_1(connection: sqlite3.Connection) -> None:
-    notes = connection.execute("SELECT text FROM notes").fetchall()
-    connection.execute("DROP TABLE notes")
-    statement = ""
-    for line in migrations.SCHEMA.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
-    for (text,) in notes:
-        sql = "INSERT INTO conversations (title, model, settings, created, updated) VALUES (?, 'demo', '{}', 1, 1)"
-        connection.execute(sql, (text,))
+def _titles(path: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [title for (title,) in connection.execute("SELECT title FROM conversations ORDER BY id")]
 
 
 def test_an_older_schema_is_upgraded_with_a_copy_beside_it(tmp_path: Path, monkeypatch) -> None:
-    _version_0(tmp_path)
-    monkeypatch.setattr(migrations, "STEPS", {0: _to_1})
+    make_format(tmp_path / "chats.db", "1")
+    add_format(monkeypatch)
     with Store(tmp_path) as store:
-        assert [c.title for c in store.conversations.listed()] == ["from long ago"]
+        assert [c.title for c in store.conversations.listed(archived=None)] == ["Of honey", "A fox"]
         (notice,) = store.notices
-        store.messages.add_user(store.conversations.listed()[0].id, None, "and now")
-    (copy,) = tmp_path.glob("chats.format-0-*.db")
+        store.messages.add_user(2, None, "and now")
+    (copy,) = tmp_path.glob("chats.format-1-*.db")
     assert str(copy) in notice
-    assert sqlite3.connect(copy).execute("SELECT text FROM notes").fetchall() == [("from long ago",)]
+    assert _titles(copy) == ["A fox", "Of honey"]
     with Store(tmp_path) as store:
         assert store.notices == []
     check(tmp_path)
 
 
 def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch) -> None:
-    _version_0(tmp_path)
+    make_format(tmp_path / "chats.db", "1")
 
     def broken(connection: sqlite3.Connection) -> None:
-        connection.execute("DROP TABLE notes")
+        connection.execute("UPDATE conversations SET title = 'lost'")
         connection.execute("SELECT * FROM nowhere")
 
-    monkeypatch.setattr(migrations, "STEPS", {0: broken})
+    add_format(monkeypatch, broken)
     with pytest.raises(StoreError, match="can't be used"):
         Store(tmp_path)
-    monkeypatch.setattr(migrations, "STEPS", {})
+    assert _titles(tmp_path / "chats.db") == ["A fox", "Of honey"]
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "chats.db")
+    connection.executescript("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('from long ago')")
+    connection.close()
     with pytest.raises(StoreError, match="not a store of rgmlx"):
         Store(tmp_path)
     assert sqlite3.connect(tmp_path / "chats.db").execute("SELECT text FROM notes").fetchall() == [("from long ago",)]
@@ -245,7 +236,7 @@ def test_what_is_open_is_written_elsewhere_when_the_file_is_damaged(
     with Store(data) as store:
         say(store, store.conversations.create("demo", "Another"), None, "not open", "no")
         chat = store.conversations.create("demo", "Mine")
-        claim = store.claim(chat.id)
+        claim = store.lock(chat.id)
         assert claim is not None
         head = say(store, chat, None, "one", "two", "three", "four")[-1]
         store.conversations.get(chat.id)

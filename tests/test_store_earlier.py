@@ -17,7 +17,8 @@ from test_store_snapshots import fake
 from test_store_states import Kept, fill, right, states_in
 from waiting import PATIENCE
 
-from rgmlx.store import Store, earlier, migrations
+from rgmlx.store import Store
+from rgmlx.store.states import legacy_states
 
 EARLIER = """
 CREATE TABLE snapshots (
@@ -82,7 +83,7 @@ def as_they_were(store: Store, *, at_least: int = 0) -> list[int]:
     """What of the states is there, and all texts."""
     assert store.notices == []
     assert texts(store, 4) == ["q", "a", "r", "b"] and texts(store, 6) == ["s", "c"]
-    with store.claim(3):  # type: ignore[union-attr]  # and ends the open reply
+    with store.lock(3):  # type: ignore[union-attr]  # and ends the open reply
         assert texts(store, 8) == ["t", "Well, it was"]
     found = store.snapshots._get(8, "m")
     assert found is None or (found[1], found[0].digest()) == ((7, 2), fake(0, 5).digest())
@@ -124,7 +125,7 @@ def test_of_many_states_those_used_last_are_moved(tmp_path: Path, monkeypatch: p
     c = sqlite3.connect(tmp_path / "chats.db")
     (size,) = c.execute("SELECT sum(size) FROM snapshots WHERE message > 4").fetchone()
     c.close()
-    monkeypatch.setattr(earlier, "_MOVED", size + 1)
+    monkeypatch.setattr(legacy_states, "_MOVED", size + 1)
     with Store(tmp_path) as store:
         assert as_they_were(store) == [5, 6, 8]
     check(tmp_path)
@@ -236,8 +237,3 @@ def test_a_kill_at_any_step_loses_no_text_and_gives_no_wrong_state(tmp_path: Pat
     assert not done.returncode, done.stdout + done.stderr
     _, steps, _, least, most = done.stdout.split()
     assert int(steps) > 60 and int(least) == int(most) == 7
-
-
-def test_the_version_is_that_of_before() -> None:
-    """An earlier one opens what this one wrote: it makes the table of states again where it is missing."""
-    assert migrations.VERSION == 1 and "snapshots" not in migrations.SCHEMA

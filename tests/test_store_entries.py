@@ -63,7 +63,7 @@ _OPEN = """
 import sys
 from rgmlx.store import Store, StoreError
 try:
-    with Store(sys.argv[1]) as store, store.claim(1):
+    with Store(sys.argv[1]) as store, store.lock(1):
         print("opened", list(store.notices), store.messages.get(2).text)
         store.messages.add_user(1, 2, "more")
 except StoreError as e:
@@ -76,7 +76,7 @@ def _put(data: Path, name: str, kind: str) -> Path:
     with Store(data) as store:
         chat = store.conversations.create("demo", "A chat")
         say(store, chat, None, "q", "a")
-        with store.claim(chat.id):  # type: ignore[union-attr]
+        with store.lock(chat.id):  # type: ignore[union-attr]
             pass
     path = data / name if name else data
     if path.is_dir():
@@ -195,7 +195,7 @@ def test_a_disk_that_is_unplugged_under_a_chat_is_not_made_up(tmp_path: Path) ->
     data.mkdir()
     (data / "chats.db").symlink_to(disk / "chats.db")
     store = Store(data)
-    claim = store.claim(1)
+    claim = store.lock(1)
     assert claim is not None
     disk.parent.rename(tmp_path / "unplugged")
     said = say(store, store.conversations.get(1), None, "one", "two")

@@ -22,14 +22,14 @@ def test_markdown(store: Store) -> None:
     chat = store.conversations.create("2b", "On\nfoxes", "Be brief.")
     ids = say(store, chat, None, "Where?", "In a den.\n", "Sure?")
     cut = store.messages.start_reply(chat.id, ids[-1], "Ye")
-    text = store.exchange.markdown(chat.id)
+    text = store.import_export.markdown(chat.id)
     assert text.startswith("# On foxes\n\n*2b, ")
     body = text.split("\n\n", 2)[2]
     assert body == (
         "## System\n\nBe brief.\n\n## You\n\nWhere?\n\n## Model\n\nIn a den.\n\n## You\n\nSure?\n\n"
         "## Model\n\nYe\n\n*(cut short)*\n"
     )
-    assert "Sure?" not in store.exchange.markdown(chat.id, ids[1])
+    assert "Sure?" not in store.import_export.markdown(chat.id, ids[1])
     assert cut.streaming
 
 
@@ -39,10 +39,10 @@ def test_json_there_and_back(store: Store, tmp_path: Path) -> None:
     store.messages.finish(store.messages.start_reply(chat.id, ids[0], "b").id, closed=False)
     store.conversations.set_head(chat.id, ids[1])
     store.conversations.archive(chat.id)
-    text = store.exchange.to_json(chat.id)
+    text = store.import_export.to_json(chat.id)
     with Store(tmp_path / "elsewhere") as other:
         other.conversations.create("demo")
-        again = other.exchange.from_json(text)
+        again = other.import_export.from_json(text)
         old, new = store.messages.tree(chat.id), other.messages.tree(again.id)
         for what in ("depth", "role", "text", "closed", "streaming", "hash", "created", "number", "siblings"):
             assert [getattr(m, what) for m in old] == [getattr(m, what) for m in new]
@@ -50,25 +50,25 @@ def test_json_there_and_back(store: Store, tmp_path: Path) -> None:
         for what in ("title", "model", "system", "settings", "created", "updated", "archived"):
             assert getattr(again, what) == getattr(was, what)
         assert texts(other, again.head) == ["q", "a"]
-        assert other.exchange.to_json(again.id) == text
+        assert other.import_export.to_json(again.id) == text
         assert other.search.find("foxes")
     check(tmp_path / "elsewhere")
 
 
 def test_what_is_not_an_export_is_refused_whole(store: Store, chat: Conversation) -> None:
     say(store, chat, None, "q", "a")
-    good = json.loads(store.exchange.to_json(chat.id))
+    good = json.loads(store.import_export.to_json(chat.id))
     changes = [{"messages": 3}, {"head": 9}, {"head": -1}, {"title": None}, {"settings": []}, {"created": "x"}]
     changes += [{"messages": [{**good["messages"][0], **m}]} for m in ({"parent": 0}, {"role": "x"}, {"text": 1})]
     changes += [{"messages": [*good["messages"], {}]}, {"created": float("nan")}, {"system": 1}, {"archived": 0}]
     for change in changes:
         with pytest.raises(StoreError, match="damaged"):
-            store.exchange.from_json(json.dumps({**good, **change}))
+            store.import_export.from_json(json.dumps({**good, **change}))
     for text in ("", "[]", "{}", "null", "[" * 100_000, json.dumps({**good, "format": "x"})):
         with pytest.raises(StoreError, match="not an exported"):
-            store.exchange.from_json(text)
+            store.import_export.from_json(text)
     with pytest.raises(StoreError, match="newer"):
-        store.exchange.from_json(json.dumps({**good, "version": 2}))
+        store.import_export.from_json(json.dumps({**good, "version": 2}))
     assert len(store.conversations.listed(archived=None)) == 1
     assert len(store.messages.tree(chat.id)) == 2
 
@@ -88,10 +88,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_model_or_setting_is_refused_with_its_name(store: Store, chat: Conversation, what: str) -> None:
-    good = json.loads(store.exchange.to_json(chat.id))
+    good = json.loads(store.import_export.to_json(chat.id))
     change, sentence = WRONG[what]
     with pytest.raises(StoreError, match=re.escape(sentence)):
-        store.exchange.from_json(json.dumps({**good, **change}))
+        store.import_export.from_json(json.dumps({**good, **change}))
     assert len(store.conversations.listed(archived=None)) == 1
 
 
@@ -99,13 +99,13 @@ def test_settings_that_are_right_or_not_ours_come_in(store: Store) -> None:
     """None leaves one to the model; another version may have others."""
     settings = {"temperature": 0, "top_p": None, "seed": 7, "draw": 3, "of_another_version": {"a": [1, "x"]}}
     chat = store.conversations.create("demo", settings=settings)
-    assert store.exchange.from_json(store.exchange.to_json(chat.id)).settings == settings
+    assert store.import_export.from_json(store.import_export.to_json(chat.id)).settings == settings
 
 
 def test_a_wrong_setting_of_an_older_import_is_left_out_of_an_export(store: Store) -> None:
     """It would not come in again."""
     chat = store.conversations.create("demo", settings={"temperature": "hot", "seed": 3})
-    assert store.exchange.from_json(store.exchange.to_json(chat.id)).settings == {"seed": 3}
+    assert store.import_export.from_json(store.import_export.to_json(chat.id)).settings == {"seed": 3}
 
 
 def test_a_list_of_conversations_needs_no_mlx(tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ def test_the_mark_of_a_damaged_message_comes_through_an_export(store: Store, cha
     one = chat
     for _ in range(3):
         assert [m.damaged for m in store.messages.tree(one.id)] == [False, True, False, False]
-        assert store.exchange.markdown(one.id).count("*(damaged: this is not what was written)*") == 1
-        one = store.exchange.from_json(store.exchange.to_json(one.id))
+        assert store.import_export.markdown(one.id).count("*(damaged: this is not what was written)*") == 1
+        one = store.import_export.from_json(store.import_export.to_json(one.id))
     say(store, one, one.head, "goes on", "well")
     assert sum(m.damaged for m in store.messages.tree(one.id)) == 1
     with pytest.raises(StoreError, match="is damaged: export it again"):
-        store.exchange.from_json(store.exchange.to_json(one.id).replace('"damaged": true', '"damaged": 1'))
+        store.import_export.from_json(store.import_export.to_json(one.id).replace('"damaged": true', '"damaged": 1'))

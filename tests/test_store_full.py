@@ -92,10 +92,10 @@ def test_a_full_disk_is_opened_read_exported_and_deleted_from(disk: Disk) -> Non
         (notice,) = store.notices
         assert "The disk is full" in notice
         one = store.conversations.get(chat)
-        with store.claim(chat):  # type: ignore[union-attr]
+        with store.lock(chat):  # type: ignore[union-attr]
             pass
         assert texts(store, one.head) == [f"message {n}" for n in range(6)]
-        assert "message 5" in store.exchange.markdown(chat) and "message 5" in store.exchange.to_json(chat)
+        assert "message 5" in store.import_export.markdown(chat) and "message 5" in store.import_export.to_json(chat)
         assert store.search.find("message")
         for _ in range(2):
             with pytest.raises(DiskFullError, match="disk is full"):
@@ -184,7 +184,7 @@ def test_the_log_of_states_gives_way_without_a_row_in_the_file(disk: Disk) -> No
         chat = store.conversations.create("demo")
         head = say(store, chat, None, "hello", "Hi.")[-1]
         states = store._database.states
-        assert states.kept  # the file is made
+        assert states.writable  # the file is made
         with contextlib.closing(sqlite3.connect(states.path, isolation_level=None)) as c:
             c.execute("PRAGMA cache_size = 5")
             c.execute("BEGIN")
@@ -220,7 +220,7 @@ def test_states_give_way_to_a_draft(disk: Disk, new: bool) -> None:
         with pytest.raises(OSError):  # no room for the directory, or its file
             alone.write(row, draft, alone.ticket())
         alone.close()
-        made = Drafts(drafts, make_room=store.make_room)
+        made = Drafts(drafts, make_room=store.free_disk_space)
         made.write(row, draft, made.ticket())
         made.close()
         assert Drafts(drafts).read(row) == draft and made.rescue() == ""
@@ -301,7 +301,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFIN
 with Store(sys.argv[1]) as store:
     one = store.conversations.listed()[0]
     found = [m.text for m in store.messages.path(one.head)]
-    markdown = store.exchange.markdown(one.id)
+    markdown = store.import_export.markdown(one.id)
     try:
         store.messages.add_user(one.id, one.head, "x" * 500_000)
         refused = ""
@@ -498,7 +498,7 @@ def test_what_was_delivered_counts_though_it_can_not_be_written(
                 room.full = True
     assert session.head is not None and session.head.text == delivered == session.texts()[-1]
     assert "in memory only" in session.notices.pop()
-    exchange, chat = session.store.exchange, session.head.conversation
+    exchange, chat = session.store.import_export, session.head.conversation
     assert (
         delivered in exchange.markdown(chat) and json.loads(exchange.to_json(chat))["messages"][1]["text"] == delivered
     )
@@ -540,9 +540,9 @@ def test_a_reply_that_another_program_has_ended_meanwhile(store: Store, chat: Co
     """Its end is added, unless something follows it by now."""
     reply = store.messages.start_reply(chat.id, say(store, chat, None, "q")[0])
     store.messages.append(reply.id, "It begins")
-    store.messages.owe(reply, " and it ends.", [1])
+    store.messages.defer(reply, " and it ends.", [1])
     with Store(store.directory) as other:
-        other.messages.settle(chat.id)
+        other.messages.end_open_replies(chat.id)
         if followed:
             other.messages.add_user(chat.id, reply.id, "more")
     assert store.rescue() == ""
@@ -556,7 +556,7 @@ def test_what_is_owed_to_a_reply_that_is_no_more_is_forgotten(store: Store, chat
     for what in ("discarded", "purged"):
         one = chat if what == "discarded" else store.conversations.create("demo")
         reply = store.messages.start_reply(one.id, asked if one == chat else None)
-        store.messages.owe(reply, "the end", [1])
+        store.messages.defer(reply, "the end", [1])
         assert store.messages.get(reply.id).text == "the end"
         if what == "discarded":
             store.messages.discard(reply.id)

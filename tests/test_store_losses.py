@@ -10,7 +10,7 @@ import pytest
 from stores import check, say
 
 from rgmlx.store import Store
-from rgmlx.store.recovery import Report
+from rgmlx.store.recovery.report import RecoveryReport
 from rgmlx.store.rows import LOST
 
 MANY, TURNS = 20, 16
@@ -107,5 +107,5 @@ def test_depths_tell_of_lost_messages_that_no_index_knows(path: Path) -> None:
     ],
 )
 def test_the_sentence_says_what_is_known(lost: int, most: int | None, said: str) -> None:
-    report = Report(conversations=1, messages=4, lost=lost, most=most)
+    report = RecoveryReport(conversations=1, messages=4, lost=lost, most=most)
     assert report.sentence() == f"1 conversation and 4 messages were kept; {said}."

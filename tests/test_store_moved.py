@@ -17,8 +17,8 @@ from sessions import NAME, STORY, Open, goes_on_alike, pull
 from stores import check, say, texts
 from test_store_states import fill, right
 
-from rgmlx.store import Store, fresh
-from rgmlx.store.states import path_of
+from rgmlx.store import Store, new_file
+from rgmlx.store.states.state_file import states_path
 from tui.app import ChatApp
 from tui.plain import PlainChat
 
@@ -152,7 +152,7 @@ def test_the_file_is_gone_between_two_writes(tmp_path: Path, deed: Deed) -> None
     store = Store(data)
     others = store.conversations.create("demo", "Not open")
     chat = store.conversations.create("demo", "Mine")
-    claim = store.claim(chat.id)
+    claim = store.lock(chat.id)
     assert claim is not None
     ids = say(store, chat, None, "one", "two")
     deed(data)
@@ -168,7 +168,7 @@ def test_the_file_is_gone_between_two_writes(tmp_path: Path, deed: Deed) -> None
     path = _found(data, deed)
     with Store(data) as second:
         if deed not in TAKEN:
-            assert second.claim(chat.id) is None  # it is still this process that has it open
+            assert second.lock(chat.id) is None  # it is still this process that has it open
             assert second.conversations.listed()[0].title == "Mine"
             assert second.conversations.create("demo", "new").id > chat.id > others.id
         else:
@@ -212,7 +212,7 @@ def test_states_of_what_is_open_go_along(tmp_path: Path, deed: Deed) -> None:
             theirs = fill(other, "their question", "their answer", steps=90)
     store = Store(data)
     closed, kept = fill(store, "x", "y", steps=70), fill(store, "one", "two")
-    claim = store.claim(2)
+    claim = store.lock(2)
     assert claim is not None
     deed(data)
     kept |= fill(store, "three", "four", parent=max(kept), chat=2, steps=50)
@@ -230,7 +230,7 @@ def test_states_of_what_is_open_go_along(tmp_path: Path, deed: Deed) -> None:
     else:
         with Store(data) as second:
             assert right(second, theirs) == (list(theirs) if deed is _replace_directory else [])
-            assert path != data / "chats.db" and path_of(path).is_file()
+            assert path != data / "chats.db" and states_path(path).is_file()
 
 
 WHOLE_DEEDS = pytest.mark.parametrize("deed", WHOLE, ids=lambda deed: deed.__name__.strip("_"))
@@ -261,7 +261,7 @@ def test_all_conversations_go_along(tmp_path: Path, deed: Deed) -> None:
     data = tmp_path / "data"
     with Store(data) as store:
         said = _many(store)
-        claim = store.claim(5)
+        claim = store.lock(5)
         assert claim is not None
         deed(data)
         head = store.conversations.get(5).head
@@ -283,7 +283,7 @@ def test_all_conversations_go_along_from_several_programs(tmp_path: Path) -> Non
     """The first writes them, and the other finds them there and adds what it has open."""
     with Store(tmp_path) as one, Store(tmp_path) as two:
         said = _many(one, 8)
-        assert one.claim(5) is not None and two.claim(6) is not None
+        assert one.lock(5) is not None and two.lock(6) is not None
         _remove_files(tmp_path)
         for store, number in ((one, 5), (two, 6), (one, 5)):
             say(store, store.conversations.get(number), store.conversations.get(number).head, "more")
@@ -305,8 +305,8 @@ def test_others_that_could_not_be_written_again_are_said_to_be_lost(
 
     with Store(tmp_path) as store:
         said = _many(store, 8)
-        assert store.claim(5) is not None
-        monkeypatch.setattr(fresh, "copy", full)
+        assert store.lock(5) is not None
+        monkeypatch.setattr(new_file, "copy_pages", full)
         _remove_files(tmp_path)
         say(store, store.conversations.get(5), store.conversations.get(5).head, "more")
         (notice,) = store.notices
@@ -320,14 +320,14 @@ def test_the_file_is_gone_and_no_other_can_be_made(tmp_path: Path) -> None:
     data = tmp_path / "data"
     store = Store(data)
     chat = store.conversations.create("demo", "Mine")
-    claim = store.claim(chat.id)
+    claim = store.lock(chat.id)
     assert claim is not None
     ids = say(store, chat, None, "one", "two")
     shutil.rmtree(data)
     data.write_text("a file is in its place")
     ids += say(store, chat, ids[-1], "three", "four")
     assert len(store.notices) == 1 and "in memory only" in store.notices[0]
-    assert "three" in store.exchange.markdown(chat.id)
+    assert "three" in store.import_export.markdown(chat.id)
     data.unlink()
     say(store, chat, ids[-1], "five")
     store.close()
@@ -341,12 +341,12 @@ def test_another_program_has_read_the_conversation_from_the_log(tmp_path: Path, 
     """It gives way to what is open here, unless it has something that is not here."""
     store = Store(tmp_path)
     chat = store.conversations.create("demo", "Mine")
-    claim = store.claim(chat.id)
+    claim = store.lock(chat.id)
     assert claim is not None
     ids = say(store, chat, None, "one", "two")
     _remove_file(tmp_path)  # and not the log
     with Store(tmp_path) as second:
-        assert "2 messages were kept" in second.notices[0] and second.claim(chat.id) is None
+        assert "2 messages were kept" in second.notices[0] and second.lock(chat.id) is None
         if went_on:
             say(second, chat, ids[-1], "elsewhere")
     ids += say(store, chat, ids[-1], "three")

@@ -20,7 +20,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 _KILLED_AT = """
 import os, sys
-import rgmlx.store.recovery
+import rgmlx.store.recovery.recover
 from rgmlx.store import Store
 left = int(sys.argv[2])
 def look(event, arguments):

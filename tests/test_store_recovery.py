@@ -13,9 +13,10 @@ import damage_store
 import pytest
 from stores import check, say, texts
 
-from rgmlx.store import Store, StoreError, log
-from rgmlx.store.aside import KEPT
-from rgmlx.store.pages import INDEX, TABLE, Pages
+from rgmlx.store import Store, StoreError
+from rgmlx.store.files import wal
+from rgmlx.store.files.replacement import KEPT_DAMAGED
+from rgmlx.store.files.sqlite_pages import INDEX, TABLE, SqlitePages
 from rgmlx.store.rows import LOST, UNTITLED
 
 # --- the pages ----------------------------------------------------------------------------
@@ -54,7 +55,7 @@ def test_pages_are_read_as_sqlite_reads_them(tmp_path: Path, size: int, in_log: 
     connection.text_factory = bytes
     expected = connection.execute("SELECT * FROM t ORDER BY id").fetchall()
     roots = dict(connection.execute("SELECT CAST(name AS TEXT), rootpage FROM sqlite_master").fetchall())
-    with Pages(path) as pages:
+    with SqlitePages(path) as pages:
         found = []
         for page in pages.walk(roots[b"t"], TABLE):
             for place, part in pages.rows(page):
@@ -76,7 +77,7 @@ def test_pages_of_garbage_are_no_error(tmp_path: Path) -> None:
         data = bytearray(rng.randbytes(size))
         data[::4096] = bytes([13]) * len(data[::4096])
         path.write_bytes(data)
-        with Pages(path) as pages:
+        with SqlitePages(path) as pages:
             pages.free()
             for page in range(pages.count + 3):
                 list(pages.rows(page))
@@ -236,12 +237,12 @@ def test_states_that_are_whole_are_kept_and_others_are_not(tmp_path: Path, demo)
 
 
 def test_damaged_files_that_are_kept_are_bounded(tmp_path: Path) -> None:
-    for _ in range(KEPT + 3):
+    for _ in range(KEPT_DAMAGED + 3):
         _filled(tmp_path, 2)
         _zero(tmp_path / "chats.db", 0, 100)
     with Store(tmp_path):
         pass
-    assert len(list(tmp_path.glob("chats.damaged-*.db"))) == KEPT
+    assert len(list(tmp_path.glob("chats.damaged-*.db"))) == KEPT_DAMAGED
     assert not [p.name for p in tmp_path.iterdir() if ".part" in p.name or ".ready" in p.name]
 
 
@@ -256,7 +257,7 @@ def look(event, arguments):
         if not at[0]:
             os._exit(9)
 from rgmlx.store import Store
-import rgmlx.store.recovery
+import rgmlx.store.recovery.recover
 sys.addaudithook(look)
 Store(sys.argv[1]).close()
 """
@@ -383,7 +384,7 @@ def test_a_damaged_log_is_noticed_and_a_torn_one_is_not(tmp_path: Path) -> None:
     chat = store.conversations.create("demo", "A chat")
     say(store, chat, None, *(f"message {n}" for n in range(12)))
     expected = _texts(store)
-    assert not log.is_damaged(tmp_path / "a" / "chats.db")
+    assert not wal.is_damaged(tmp_path / "a" / "chats.db")
     for name in ("whole", "early", "torn"):
         shutil.copytree(tmp_path / "a", tmp_path / name, ignore=shutil.ignore_patterns("open", "*-shm"))
     store.close()
@@ -396,7 +397,7 @@ def test_a_damaged_log_is_noticed_and_a_torn_one_is_not(tmp_path: Path) -> None:
     data[-2000] ^= 4  # in the last page of the last transaction
     torn.write_bytes(data)
     for name, damaged in (("whole", False), ("early", True), ("torn", False)):
-        assert log.is_damaged(tmp_path / name / "chats.db") == damaged, name
+        assert wal.is_damaged(tmp_path / name / "chats.db") == damaged, name
         with Store(tmp_path / name) as other:
             assert bool(other.notices) == damaged
             assert _texts(other) == expected or name == "torn"

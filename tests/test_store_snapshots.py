@@ -16,6 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
+from stores import drop_snapshots
 from waiting import PATIENCE
 
 import rgmlx
@@ -24,8 +25,8 @@ from rgmlx.generation.engine import Generation, prefill
 from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.state import State
 from rgmlx.store import Conversation, Store, StoreError
-from rgmlx.store.delta import Packed, changed_slots, decode, encode, pack, unpack
-from rgmlx.store.snapshots import MAX_LINKS, Snapshots
+from rgmlx.store.snapshots import MAX_LINKS, SnapshotStore
+from rgmlx.store.states.delta import Packed, changed_slots, decode, encode, pack, unpack
 
 GREEDY = Sampling(temperature=0)
 TINY = Path(__file__).parent / "goldens" / "tiny"
@@ -325,7 +326,8 @@ def test_they_go_with_their_conversation(tiny: rgmlx.Model, store: Store, chat: 
     assert store.snapshots.get(kept[0][0], tiny) is not None
     store.conversations.purge()
     assert store.snapshots.usage().count == 2
-    store.snapshots.forget(other.id)
+    store.conversations.delete(other.id)
+    store.conversations.purge()
     assert store.snapshots.usage().count == 0
 
 
@@ -339,7 +341,7 @@ def test_the_least_recently_used_go_first(tiny: rgmlx.Model, store: Store) -> No
     store.snapshots.get(kept[0][0], tiny)
     store.conversations.delete(chats[5].id)
     store.snapshots.budget = 4 * size
-    store.snapshots.trim()
+    line(store, store.conversations.create("tiny"), tiny, [20])
     there = [store.snapshots.get(message, tiny) is not None for message, _ in kept]
     assert there[0] and not there[5] and not there[1]
     assert store.snapshots.usage().bytes <= 4 * size
@@ -385,14 +387,15 @@ def test_no_budget_keeps_nothing(tiny: rgmlx.Model, store: Store, chat: Conversa
 
 
 def test_space_goes_back_to_the_disk(demo: rgmlx.Model, store: Store) -> None:
-    for _ in range(40):
+    for number in range(40):
         chat = store.conversations.create("demo")
         store.snapshots.put(add(store, chat), demo.new_state())
+        if number > 1:
+            store.conversations.delete(chat.id)
     states = store._database.states
     states.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     before = states.path.stat().st_size
-    store.snapshots.budget = 2_000_000
-    store.snapshots.trim()
+    store.conversations.purge()
     states.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     assert states.path.stat().st_size < before - 20_000_000
 
@@ -468,7 +471,7 @@ def test_a_base_evicted_by_another_process_meanwhile(
     def late(*arguments):
         found = look(*arguments)
         assert found[0] is not None
-        store.snapshots.forget()
+        drop_snapshots(store)
         return found
 
     monkeypatch.setattr(store.snapshots, "_as_delta", late)
@@ -521,7 +524,7 @@ def test_threads_share_a_store(tiny: rgmlx.Model, store: Store, chat: Conversati
 def fake(seed: int, steps: int) -> Packed:
     """A state that MLX never saw: the kill test forks, which MLX's threads would not survive."""
     rng = np.random.default_rng(seed)
-    from rgmlx.store.delta import Form
+    from rgmlx.store.states.delta import Form
 
     forms = (Form(False, "float32", (1, 64)), Form(True, "bfloat16", (1, 1, 65, 64)))
     ring = rng.integers(0, 256, (1, 65, 128), dtype=np.uint8)
@@ -534,10 +537,10 @@ def fake(seed: int, steps: int) -> Packed:
 def write_for_ever(directory: Path, out: int, number: int) -> None:
     """Messages, pieces and snapshots without end; reports each write that has returned."""
     store = Store(directory)
-    snapshots: Snapshots = store.snapshots
+    snapshots: SnapshotStore = store.snapshots
     snapshots.budget = 100_000
     chat = store.conversations.create("demo", f"chat {number}")
-    taken, parent, steps = store.claim(chat.id), None, 0
+    taken, parent, steps = store.lock(chat.id), None, 0
     assert taken is not None
     while True:
         parent = store.messages.add_user(chat.id, parent, f"question {steps}").id
@@ -567,7 +570,7 @@ def verify(directory: Path, report: str) -> None:
     with Store(directory) as store:
         assert store.notices == []
         for chat in store.conversations.listed():
-            taken = store.claim(chat.id)
+            taken = store.lock(chat.id)
             assert taken is not None
             taken.release()
         expected: dict[int, str] = {}

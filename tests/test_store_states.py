@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 from piped import AS_USER
-from stores import check, say, texts
+from stores import check, drop_snapshots, say, texts
 from test_store_recovery import _filled, _page_with, _zero
 from test_store_snapshots import fake
 
-from rgmlx.store import Store, StoreError, room
-from rgmlx.store.hashes import key
+from rgmlx.store import Store, StoreError
+from rgmlx.store.hashes import identity_key
 from rgmlx.store.rows import LOST
-from rgmlx.store.states import path_of
+from rgmlx.store.states.state_file import states_path
 
 Kept = dict[int, int]
 """Messages, and of each the number of steps of its state."""
@@ -48,7 +48,7 @@ def right(store: Store, kept: Kept) -> list[int]:
 
 
 def states_in(data: Path) -> Path:
-    return path_of(data / "chats.db")
+    return states_path(data / "chats.db")
 
 
 def copy(source: Path, target: Path) -> None:
@@ -192,7 +192,7 @@ def test_the_same_under_a_running_chat(tmp_path: Path, spoil: Callable[[Path], N
     data = tmp_path / "data"
     with Store(data) as store:
         kept = fill(store, "q", "a", "r", "b")
-        with store.claim(1):  # type: ignore[union-attr]
+        with store.lock(1):  # type: ignore[union-attr]
             spoil(states_in(data))
             right(store, kept)
             for n in range(3):
@@ -234,7 +234,7 @@ def test_random_damage_gives_no_wrong_state_and_costs_no_text(tmp_path: Path) ->
             there += len(right(store, kept))
             kept_now = kept | fill(store, "x", "h", parent=14, chat=1, steps=90)  # damage may be met at any time later
             there += len(right(store, kept_now))
-            store.messages.settle(1)
+            store.messages.end_open_replies(1)
             store.conversations.delete(2)
             store.conversations.purge()
             assert texts(store, 16) == [*"qarbsctdwgxh"] and store.notices == []
@@ -262,7 +262,7 @@ def test_where_no_file_can_be_nothing_is_kept_and_nothing_said(tmp_path: Path, w
         ids = say(store, chat, None, "q", "a")
         assert store.snapshots._put(ids[0], "m", fake(0, 1)) == 0
         assert store.snapshots._get(ids[0], "m") is None and store.snapshots.usage().count == 0
-        store.snapshots.forget()
+        drop_snapshots(store)
         store.conversations.delete(chat.id)
         store.conversations.purge()
         assert store.notices == []
@@ -387,12 +387,12 @@ def test_a_reply_whose_end_was_not_written_keeps_its_state(store: Store) -> None
     """Its state is taken to the end first; done again, it is done once."""
     chat, reply = _writing(store)
     with pytest.raises(ZeroDivisionError), store._database.transaction() as c:
-        store.messages._fold(c, reply, closed=False)
+        store.messages._end(c, reply, closed=False)
         raise ZeroDivisionError
     for _ in range(2):
         found = store.snapshots._get(reply, "m")
         assert found is not None and found[1] == (7, 2, 3) and found[0].digest() == fake(0, 5).digest()
-        store.messages.settle(chat)
+        store.messages.end_open_replies(chat)
     assert not store.messages.get(reply).streaming
 
 
@@ -416,16 +416,16 @@ def test_a_reply_that_another_model_goes_on_with_has_the_state_of_that_one_only(
     names = ("weights", "quantization", "tokenizer", "dtype")
     one, two = dict.fromkeys(names, "one"), dict.fromkeys(names, "two")
     for steps, identity in ((5, one), (6, two)):
-        store.snapshots._put(reply, key(identity), fake(0, steps), [steps])
+        store.snapshots._put(reply, identity_key(identity), fake(0, steps), [steps])
     store.messages.reopen(reply, two)
     assert store.snapshots.nearest(reply, one) is None
     store.messages.append(reply, ", yes", [1001])
     store.messages.finish(reply, closed=False)
-    found = store.snapshots._get(reply, key(two))
+    found = store.snapshots._get(reply, identity_key(two))
     assert found is not None and found[1] == (6, 1001)
-    assert store.snapshots._get(reply, key(one)) is None
+    assert store.snapshots._get(reply, identity_key(one)) is None
     store.messages.reopen(reply)  # nobody knows by whom
-    assert store.snapshots._get(reply, key(two)) is None
+    assert store.snapshots._get(reply, identity_key(two)) is None
 
 
 def test_a_text_waits_for_nobody_who_writes_a_state(tmp_path: Path) -> None:
@@ -443,7 +443,7 @@ def test_states_of_a_purged_conversation_go_when_they_are_met(tmp_path: Path, mo
     with Store(tmp_path) as store:
         kept = fill(store, "q", "a")
         fill(store, "r", "b")
-        monkeypatch.setattr(store._database.states, "tell", lambda *_: None)
+        monkeypatch.setattr(store._database.states, "write_quietly", lambda *_: None)
         store.conversations.delete(2)
         store.conversations.purge()
         assert store.snapshots.usage().count == 4
@@ -454,7 +454,7 @@ def test_states_of_a_purged_conversation_go_when_they_are_met(tmp_path: Path, mo
 def test_states_of_conversations_that_have_another_id_by_now_are_not_taken_along(store: Store) -> None:
     """What was said may have been lost meanwhile."""
     kept = fill(store, "q", "a")
-    with store.claim(1):  # type: ignore[union-attr]
+    with store.lock(1):  # type: ignore[union-attr]
         store._database.rows("UPDATE pairing SET id = randomblob(16)")
         _gone(states_in(store.directory))
         kept |= fill(store, "r", "b", parent=2, chat=1, steps=50)
@@ -469,10 +469,10 @@ def test_states_give_way_where_their_log_has_no_room(store: Store, monkeypatch: 
     def full(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(room, "make", full)
-    store._database._make_room()
+    monkeypatch.setattr("rgmlx.store.states.states._drop_snapshots", full)
+    store._database._free_space()
     assert states.path.stat().st_size < 100_000 and store.snapshots.usage().count == 0
-    store._database._make_room()  # there is none to be made
+    store._database._free_space()  # there is none to be made
     assert right(store, kept | fill(store, "r", "b", parent=2, chat=1, steps=50)) == [3, 4]
 
 
@@ -480,7 +480,7 @@ def test_what_one_process_makes_anew_another_finds(tmp_path: Path) -> None:
     with Store(tmp_path) as one, Store(tmp_path) as two:
         kept = fill(one, "q", "a")
         assert right(two, kept) == [1, 2]
-        assert one._database.states._make_anew("it is tried")
+        assert one._database.states._recreate("it is tried")
         assert right(one, kept) == []
         kept = fill(two, "r", "b", parent=2, chat=1, steps=50)
         assert right(one, kept) == [3, 4] == right(two, kept)

@@ -47,7 +47,8 @@ def test_a_cache_that_is_gone_is_made_again(tmp_path: Path, monkeypatch, capsys)
     with Store(tmp_path) as store:
         chat = store.conversations.create("demo", "A fox")
         ids = say(store, chat, None, "where is the fox", "in the wood")
-        store.snapshots.trim()  # makes the table
+        assert store.snapshots.usage().count == 0
+        assert store._database.states.writable  # the table is made
     connection = sqlite3.connect(tmp_path / "states" / "states.db")
     connection.execute("DROP TABLE snapshots")
     connection.close()

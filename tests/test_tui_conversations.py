@@ -416,7 +416,7 @@ async def test_what_another_window_has_open_is_left_alone(store: Store, tmp_path
     chat = add(store, "Soup")
     screen = ConversationsScreen(store, None)
     with Store(tmp_path / "store") as other:
-        held = other.claim(chat)
+        held = other.lock(chat)
         assert held is not None
         async with Host(screen).run_test(size=SIZE) as pilot:
             await begin(screen)
@@ -433,7 +433,7 @@ async def test_what_another_window_has_open_is_left_alone(store: Store, tmp_path
 
 async def test_the_current_one_is_held_by_this_process(store: Store) -> None:
     chat = add(store, "Soup")
-    with store.claim(chat):
+    with store.lock(chat):
         screen = ConversationsScreen(store, chat)
         async with Host(screen).run_test(size=SIZE) as pilot:
             await begin(screen)

@@ -153,7 +153,7 @@ class Actions(Asking):
 
     async def copy(self, what: str) -> None:
         head, store = self.session.head, self.session.store
-        line = store.messages.line(head.id if head else None, 2)
+        line = store.messages.path_sizes(head.id if head else None, 2)
         last = [store.messages.get(number) for number, _ in line]
         if what.startswith("code"):
             blocks = [b for m in last if m.role == MODEL for b in code_blocks(m.text)]
@@ -164,7 +164,7 @@ class Actions(Asking):
                 return
             text = blocks[int(number) - 1]
         elif what == "all" and self.session.conversation is not None:
-            text = store.exchange.markdown(self.session.conversation.id)
+            text = store.import_export.markdown(self.session.conversation.id)
         elif what in ("", "mine"):
             role = USER if what else MODEL
             text = next((m.text for m in last if m.role == role), "")

@@ -488,7 +488,7 @@ class ChatApp(Chatting):
         if any(w.group == "model" for w in self.workers):
             status.update("saving ...")
             await asyncio.to_thread(self.end_work)
-        if self.session.store.kept:  # else where it is kept is said when the screen is gone
+        if self.session.store.all_saved:  # else where it is kept is said when the screen is gone
             status.update("The conversation is kept.")
         self.leave_inline(self.query_one("#title"), status)
         # After two: the transcript is where it stays once it knows its new height.

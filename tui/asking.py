@@ -276,7 +276,7 @@ class Asking(ABC):
 
     async def import_(self, name: str) -> None:
         text = await asyncio.to_thread(read_text, typed_path(name))
-        made = await asyncio.to_thread(self.session.store.exchange.from_json, text)
+        made = await asyncio.to_thread(self.session.store.import_export.from_json, text)
         await self.open_conversation(made.id)
 
     async def save(self, name: str) -> None:

@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
         raise RgmlxError(f"this is not a terminal: for one answer in a pipe use  {ask}, or add --plain")
     from rgmlx.conversation.session import Session
     from rgmlx.store import Store
-    from rgmlx.store.database import NAME
+    from rgmlx.store.names import NAME
     from rgmlx.weights.hub import is_repository, resolve
 
     from .settings import settings
@@ -198,7 +198,7 @@ def _run(options: argparse.Namespace) -> int:
         from .prompt.drafts import Drafts
         from .prompt.history import History
 
-        drafts = Drafts(data / "drafts", make_room=store.make_room)
+        drafts = Drafts(data / "drafts", make_room=store.free_disk_space)
         app = ChatApp(
             session,
             defaults=defaults,

@@ -60,7 +60,7 @@ def undelete(session: Session) -> int:
 
 def exported(session: Session, path: Path) -> str:
     """It as the text of a file with this name."""
-    exchange, number = session.store.exchange, conversation(session)
+    exchange, number = session.store.import_export, conversation(session)
     if path.suffix == ".json":
         return exchange.to_json(number)
     if path.suffix == ".md":

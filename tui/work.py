@@ -41,7 +41,7 @@ LOOK_SECONDS = 3.0
 """How often the memory horizon is looked for, and the process's memory looked at, while a reply is written."""
 ESTIMATE_SECONDS = 3.0
 """For so long a text is read before it is said how much longer that takes."""
-_TITLE_CHARS = 24  # of another conversation, in the status line
+_STATUS_TITLE_CHARS = 24  # of another conversation, in the status line
 _HAS_ENDED = {
     Activity.LOADING: "the model is loaded",
     Activity.SEEKING: "the conversation was read",
@@ -263,5 +263,5 @@ class Working(Lifecycle, InlineApp):
         if self.activity is Activity.WRITING:
             return "writing ..." if self.query_one(Transcript).has_words else "thinking ..."
         if self.activity is Activity.BEHIND:
-            return f"writing in “{cut(self.written_title, _TITLE_CHARS)}” ..."
+            return f"writing in “{cut(self.written_title, _STATUS_TITLE_CHARS)}” ..."
         return ""

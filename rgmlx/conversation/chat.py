@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from ..system.atomic import Undo
     from .context import Horizon
     from .runs import ReplyRun
-    from .storage import ConversationStore
+    from .storage import Storage
 
-SNAPSHOT_BYTES = 512 * 2**20
+SNAPSHOT_MEMORY_BYTES = 512 * 2**20
 """Default budget of the states kept in memory for going back: 15 turns of 2B, over sixty of the demo."""
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,8 +69,8 @@ class Chat:
         model: LanguageModel,
         system: str | None = None,
         *,
-        store: ConversationStore | None = None,
-        snapshot_bytes: int = SNAPSHOT_BYTES,
+        store: Storage | None = None,
+        snapshot_bytes: int = SNAPSHOT_MEMORY_BYTES,
         **sampling: Any,
     ) -> None:
         """A new conversation. `open` gives one that has a name.
@@ -100,7 +100,7 @@ class Chat:
         *,
         system: str | None = None,
         store: Store | str | Path | None = None,
-        snapshot_bytes: int = SNAPSHOT_BYTES,
+        snapshot_bytes: int = SNAPSHOT_MEMORY_BYTES,
         **sampling: Any,
     ) -> Chat:
         """The conversation of this name, or a new one: on the disk, and in the list of rgchat.
@@ -336,7 +336,7 @@ class Chat:
         rgstate.saved(self._session, self.sampling, self.max_tokens, partial).write(path)
 
     @classmethod
-    def load(cls, path: str | Path, model: LanguageModel, *, snapshot_bytes: int = SNAPSHOT_BYTES) -> Chat:
+    def load(cls, path: str | Path, model: LanguageModel, *, snapshot_bytes: int = SNAPSHOT_MEMORY_BYTES) -> Chat:
         """Opens a saved chat: no token is read again.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..store import MODEL, Message
 from .context import Memory
 from .replies import ReplySession
-from .storage import ConversationStore
+from .storage import Storage
 from .turns import Point
 
 
@@ -22,7 +22,7 @@ class Checkpoint:
         chars: how long that message was then.
     """
 
-    store: ConversationStore
+    store: Storage
     head: Message | None
     point: Point
     chars: int
@@ -31,7 +31,7 @@ class Checkpoint:
     def here(cls, session: ReplySession) -> Checkpoint:
         """Where a session, and its model, stand."""
         memory, head = session.needs(), session.head
-        chars = 0 if head is None else session.store.messages.line(head.id, 1)[0][1]
+        chars = 0 if head is None else session.store.messages.path_sizes(head.id, 1)[0][1]
         return cls(session.store, head, memory.point.copy(), chars)
 
     def add_to(self, session: ReplySession, states: Memory | None) -> int | None:
@@ -47,7 +47,7 @@ class Checkpoint:
             return None
         messages, row = session.store.messages, session.conversation
         if self.store is session.store and row is not None and row.id == self.head.conversation:
-            if messages.line(self.head.id, 1)[0][1] == self.chars:
+            if messages.path_sizes(self.head.id, 1)[0][1] == self.chars:
                 return self.head.id
             text = messages.get(self.head.id).text[: self.chars]
             parent = self.head.parent

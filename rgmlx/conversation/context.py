@@ -17,7 +17,7 @@ from ..generation.language_model import LanguageModel
 from ..store import MODEL, USER, Message, StoreError
 from ..system.atomic import Undo
 from ..tokenizer import turn_ids
-from .storage import ConversationStore
+from .storage import Storage
 from .turns import Point, Turn, ids_of
 
 KEPT_BYTES = 512 * 2**20
@@ -52,7 +52,7 @@ class Memory:
         prefilled: tokens that were read, ever: again, or for the first time.
     """
 
-    def __init__(self, model: LanguageModel, store: ConversationStore, *, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, model: LanguageModel, store: Storage, *, kept_bytes: int = KEPT_BYTES) -> None:
         """Raises TokenizerError for a model that can't chat."""
         self.model, self.tokenizer = model, model.text_tokenizer()
         turn_ids(self.tokenizer, "")
@@ -156,7 +156,7 @@ class Memory:
             return 0
         near = self._store.snapshots.nearest(asked.id, self.model.identity)
         known = asked.id in self._kept or (near is not None and not near.after)
-        if known or self._store.messages.followed(asked.id):
+        if known or self._store.messages.has_children(asked.id):
             return self.stand(asked.id, system, progress=progress, cancelled=cancelled)
         read = self.stand(asked.parent, system, progress=progress, cancelled=cancelled)
         ids = ids_of(self.tokenizer, asked, self._turn(asked.parent), system)
@@ -171,12 +171,12 @@ class Memory:
         """Stands at the nearest place before; what is left to be read, in order."""
         near = self._store.snapshots.nearest(message, self.model.identity)
         # No further up than to the snapshot: a conversation may be as long as it likes.
-        line = self._store.messages.line(message, -1 if near is None else near.after)
+        line = self._store.messages.path_sizes(message, -1 if near is None else near.after)
         in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
         if near is not None and in_memory == len(line):
             found = self._store.snapshots.restore(message, self.model)
             if found is None or found[0] != near:  # it was damaged: what is left is further up
-                line = self._store.messages.line(message, -1 if found is None else found[0].after)
+                line = self._store.messages.path_sizes(message, -1 if found is None else found[0].after)
                 in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
             if found is not None and in_memory == len(line):
                 self.keep(found[0].message, Point(found[1].state, found[1].unread))

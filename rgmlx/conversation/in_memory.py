@@ -37,7 +37,7 @@ class MemoryStore:
         self.messages = MemoryMessages(self.conversations)
         self.snapshots = NoStates()
 
-    def claim(self, conversation: int) -> FreeLock:
+    def lock(self, conversation: int) -> FreeLock:
         """Nobody else can have it open."""
         return FreeLock()
 
@@ -156,7 +156,7 @@ class MemoryMessages:
         """The last `count` messages of the path to this one (-1: all)."""
         return [self.get(number) for number in reversed(self._up(message, count))]
 
-    def line(self, message: int | None, count: int = -1) -> list[tuple[int, int]]:
+    def path_sizes(self, message: int | None, count: int = -1) -> list[tuple[int, int]]:
         """(id, characters) of the last `count` messages of the path to this one, this one first."""
         return [(number, len(self._rows[number].message.text)) for number in self._up(message, count)]
 
@@ -164,7 +164,7 @@ class MemoryMessages:
         """The messages that follow this one, in order."""
         return list(self._following(self._rows[message].message.conversation, message))
 
-    def followed(self, message: int) -> bool:
+    def has_children(self, message: int) -> bool:
         """Whether something follows this one."""
         return bool(self.children(message))
 
@@ -219,11 +219,11 @@ class MemoryMessages:
         grown = replace(row, text=(row.text + text)[-MAX_REPLY_CHARS:])
         self._rows[message] = _Row(grown, self.newest_piece(message) + 1)
 
-    def owe(self, message: Message, text: str, ids: Sequence[int]) -> None:
+    def defer(self, message: Message, text: str, ids: Sequence[int]) -> None:
         """As `append`: memory is never full."""
         self.append(message.id, text)
 
-    def pay(self) -> None:
+    def write_pending(self) -> None:
         """Nothing is owed."""
 
     def finish(self, message: int, *, closed: bool) -> Message:
@@ -237,7 +237,7 @@ class MemoryMessages:
     def reopen(self, message: int, identity: Mapping[str, str] | None = None) -> Message:
         """Opens a reply that was cut short. Raises StoreError: the model has ended it, or something follows it."""
         row = self.get(message)
-        if row.role != MODEL or row.closed or self.followed(message):
+        if row.role != MODEL or row.closed or self.has_children(message):
             raise StoreError(f"message {message} can't go on: only a last reply that was cut short can")
         self._rows[message] = _Row(replace(row, streaming=True))
         self._conversations.set_head(row.conversation, message)
@@ -246,7 +246,7 @@ class MemoryMessages:
     def discard(self, message: int) -> None:
         """Removes a message that nothing follows. Raises StoreError: something does."""
         row = self.get(message)
-        if self.followed(message):
+        if self.has_children(message):
             raise StoreError(f"message {message} has others after it: go back to before it instead")
         if self._conversations.get(row.conversation).head == message:
             self._conversations.set_head(row.conversation, row.parent)

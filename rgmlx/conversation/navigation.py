@@ -70,7 +70,7 @@ class Travel:
             at = messages.newest_beginning(row.id) if row is not None else None
             self.tip = messages.tip(at) if at is not None else None
         else:
-            self.tip = messages.tip(at) if messages.followed(at) else None
+            self.tip = messages.tip(at) if messages.has_children(at) else None
 
     def end(self) -> None:
         """One stands at the end of a branch again, having written there or opened another conversation."""

@@ -18,9 +18,10 @@ from ..system.textfiles import read_number, replace_text
 from . import sampling_settings
 from .metrics import Gauges
 from .runs import OpenConversation, ReplyRun
-from .storage import ConversationStore
+from .storage import Storage
 
-TITLE_CHARS = 60
+NEW_TITLE_CHARS = 60
+"""Of the title that a conversation gets from its first message, or from the name of a file."""
 _HEAD_CHARS = 1_000_000  # of a message in memory
 
 
@@ -36,7 +37,7 @@ class ConversationSession:
 
     def __init__(
         self,
-        store: ConversationStore,
+        store: Storage,
         name: str = "demo",
         *,
         system: str | None = None,
@@ -129,7 +130,7 @@ class ConversationSession:
             taken = None
             if held is None:
                 self.store.conversations.get(conversation)  # no lock for one that is not there
-                taken = self.store.claim(conversation)
+                taken = self.store.lock(conversation)
                 if taken is None:
                     return False
             try:
@@ -179,7 +180,7 @@ class ConversationSession:
 
     def ask(self, text: str) -> Message:
         """Adds a message of the user's after the head and stands there. Raises StoreError."""
-        row = self.created(text.strip().splitlines()[0][:TITLE_CHARS].strip() if text.strip() else "")
+        row = self.created(text.strip().splitlines()[0][:NEW_TITLE_CHARS].strip() if text.strip() else "")
         return self._at(self.store.messages.add_user(row.id, self._opened.at, text))
 
     def created(self, title: str = "") -> Conversation:
@@ -187,7 +188,7 @@ class ConversationSession:
         opened = self._opened
         if opened.row is None:
             made = self.store.conversations.create(self.name, title, opened.system, opened.settings)
-            opened.claim = self.store.claim(made.id)
+            opened.claim = self.store.lock(made.id)
             opened.row = made
             self._keep_last()
         return opened.row

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..store import MODEL, Message
-from .storage import ConversationStore
+from .storage import Storage
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Steps:
     of: int
 
 
-def earlier(store: ConversationStore, head: Message | None) -> int | None:
+def earlier(store: Storage, head: Message | None) -> int | None:
     """The reply before this place, or before the first message."""
     at = head.parent if head is not None else None
     while at is not None:
@@ -30,7 +30,7 @@ def earlier(store: ConversationStore, head: Message | None) -> int | None:
     return None
 
 
-def after(store: ConversationStore, message: int) -> int:
+def after(store: Storage, message: int) -> int:
     """Where to stand to have this message read: at it, or at its newest reply for one of the user's."""
     if _is_reply(store, message):
         return message
@@ -38,28 +38,28 @@ def after(store: ConversationStore, message: int) -> int:
     return next((child for child in newest if _is_reply(store, child)), message)
 
 
-def later(store: ConversationStore, head: int | None, tip: int) -> int | None:
+def later(store: Storage, head: int | None, tip: int) -> int | None:
     """The reply after this place on the way to the tip; the tip itself where there is none; None at the tip."""
     if head == tip:
         return None
-    line = [number for number, _ in store.messages.line(tip)]
+    line = [number for number, _ in store.messages.path_sizes(tip)]
     ahead = line[: line.index(head)] if head in line else line
     # From here on: the next reply is near, the tip may be thousands of messages away.
     return next((number for number in reversed(ahead) if _is_reply(store, number)), tip)
 
 
-def _is_reply(store: ConversationStore, number: int) -> bool:
+def _is_reply(store: Storage, number: int) -> bool:
     return store.messages.window(number, 1, chars=1)[0].role == MODEL
 
 
-def steps(store: ConversationStore, head: int | None, tip: int) -> Steps:
+def steps(store: Storage, head: int | None, tip: int) -> Steps:
     """Where one is on the way to the tip, counted in replies."""
-    line = [number for number, _ in store.messages.line(tip)]
+    line = [number for number, _ in store.messages.path_sizes(tip)]
     here = 0 if head is None or head not in line else len(line) - line.index(head)
     return Steps((here + 1) // 2, (len(line) + 1) // 2)
 
 
-def sibling(store: ConversationStore, head: Message, by: int) -> int | None:
+def sibling(store: Storage, head: Message, by: int) -> int | None:
     """Another answer in place of this message: the tip of its branch. None where there is none on that side."""
     others = store.messages.siblings(head.id)
     at = others.index(head.id) + by

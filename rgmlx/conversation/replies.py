@@ -19,7 +19,7 @@ from . import sampling_settings
 from .metrics import resident_bytes
 from .opened import ConversationSession
 from .runs import ReplyRun
-from .storage import ConversationStore
+from .storage import Storage
 
 if TYPE_CHECKING:
     from ..generation.engine import Progress
@@ -44,7 +44,7 @@ class ReplySession(ConversationSession):
 
     def __init__(
         self,
-        store: ConversationStore,
+        store: Storage,
         name: str = "demo",
         *,
         system: str | None = None,
@@ -230,7 +230,7 @@ class ReplySession(ConversationSession):
             self._come(memory, message, run.opened.system)
             return message
         self._come(memory, old, run.opened.system)
-        if self.store.messages.followed(old.id):
+        if self.store.messages.has_children(old.id):
             return self._start_message(run, old.parent, self.store.messages.get(old.id).text)
         with self._lock:
             message = self.store.messages.reopen(old.id, memory.model.identity)
@@ -289,7 +289,7 @@ class ReplySession(ConversationSession):
     def _come(self, memory: Memory, head: Message | None, system: str | None) -> int:
         stopped = self._cancel.is_set
         with contextlib.suppress(StoreError):  # the end of a reply takes its state along
-            self.store.messages.pay()
+            self.store.messages.write_pending()
         self.reading_again = True
         try:
             if head is not None and head.role == USER:

@@ -15,7 +15,7 @@ from ..generation.sampling import Sampling
 from ..settings import OFFERED
 from ..store import USER, StoreError
 from . import sampling_settings
-from .opened import TITLE_CHARS
+from .opened import NEW_TITLE_CHARS
 from .replies import ReplySession
 from .turns import NOW, Point, SavedChat, Turn
 
@@ -87,7 +87,7 @@ def open_file(session: ReplySession, path: Path) -> None:
     said = {**found.sampling, "max_tokens": found.max_tokens}
     settings = {k: v for k, v in said.items() if k in OFFERED and v is not None}
     made = store.conversations.create(
-        session.name, path.stem[:TITLE_CHARS], found.system, {**session.new_settings(), **settings}
+        session.name, path.stem[:NEW_TITLE_CHARS], found.system, {**session.new_settings(), **settings}
     )
     try:
         numbers = _add_turns(session, made.id, found.turns)

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from ..generation.engine import Generation, Progress
 from ..generation.sampling import Sampling
 from ..store import Message, StoreError
-from ..store.messages import FOLD_CHARS
+from ..store.reply_end import FOLD_CHARS
 from ..system import debug_log
 from ..system.atomic import Undo
 from ..tokenizer import Detokenizer
 from .context import Memory
 from .metrics import Gauges
-from .storage import ConversationStore
+from .storage import Storage
 from .turns import Point
 
 FLUSH_SECONDS = 0.5
@@ -42,7 +42,7 @@ class Writer:
 
     def __init__(
         self,
-        store: ConversationStore,
+        store: Storage,
         memory: Memory,
         message: Message,
         sampling: Sampling,
@@ -214,7 +214,7 @@ class Writer:
         except Exception as e:  # a full disk, mostly; it is on the screen all the same
             debug_log.caught(e, "the end of a reply is not written")
             with self._lock:
-                self._store.messages.owe(self.message, "".join(self._text), self._ids)
+                self._store.messages.defer(self.message, "".join(self._text), self._ids)
                 self._text = []
             self.message = self._store.messages.window(number, 1, chars=FOLD_CHARS)[0]
             self.notices.append(OWED)

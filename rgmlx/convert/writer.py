@@ -8,7 +8,6 @@ is ever in memory. Knows names, shapes and bytes, nothing of models.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -23,7 +22,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..errors import RgmlxError
-from ..system.files import sync_directory
+from ..system.disk import is_out_of_space, sync_directory
 from ..system.macos import privacy
 from ..system.reading import MAX_INDEX, open_regular, read_json
 from ..weights.checksums import INDEX
@@ -289,7 +288,7 @@ def _explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as e:
         place = folder.parent
-        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if is_out_of_space(e):
             raise ConversionError(
                 f"{place} is full ({e.strerror}): make room and run the same command again, finished shards are kept"
             ) from None

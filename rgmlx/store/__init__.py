@@ -1,8 +1,8 @@
-"""Conversations on disk: a tree of messages each, snapshots of the model's state, search, exchange.
+"""Conversations on disk: a tree of messages each, snapshots of the model's state, search, export and import.
 
 Knows no widgets and no model; states come and go as `rgmlx.State`. One SQLite file in a directory of
 the caller's, safe to have open in several processes and to lose power over, and one of states beside it
-that may be lost at any time:
+that may be lost at any time (`names` has all files):
 
     with Store(directory) as store:
         chat = store.conversations.create("2b", "A first chat")
@@ -22,25 +22,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..system.paths import expanded
-from .claims import Claim, claim, unlocked
-from .conversations import Conversations
-from .database import Database
+from .conversations import ConversationStore
+from .database.database import Database
 from .errors import DiskFullError, StoreError
-from .exchange import Exchange
-from .messages import Messages
+from .import_export import ImportExport
+from .locks import ConversationLock, lock_conversation, lock_without_file
+from .messages import MessageStore
 from .outline import Outline, Outlines
 from .rows import MODEL, USER, Conversation, Message
 from .search import Hit, Search
 
 if TYPE_CHECKING:
-    from .recovery import Report
-    from .snapshots import Snapshots
+    from .recovery.report import RecoveryReport
+    from .snapshots import SnapshotStore
 
 __all__ = [
     "MODEL",
+    "SNAPSHOT_DISK_BYTES",
     "USER",
-    "Claim",
     "Conversation",
+    "ConversationLock",
     "DiskFullError",
     "Hit",
     "Message",
@@ -49,22 +50,25 @@ __all__ = [
     "StoreError",
 ]
 
+SNAPSHOT_DISK_BYTES = 2 * 10**9
+"""Disk space for snapshots, where nothing else is set."""
+
 
 class Store:
     """An open store.
 
     Attributes:
-        conversations, messages, outlines, search, exchange, snapshots: what can be done, by subject.
+        conversations, messages, outlines, search, import_export, snapshots: what can be done, by subject.
         read_only: whether nothing can be written, as the file or its directory may not be.
         notices: sentences for the user: a damaged file made anew, an upgrade, a file that is gone. Whoever shows
             one takes it out.
     """
 
-    def __init__(self, directory: str | Path, *, snapshot_bytes: int | None = None) -> None:
+    def __init__(self, directory: str | Path, *, snapshot_bytes: int = SNAPSHOT_DISK_BYTES) -> None:
         """Opens the store in a directory, or begins one.
 
         Args:
-            snapshot_bytes: disk space for snapshots; None for 2 GB.
+            snapshot_bytes: disk space for snapshots.
 
         Raises:
             StoreError: the directory can't be written, or the file is of a newer rgmlx.
@@ -72,26 +76,26 @@ class Store:
         self.directory = expanded(directory)
         self._snapshot_bytes = snapshot_bytes
         self._database = Database(self.directory)
-        self._claims: list[Claim] = []
-        self._database.held = lambda: [held.conversation for held in self._claims if held.held]
-        self._database.after_move = self._renew_claims
+        self._locks: list[ConversationLock] = []
+        self._database.open_conversations = lambda: [lock.conversation for lock in self._locks if lock.held]
+        self._database.after_relocation = self._renew_locks
         self.notices = self._database.notices
         self.read_only = self._database.read_only
-        self.conversations = Conversations(self._database)
-        self.messages = Messages(self._database)
+        self.conversations = ConversationStore(self._database)
+        self.messages = MessageStore(self._database)
         self.outlines = Outlines(self._database)
         self.search = Search(self._database)
-        self.exchange = Exchange(self._database, self.conversations, self.messages)
+        self.import_export = ImportExport(self._database, self.conversations, self.messages)
 
     @cached_property
-    def snapshots(self) -> Snapshots:
+    def snapshots(self) -> SnapshotStore:
         """Made when first used: it brings MLX in, which a list of conversations does without."""
-        from .snapshots import BUDGET, Snapshots
+        from .snapshots import SnapshotStore
 
-        return Snapshots(self._database, BUDGET if self._snapshot_bytes is None else self._snapshot_bytes)
+        return SnapshotStore(self._database, self._snapshot_bytes)
 
-    def claim(self, conversation: int) -> Claim | None:
-        """Takes a conversation for this process and ends replies that a dead one left open.
+    def lock(self, conversation: int) -> ConversationLock | None:
+        """Locks a conversation for this process and ends replies that a dead one left open.
 
         Where the disk is full they stay open.
 
@@ -102,26 +106,26 @@ class Store:
             StoreError: the lock can't be made.
         """
         if self._database.read_only:  # nobody changes it
-            return unlocked(self.directory, conversation)
+            return lock_without_file(self.directory, conversation)
         try:
-            taken = claim(self.directory, conversation)
+            taken = lock_conversation(self.directory, conversation)
         except StoreError as e:
             if not (self._database.in_memory or isinstance(e, DiskFullError)):
                 raise
-            taken = unlocked(self.directory, conversation)
+            taken = lock_without_file(self.directory, conversation)
         if taken is not None:
             try:
                 with contextlib.suppress(DiskFullError):
-                    self.messages.settle(conversation)
+                    self.messages.end_open_replies(conversation)
             except BaseException:
                 taken.release()
                 raise
-            self._claims = [held for held in self._claims if held.held]
-            self._claims.append(taken)
+            self._locks = [lock for lock in self._locks if lock.held]
+            self._locks.append(taken)
             taken.before_release = self._database.follow_quietly  # while it still counts as open
         return taken
 
-    def recover(self, file: str | Path) -> Report:
+    def recover(self, file: str | Path) -> RecoveryReport:
         """Adds what can be read of another file of conversations, damaged or not, and is not here yet.
 
         Returns:
@@ -130,22 +134,22 @@ class Store:
         Raises:
             StoreError: it can't be read, or is this store's own; the disk is full. Nothing was changed.
         """
-        from .recovery import merge
+        from .recovery.recover import merge
 
         return merge(Path(file), self._database)
 
-    def _renew_claims(self) -> None:
-        for held in self._claims:
-            held.renew()
+    def _renew_locks(self) -> None:
+        for lock in self._locks:
+            lock.renew()
 
     @property
-    def kept(self) -> bool:
+    def all_saved(self) -> bool:
         """Whether nothing is in memory only, as far as is known."""
-        return not (self._database.in_memory or self.messages.owes)
+        return not (self._database.in_memory or self.messages.has_pending)
 
-    def make_room(self) -> None:
-        """Has what is a cache give way, for another file in the directory that a full disk has no room for. Never raises."""
-        self._database.make_room()
+    def free_disk_space(self) -> None:
+        """Drops caches, for another file in the directory that a full disk has no space for. Never raises."""
+        self._database.free_disk_space()
 
     def rescue(self) -> str:
         """For the end of a program: what is in memory only, as the file is gone or the disk full, is written elsewhere.
@@ -153,7 +157,7 @@ class Store:
         Returns:
             A sentence that tells where; "" where all is in the file.
         """
-        return self._database.rescue(self.messages.pay_into, self.messages.owing())
+        return self._database.rescue(self.messages.write_pending_to, self.messages.pending_conversations())
 
     def close(self) -> None:
         """Closes the file. Doing so twice is fine."""

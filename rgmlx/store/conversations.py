@@ -1,4 +1,4 @@
-"""Conversations: a title, a model's name, settings, and the message one stands at.
+"""Conversations: a title, a model's name, settings, and a head: the message that was shown last.
 
 Knows the table of conversations; of messages only that a head is one of them. Deleting hides a
 conversation until it is purged, so that it can be undone.
@@ -12,15 +12,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .database import Database
-from .errors import StoreError
+from .database.database import Database
+from .errors import StoreError, no_conversation, not_in_conversation
 from .rows import Conversation
+from .table_rows import ConversationRow, delete_conversation, insert_conversation
 from .text import as_number, as_text, clean
 
 _COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
 
 
-class Conversations:
+class ConversationStore:
     """All conversations of a store."""
 
     def __init__(self, database: Database) -> None:
@@ -31,11 +32,9 @@ class Conversations:
     ) -> Conversation:
         """A new, empty conversation. Raises StoreError: settings are not JSON, or the disk is full."""
         now = time.time()
-        values = clean(title), clean(model), None if system is None else clean(system), _json(settings), now, now
-        sql = "INSERT INTO conversations (title, model, system, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?)"
-        new = self._database.write(lambda c: c.execute(sql, values).lastrowid)
-        assert new is not None
-        return self.get(new)
+        system = None if system is None else clean(system)
+        row = ConversationRow(clean(title), clean(model), system, settings_text(settings), now, now)
+        return self.get(self._database.write(lambda c: insert_conversation(c, row)))
 
     def find_or_create(self, title: str, model: str, system: str | None, settings: Mapping[str, Any]) -> Conversation:
         """The conversation of this title, the newest if there are several; a new one where there is none.
@@ -46,7 +45,7 @@ class Conversations:
             StoreError: settings are not JSON, or the disk is full.
         """
         title, now, found = clean(title), time.time(), "FROM conversations WHERE title = ?1 AND deleted IS NULL"
-        values = title, clean(model), None if system is None else clean(system), _json(settings), now
+        values = title, clean(model), None if system is None else clean(system), settings_text(settings), now
         sql = (
             "INSERT INTO conversations (title, model, system, settings, created, updated) "
             f"SELECT ?1, ?2, ?3, ?4, ?5, ?5 WHERE NOT EXISTS (SELECT 1 {found})"
@@ -62,9 +61,9 @@ class Conversations:
         """One conversation, deleted or not. Raises StoreError: there is none."""
         row = self._database.row(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (conversation,))
         if row is None:
-            raise _none(conversation)
+            raise no_conversation(conversation)
         found = _conversation(row)
-        self._database.recent.conversation(found)
+        self._database.recent.note_conversation(found)
         return found
 
     def listed(self, *, archived: bool | None = False, limit: int = -1, after: int = 0) -> list[Conversation]:
@@ -99,10 +98,10 @@ class Conversations:
 
     def delete(self, conversation: int) -> None:
         """Hides it; `undelete` brings it back until it is purged."""
-        with self._database.transaction(frees=True):
+        with self._database.transaction(only_deletes=True):
             self._set(conversation, "deleted = coalesce(deleted, ?)", time.time())
         # The first to go.
-        self._database.states.tell("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))
+        self._database.states.write_quietly("UPDATE snapshots SET used = 0 WHERE conversation = ?", (conversation,))
 
     def undelete(self, conversation: int) -> None:
         """Takes a deletion back."""
@@ -110,7 +109,7 @@ class Conversations:
 
     def set_settings(self, conversation: int, settings: Mapping[str, Any]) -> None:
         """Replaces the settings."""
-        self._set(conversation, "settings = ?", _json(settings))
+        self._set(conversation, "settings = ?", settings_text(settings))
 
     def set_model(self, conversation: int, model: str) -> None:
         """Notes that another model goes on with it."""
@@ -128,7 +127,7 @@ class Conversations:
             self._set(conversation, "system = ?", None if system is None else clean(system))
 
     def set_head(self, conversation: int, message: int | None) -> None:
-        """Stands at another message, or (None) before the first.
+        """Moves the head to another message, or (None) before the first.
 
         Raises:
             StoreError: the message is not one of this conversation.
@@ -136,7 +135,7 @@ class Conversations:
         with self._database.transaction() as c:
             found = c.execute("SELECT conversation FROM messages WHERE id = ?", (message,)).fetchone()
             if message is not None and (found is None or found[0] != conversation):
-                raise StoreError(f"message {message} is not in conversation {conversation}: choose one that is")
+                raise not_in_conversation(message, conversation)
             self._set(conversation, "head = ?", message)
 
     def purge(self, older_than: float = 0.0) -> int:
@@ -145,11 +144,9 @@ class Conversations:
         rows = self._database.rows("SELECT id FROM conversations WHERE deleted <= ?", (limit,))
         states = self._database.states
         for (conversation,) in rows:
-            states.tell("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
-            with self._database.transaction(frees=True) as c:  # one each: others wait for a short while only
-                c.execute("UPDATE conversations SET head = NULL WHERE id = ?", (conversation,))
-                c.execute("DELETE FROM messages WHERE conversation = ?", (conversation,))
-                c.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+            states.write_quietly("DELETE FROM snapshots WHERE conversation = ?", (conversation,))
+            with self._database.transaction(only_deletes=True) as c:  # one each: others wait for a short while only
+                delete_conversation(c, conversation)
         if rows:
             self._database.shrink()
             states.shrink()
@@ -158,13 +155,9 @@ class Conversations:
     def _set(self, conversation: int, change: str, value: Any) -> None:
         def change_it(c: sqlite3.Connection) -> None:
             if not c.execute(f"UPDATE conversations SET {change} WHERE id = ?", (value, conversation)).rowcount:
-                raise _none(conversation)
+                raise no_conversation(conversation)
 
         self._database.write(change_it)
-
-
-def _none(conversation: int) -> StoreError:
-    return StoreError(f"there is no conversation {conversation}: choose one from the list")
 
 
 def _conversation(row: Any) -> Conversation:
@@ -180,7 +173,8 @@ def _conversation(row: Any) -> Conversation:
     return Conversation(number, title, model, system, options, created, updated, bool(archived), deleted, head)
 
 
-def _json(settings: Mapping[str, Any] | None) -> str:
+def settings_text(settings: Mapping[str, Any] | None) -> str:
+    """Settings as they are stored. Raises StoreError: they are not JSON."""
     try:
         return json.dumps(dict(settings or {}))
     except (TypeError, ValueError, RecursionError):

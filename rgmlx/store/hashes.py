@@ -40,7 +40,12 @@ def root_hash(system: str | None) -> bytes:
     return blake2b(b"" if system is None else b"system" + as_text(system).encode(), digest_size=32).digest()
 
 
-def key(identity: Mapping[str, str]) -> str:
+def hash_before(parent: bytes | None, system: str | None) -> bytes:
+    """The hash of what a message follows: of its parent or, where it has none, of the system text."""
+    return root_hash(system) if parent is None else parent
+
+
+def identity_key(identity: Mapping[str, str]) -> str:
     """One word for a model's identity: its weights, quantization, tokenizer and dtype."""
     text = json.dumps([identity[what] for what in _IDENTITY])
     return blake2b(text.encode(), digest_size=16).hexdigest()

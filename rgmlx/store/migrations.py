@@ -1,35 +1,40 @@
-"""From an older schema to this one, with a copy of the file beside it first.
+"""The tables of conversations, and the steps from older formats to them, with a copy of the file beside it first.
 
-Knows the tables and the steps between versions; does not know what the tables are used for. An
-upgrade is one function from version n to n + 1, run inside the transaction that also notes the new
-version: a crash leaves the old schema as it was.
+Knows the schema; does not know what the tables are used for. An upgrade is one function from format n to n + 1, run inside
+the transaction that also notes the new format: a crash leaves the old one as it was.
+
+A new column, such as whether a conversation is pinned:
+
+    def _add_pinned(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+
+    STEPS = (_add_pinned,)
+
+and the same words as the last column of the table in `SCHEMA`: that is where SQLite adds it. What else there is to change is
+in docs/CONTRIBUTING.md; `tests/test_store_formats.py` compares an upgraded file of each format with a fresh one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
+from ..system.private_files import create_private
+from . import pairing
 from .errors import StoreError
-from .faults import kind
-from .private import create_private
 
-VERSION = 1
 Step = Callable[[sqlite3.Connection], None]
-STEPS: Mapping[int, Step] = {}
-"""`{version: step}`; a step takes a database of that version to the next."""
-
-PAIRING = """
-CREATE TABLE pairing (file TEXT NOT NULL, id BLOB NOT NULL);
-INSERT INTO pairing VALUES ('states', randomblob(16));
-"""
-"""The id that the file of states has as well. Earlier versions do without, and don't mind it."""
+STEPS: tuple[Step, ...] = ()
+"""The first takes a file of format 1 to format 2, and so on: a new one goes to the end and stays as it is for ever."""
+VERSION = 1 + len(STEPS)
+"""The format of a file that is made now."""
 
 SCHEMA = f"""
-{PAIRING}
+{pairing.TABLE}
 CREATE TABLE conversations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again: locks and windows may hold an old one
     title TEXT NOT NULL,
@@ -103,10 +108,10 @@ END;
 """
 
 
-def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
+def migrate(connection: sqlite3.Connection, path: Path) -> str | None:
     """Makes the tables, or upgrades older ones after copying the file.
 
-    The caller sees to it that no other process does the same at the same time.
+    No other process may do the same at the same time.
 
     Returns:
         A sentence about the upgrade and its copy, or None where there was none.
@@ -122,22 +127,23 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
             f"or name another directory"
         )
     if version == VERSION:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if "messages" in tables and "pairing" not in tables:  # a file that has lost more is damaged
-            connection.executescript(f"BEGIN IMMEDIATE; {PAIRING} COMMIT;")
+        if _lacks_pairing(connection):
+            connection.executescript(f"BEGIN IMMEDIATE; {pairing.TABLE} COMMIT;")
         return None
     if not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         # executescript would commit the transaction around it; BEGIN and COMMIT inside make it one.
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         return None
-    missing = [v for v in range(version, VERSION) if v not in STEPS]
-    if missing:
+    if version < 1:
         raise StoreError(f"{path} is not a store of rgmlx conversations (format {version}): name another directory")
-    copy = _copy(connection, path, version)
+    copy = _copy_file(connection, path, version)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for v in range(version, VERSION):
-            STEPS[v](connection)
+        if _lacks_pairing(connection):
+            for statement in pairing.STATEMENTS:
+                connection.execute(statement)
+        for step in STEPS[version - 1 :]:
+            step(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -147,34 +153,20 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> str | None:
     return f"The conversations were brought to format {VERSION}; a copy from before is {copy}."
 
 
-def pairing(connection: sqlite3.Connection) -> bytes | None:
-    """The id that a file of conversations and its file of states have; None where there is none."""
-    try:
-        row = connection.execute("SELECT id FROM pairing").fetchone()
-    except sqlite3.OperationalError as e:
-        if kind(e) != sqlite3.SQLITE_ERROR:
-            raise
-        return None
-    return row[0] if row is not None and isinstance(row[0], bytes) else None
+def _lacks_pairing(connection: sqlite3.Connection) -> bool:
+    """Whether the file is of the time before states had a file of their own, which was of format 1 as well."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return "messages" in tables and "pairing" not in tables  # a file that has lost more is damaged
 
 
-def pair(connection: sqlite3.Connection, number: bytes | None, *, same: bool = True) -> None:
-    """Makes a file of conversations the one whose states have this id, if they fit: it is empty, or has the `same`."""
-    if number is not None and (same or not connection.execute("SELECT 1 FROM conversations LIMIT 1").fetchone()):
-        connection.execute("UPDATE pairing SET id = ?", (number,))
-
-
-def _copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+def _copy_file(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     """A whole copy beside the file, write-ahead log included; under its name only once it is complete."""
     copy = path.with_name(f"{path.stem}.format-{version}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     part = copy.with_name(f".{copy.name}.part")
     try:
         create_private(part)
-        target = sqlite3.connect(part)
-        try:
+        with contextlib.closing(sqlite3.connect(part)) as target:
             connection.backup(target)
-        finally:
-            target.close()
         os.replace(part, copy)
     finally:
         part.unlink(missing_ok=True)

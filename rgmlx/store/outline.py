@@ -1,4 +1,4 @@
-"""The tree of a conversation in lines: what hangs on what, and the start of each text. Reads no whole texts.
+"""The tree of a conversation in lines: what follows what, and the start of each text. Reads no whole texts.
 
 Knows the tables of messages and of pieces.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .database import Database
-from .messages import NUMBER_OF
+from .ancestors import ancestors
+from .database.database import Database
+from .message_reader import NUMBER_OF
 from .rows import role_of
 from .text import as_number, as_text
 
 
 @dataclass(frozen=True)
 class Outline:
-    """One message as a line of the tree: the start of its text, and how it hangs together with others.
+    """One message as a line of the tree: the start of its text, and its place in the tree.
 
     Attributes:
         children: how many messages follow it, whether they are in the outline or not.
@@ -69,10 +70,7 @@ class Outlines:
                 "ORDER BY n.id IN line DESC, n.id DESC LIMIT ?5"
             )
         rows = self._database.rows(
-            "WITH RECURSIVE path (id, parent) AS (SELECT id, parent FROM messages WHERE id = ?2 UNION ALL "
-            "SELECT p.id, p.parent FROM path JOIN messages p ON p.id = path.parent AND p.id < path.id), "
-            "above (id, parent, n) AS (SELECT id, parent, 1 FROM messages WHERE id = ?3 UNION ALL "
-            "SELECT p.id, p.parent, n + 1 FROM above JOIN messages p ON p.id = above.parent WHERE n < ?4), "
+            f"WITH RECURSIVE {ancestors('path', '?2')}, {ancestors('above', '?3', '?4')}, "
             "below (id, n) AS (SELECT ?3, 1 UNION ALL SELECT coalesce("
             "(SELECT c.id FROM messages c WHERE c.parent = below.id AND c.id IN (SELECT id FROM path)), "
             "(SELECT max(c.id) FROM messages c WHERE c.parent = below.id)), n + 1 FROM below "

@@ -35,7 +35,7 @@ class Message:
     Attributes:
         depth: messages before it on its path.
         closed: false for a reply that was cut short, or is still being written.
-        streaming: still being written (or left so by a process that died; see `settle`).
+        streaming: still being written (or left so by a process that died; see `end_open_replies`).
         hash: of the system text and all messages up to this one; while it streams, of no use.
         number, siblings: it is the `number`-th, from 1, of so many messages with the same parent.
         damaged: the text is not what was written: its hash says so. Not known of a text that was read in part.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .database import Database
+from .database.database import Database
 from .text import as_text
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around a match, taken out again below

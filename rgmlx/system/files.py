@@ -20,6 +20,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..errors import RgmlxError
+from .disk import sync_directory
 from .macos import privacy
 from .paths import is_utf8
 from .printable import first_line
@@ -127,13 +128,3 @@ def save_arrays(
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-
-
-def sync_directory(directory: Path) -> None:
-    """Flushes a directory's entries to the disk, where the file system can."""
-    with contextlib.suppress(OSError):  # not every file system can; the rename itself is atomic
-        fd = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -1,8 +1,9 @@
-"""Names of files and directories as people write them: `~` is expanded here and nowhere else. Where data is by default."""
+"""Names of files and directories: as people write them (`~` is expanded here and nowhere else), new ones, and where data is."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from ..errors import PathError
@@ -39,3 +40,13 @@ def is_utf8(path: str | Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def dated_name(path: Path, what: str) -> Path:
+    """A name that is free beside a file: `chats.damaged-20260131-175901.db` for `chats.db` that is "damaged"."""
+    stem = f"{path.stem}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in range(1, 1000):
+        found = path.with_name(f"{stem}{f'-{number}' if number > 1 else ''}{path.suffix}")
+        if not os.path.lexists(found):  # false where the directory may not be entered
+            break
+    return found

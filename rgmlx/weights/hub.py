@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from ..errors import ModelNotFoundError, PathError, RgmlxError
 from ..griffin.config import PRESETS
 from ..shell import typed
+from ..system.disk import is_out_of_space
 from ..system.macos import power, privacy, time_machine
 from ..system.paths import expanded
 from ..system.printable import first_line
@@ -157,7 +157,7 @@ def explained(error: Exception, repository: str) -> RgmlxError:
         )
     if isinstance(error, HFValidationError):
         return ModelNotFoundError(f"'{repository}' is not a name that a Hugging Face repository can have: check it")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and is_out_of_space(error):
         return RgmlxError(
             f"{repository} does not fit on the disk ({error.strerror}): free some space there and run the same command "
             "again, the files that are complete are kept"

@@ -138,7 +138,9 @@ class Conversations:
     def _import(self, name: str) -> None:
         made: list[Conversation] = []
         path = typed_path(name)
-        self._talk.work.run(lambda: made.append(self._store.exchange.from_json(read_text(path))), lambda: "Importing.")
+        self._talk.work.run(
+            lambda: made.append(self._store.import_export.from_json(read_text(path))), lambda: "Importing."
+        )
         self._go_to(made[0].id)
 
     def _save(self, name: str) -> None:

@@ -13,21 +13,19 @@ import errno
 import itertools
 import json
 import os
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rgmlx.store import Claim, Conversation, DiskFullError, StoreError
-from rgmlx.store.aside import beside, damaged
-from rgmlx.store.claims import claim
-from rgmlx.store.rescue import places
-from rgmlx.store.room import is_missing
+from rgmlx.store import Conversation, ConversationLock, DiskFullError, StoreError
+from rgmlx.store.locks import lock_conversation
 from rgmlx.system import debug_log
+from rgmlx.system.disk import is_out_of_space
 from rgmlx.system.formatting import joined
+from rgmlx.system.paths import dated_name
 from rgmlx.system.reading import parse_json, read_text
+from rgmlx.system.rescue_file import write_rescue_file
 from rgmlx.system.textfiles import reason, replace_text
 
 MAX_CHARS = 2_000_000
@@ -76,7 +74,7 @@ class Drafts:
         self.notices: list[str] = []
         self._directory, self._make_room = directory, make_room
         self._memory: dict[str, str] = {}
-        self._claim: Claim | None = None
+        self._claim: ConversationLock | None = None
         self._new = ""  # the name of the file of new conversations, once it is held
         self._lock = threading.Lock()
         self._tickets = itertools.count(1)
@@ -166,7 +164,7 @@ class Drafts:
         try:
             self._keep_once(number)
         except OSError as e:
-            if not is_missing(e):
+            if not is_out_of_space(e):
                 raise
             self._make_room()
             self._keep_once(number)
@@ -195,7 +193,7 @@ class Drafts:
             return
         path = self._directory / name
         if name not in self._ours:  # a number that another conversation had before, say
-            aside = beside(path)
+            aside = dated_name(path, "rescued")
             if _move(path, aside):
                 self.notices.append(f"What you had typed in another conversation was in {path}: it is kept in {aside}.")
             self._ours.add(name)
@@ -243,7 +241,7 @@ class Drafts:
         assert self._directory is not None
         for name in names:
             try:
-                self._claim = claim(self._directory, _NEW.index(name))
+                self._claim = lock_conversation(self._directory, _NEW.index(name))
             except StoreError as e:
                 if not reading:
                     full = isinstance(e, DiskFullError)
@@ -265,7 +263,7 @@ class Drafts:
         said = f"What you had typed is in {path}, which can't be read ({why}): it is left there"
         try:
             if name:
-                kept = damaged(path)
+                kept = dated_name(path, "damaged")
                 _move(path, kept)
                 said = f"What you had typed can't be read ({why}): what is left of it is in {kept}"
         except OSError:
@@ -306,22 +304,15 @@ def _move(path: Path, kept: Path) -> bool:
 
 def _written_elsewhere(text: str) -> Path | None:
     """A fresh file with this text, which is the user's alone; None where none can be written."""
-    for directory in places():
-        path = None
-        try:
-            prefix = f"rgchat-unsent-{time.strftime('%Y%m%d-%H%M%S')}-"
-            descriptor, name = tempfile.mkstemp(".txt", prefix, directory)
-            path = Path(name)
-            with open(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fsync(descriptor)
-            return path
-        except OSError:
-            if path is not None:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-    return None
+
+    def fill(path: Path) -> bool:
+        with open(path, "w", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    return write_rescue_file("unsent", ".txt", fill)
 
 
 def _number(conversation: Conversation | None) -> int | None:

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from rgmlx.store.private import make_private
 from rgmlx.system import debug_log
+from rgmlx.system.private_files import make_private
 
 from ..terminal.typed import lines
 

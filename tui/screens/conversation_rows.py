@@ -21,7 +21,7 @@ from rgmlx.system.formatting import cut, one_line, when
 from . import conversation_pages
 from .conversation_pages import Page, View
 
-TITLE_CHARS = 200
+ROW_CHARS = 200
 """Of a title, or of a piece of what was found; the rest is beyond the edge of any screen."""
 _NAME_CHARS = 40  # of a title in a sentence
 
@@ -107,7 +107,7 @@ def _title(one: Conversation) -> str:
 
 
 def _line(text: str) -> str:
-    return one_line(text, TITLE_CHARS)
+    return one_line(text, ROW_CHARS)
 
 
 def _prompt(one: Conversation, hit: Hit | None, current: bool, now: float) -> Content:

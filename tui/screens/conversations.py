@@ -32,7 +32,7 @@ from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 from ..fields import OneLine
 from ..terminal.keys import UNDO, brief
 from .conversation_pages import Page, View, read_page
-from .conversation_rows import TITLE_CHARS, Row, Rows, file_name, listed, quoted
+from .conversation_rows import ROW_CHARS, Row, Rows, file_name, listed, quoted
 from .dialogs import AskText, Confirm, leave
 
 PAUSE = 0.15  # seconds without a key before a search starts
@@ -327,7 +327,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             await asyncio.to_thread(self._store.conversations.rename, one.id, text.strip())
             self._changed(one.id)
 
-        await self._ask("Rename this conversation", one.title[:TITLE_CHARS], "", rename)
+        await self._ask("Rename this conversation", one.title[:ROW_CHARS], "", rename)
 
     async def _archive(self, one: Conversation) -> None:
         await asyncio.to_thread(
@@ -353,7 +353,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if conversation == self._current:
             change()
             return
-        claim = self._store.claim(conversation)
+        claim = self._store.lock(conversation)
         if claim is None:
             raise RgmlxError("This conversation is open in another window: close it there first.")
         with claim:
@@ -389,7 +389,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         await self._ask(f"Export {quoted(one)} to", f"~/{file_name(one)}.md", hint, export)
 
     def _write(self, conversation: int, path: Path) -> None:
-        exchange = self._store.exchange
+        exchange = self._store.import_export
         write_text(
             path, exchange.to_json(conversation) if path.suffix.lower() == ".json" else exchange.markdown(conversation)
         )
@@ -397,7 +397,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
     async def _import(self) -> None:
         async def bring(text: str) -> None:
             exported = await asyncio.to_thread(read_text, typed_path(text))
-            one = await asyncio.to_thread(self._store.exchange.from_json, exported)
+            one = await asyncio.to_thread(self._store.import_export.from_json, exported)
             self._say(f"Imported {quoted(one)}.")
             self._changed(one.id)
             with self.prevent(Input.Changed):

@@ -18,9 +18,11 @@ import platformdirs
 
 from rgmlx.errors import RgmlxError
 from rgmlx.settings import OFFERED, Setting
+from rgmlx.store import SNAPSHOT_DISK_BYTES
 from rgmlx.store.text import clean
 from rgmlx.system import macos
 from rgmlx.system.decoding import NotText
+from rgmlx.system.disk import sync_directory
 from rgmlx.system.formatting import cut
 from rgmlx.system.printable import printable
 from rgmlx.system.reading import TooLarge, read_text
@@ -29,7 +31,6 @@ from rgmlx.system.textfiles import reason, replace_text
 from ..themes import DARK, NAMES
 from .toml_lines import Key, Known, Lines, sample, written
 
-SNAPSHOT_BYTES = 2 * 10**9
 MAX_FILE = 1_000_000  # bytes; a longer one is no file of settings
 _MAX_INTEGER = 2**63 - 1  # what TOML can hold
 _SHOWN = 40  # characters of a wrong value in a sentence
@@ -54,7 +55,7 @@ class Defaults:
     model: str = "demo"
     system: str | None = None
     theme: str = DARK
-    snapshot_bytes: int = SNAPSHOT_BYTES
+    snapshot_bytes: int = SNAPSHOT_DISK_BYTES
     sampling: dict[str, Any] = field(default_factory=dict, hash=False)
     copy_on_select: bool | None = None
     notify: bool = True
@@ -121,7 +122,7 @@ _GENERAL: Mapping[str, AnySetting] = {
         _MAX_INTEGER,
         f"a whole number of bytes between 0 and {_MAX_INTEGER:,}",
         "Disk space for states of the model, which let a conversation go on without reading it again.",
-        sample=SNAPSHOT_BYTES,
+        sample=SNAPSHOT_DISK_BYTES,
     ),
     "copy_on_select": Switch(
         "Copies what the mouse selects as its button is released; unset, on a Mac and not over SSH.", sample=True
@@ -327,8 +328,6 @@ def _fresh() -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    from rgmlx.system.files import sync_directory  # brings MLX in, which is there by the time one saves
-
     try:
         path = path.resolve()  # people keep such files elsewhere and link to them
         path.parent.mkdir(parents=True, exist_ok=True)
