@@ -209,6 +209,8 @@ async def test_a_conversation_on_the_screen(log: Path, tmp_path: Path) -> None:
                 await command(app, line)
                 await pilot.press("escape")
                 await wait_until(lambda: idle(app))
+        await pilot.press(*SECRET)  # not sent: a draft
+        await wait_until(lambda: "a draft is not kept\n" in log.read_text())
     session.store.close()
     text = log.read_text()
     assert "the reply broke off\nValueError\n" in text and "_fail" in text, text
