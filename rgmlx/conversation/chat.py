@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 from ..errors import ChatError, RgmlxError
 from ..generation.engine import Generation, Progress, prefill
 from ..generation.language_model import LanguageModel
-from ..generation.sampling import Sampling, make_sampling
+from ..generation.sampling import make_sampling
+from ..settings import Sampling
 from ..system.atomic import Busy, Steps, whole
 from ..tokenizer import Detokenizer, turn_ids
 from .turns import MODEL, NOW, USER, Point, SavedChat, Turn, ids_of

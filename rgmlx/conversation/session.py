@@ -24,7 +24,7 @@ from .metrics import resident_bytes
 from .opened import ConversationSession, ReplyRun
 
 if TYPE_CHECKING:
-    from ..generation.sampling import Sampling
+    from ..settings import Sampling
     from .context import Horizon, Memory
 
 _GO_ON_TOKENS = 8  # a reply that had ended, and is to go on, says at least this much more
