@@ -17,7 +17,7 @@ from waiting import wait_for, wait_until
 from rgmlx.errors import ChatError
 from rgmlx.store import Store
 from rgmlx.system.formatting import model_name
-from tui import deeds, themes
+from tui import operations, themes
 from tui.activity import Activity
 from tui.app import ChatApp
 from tui.plain import PlainChat
@@ -219,9 +219,9 @@ async def test_the_model_has_one_name_in_status_box_and_text(tmp_path: Path) -> 
 def test_info_after_a_jump_tells_of_no_reply_that_took_no_time(tmp_path: Path) -> None:
     session, _ = at(tmp_path, 3)
     session.gauges.rate, session.gauges.first_token = 31.0, 0.5
-    assert "Last reply: 31.0 tokens a second, the first after 0.50 s" in deeds.describe(session)
+    assert "Last reply: 31.0 tokens a second, the first after 0.50 s" in operations.describe(session)
     session.go(session.store.messages.tree(1)[1].id)
-    (last,) = [text for text in deeds.describe(session) if text.startswith("Last reply")]
+    (last,) = [text for text in operations.describe(session) if text.startswith("Last reply")]
     assert last == "Last reply: none was written here since this was opened"
 
 

@@ -1,6 +1,6 @@
 """What each command does to the conversation on the screen. One method a command, by its name.
 
-Knows the app and the session; screens that ask for more are in `screens` and opened by `asking`.
+Knows the app and the session; screens that ask for more are in `screens` and opened by `dialog_actions`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Message
 from rgmlx.system.formatting import sentence
 
-from . import deeds
+from . import operations
 from .activity import Activity, Verdict, verdict
-from .asking import Asking
 from .commands import BY_NAME, Command, named, takes_nothing, unknown
+from .dialog_actions import DialogActions
 from .prompt.outbox import Waiting
 from .prompt.prompt import Prompt
 from .terminal.clipboard import code_blocks
@@ -23,7 +23,7 @@ from .terminal.clipboard import code_blocks
 AT_THE_END = "At the end of this branch"
 
 
-class Actions(Asking):
+class Actions(DialogActions):
     """The commands."""
 
     async def run(self, name: str, argument: str, typed: str = "") -> None:
@@ -87,7 +87,7 @@ class Actions(Asking):
             self.session.stop()
 
     async def regenerate(self) -> None:
-        head = deeds.message_before_reply(self.session)
+        head = operations.message_before_reply(self.session)
         await self._cut_to(head.id)
         await self.app.begin(self.session.reply)
 
@@ -109,10 +109,10 @@ class Actions(Asking):
             await self.app.begin(lambda: self.session.go_on(endless=endless), head.text)
 
     async def edit(self) -> None:
-        self.edit_message(deeds.last_message(self.session, USER))
+        self.edit_message(operations.last_message(self.session, USER))
 
     async def fix(self) -> None:
-        self.edit_message(deeds.last_message(self.session, MODEL))
+        self.edit_message(operations.last_message(self.session, MODEL))
 
     def edit_message(self, message: Message) -> None:
         """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
@@ -184,35 +184,35 @@ class Actions(Asking):
         await self.show()
 
     async def rename(self, title: str) -> None:
-        deeds.rename(self.session, title)
+        operations.rename(self.session, title)
         self.app.show_status()
 
     async def archive(self) -> None:
         self._refuse_if_written()
-        deeds.archive(self.session)
+        operations.archive(self.session)
         await self.show()
         self.app.notify("It is kept in the archive: Ctrl+O, then Ctrl+G lists it.", timeout=4)
 
     async def delete(self) -> None:
         self._refuse_if_written()
-        deeds.delete(self.session)
+        operations.delete(self.session)
         await self.show()
         self.app.notify("Deleted. /undelete brings it back.", timeout=6)
 
     async def undelete(self) -> None:
-        await self.open_conversation(deeds.undelete(self.session))
+        await self.open_conversation(operations.undelete(self.session))
 
     # --- settings -------------------------------------------------------------------------
 
     async def set(self, words: str) -> None:
-        told = deeds.set_one(self.session, words)
+        told = operations.set_one(self.session, words)
         if "\n" in told:
             await self.app.transcript.notice(told)
         else:
             self.app.notify(told, timeout=3, markup=False)
 
     async def system(self, text: str) -> None:
-        await self.say(deeds.system(self.session, text))
+        await self.say(operations.system(self.session, text))
 
     async def theme(self, name: str) -> None:
         from .themes import NAMES
@@ -227,7 +227,7 @@ class Actions(Asking):
         self.remember(theme=name)
 
     async def info(self) -> None:
-        await self.say("\n".join(deeds.describe(self.session)))
+        await self.say("\n".join(operations.describe(self.session)))
 
     async def quit(self) -> None:
         await self.app.leave()

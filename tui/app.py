@@ -32,7 +32,7 @@ from .activity import Activity, Need, Verdict, refusal, verdict
 from .chatting import Chatting
 from .commands import COMMANDS as TABLE
 from .commands import OFFERED, parse, plain, pressed
-from .messages import Ended, Failed, Loaded, Stood
+from .events import Ended, Failed, Loaded, Stood
 from .palette import Palette
 from .prompt.completions import Completions
 from .prompt.drafts import Drafts
@@ -44,7 +44,7 @@ from .screens.models import ModelsScreen
 from .settings.settings import Defaults
 from .status import status_line
 from .terminal import keys, textual_fixes
-from .transcript.pages import Pages
+from .transcript.message_window import MessageWindow
 from .transcript.parts import KEPT_CHARS
 from .transcript.transcript import Transcript
 
@@ -140,11 +140,11 @@ class ChatApp(Chatting):
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
-        pages = Pages(
+        window = MessageWindow(
             lambda message, count: self.session.store.messages.window(message, count, chars=KEPT_CHARS),
             lambda message: self.session.store.messages.window(message, 1, chars=KEPT_CHARS)[0].text,
         )
-        yield Transcript(pages)
+        yield Transcript(window)
         yield Static(id="place")
         yield Completions()
         how = f"Enter sends, {keys.shown(*keys.NEW_LINE)} starts a new line, / lists commands"

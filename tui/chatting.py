@@ -1,4 +1,4 @@
-"""The chat as commands know it: what `actions` and `asking` may ask of the screen. `app.ChatApp` is it."""
+"""The chat as commands know it: what `actions` and `dialog_actions` may ask of the screen. `app.ChatApp` is it."""
 
 from __future__ import annotations
 

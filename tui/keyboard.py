@@ -19,7 +19,7 @@ from .commands import COMMANDS, WHILE_EMPTY
 from .prompt.prompt import Prompt
 from .terminal import keys, order, terminals
 from .terminal.clipboard import copy
-from .work import Working
+from .workers import WorkerApp
 
 STOPPABLE = (Activity.SENDING, Activity.SEEKING, Activity.WRITING, Activity.BEHIND)
 """What Ctrl+C stops."""
@@ -31,7 +31,7 @@ class Runs(Protocol):
     async def run(self, name: str, argument: str, typed: str = "") -> None: ...
 
 
-class Keyboard(Working):
+class Keyboard(WorkerApp):
     """An app with a prompt on its first screen, to which all typing goes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

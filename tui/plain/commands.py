@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from rgmlx.errors import RgmlxError
 
-from .. import deeds
+from .. import operations
 from ..commands import BY_NAME, Command, named, parse, takes_nothing, unknown
 from ..settings import settings
-from .conversations import Conversations
-from .lines import BLOCK
-from .messages import Messages
-from .talk import Talk, short
+from .conversation_commands import ConversationCommands
+from .message_commands import MessageCommands
+from .output import Output, short
+from .terminal_io import BLOCK
 
 HISTORY_ROWS = 20
 LEAVING = "Ctrl+D or /quit leaves; the conversation is kept."
@@ -41,16 +41,16 @@ class Commands:
         astray: the name of one that failed to change the conversation, or "": what follows is not for this one.
     """
 
-    def __init__(self, talk: Talk, messages: Messages, conversations: Conversations) -> None:
-        self._talk, self._session = talk, talk.session
+    def __init__(self, output: Output, messages: MessageCommands, conversations: ConversationCommands) -> None:
+        self._output, self._session = output, output.session
         self.leaving, self.astray = False, ""
         self._by_name: dict[str, Callable[[str], None]] = {
             **messages.commands,
             **conversations.commands,
             "model": self._model,
-            "set": lambda words: talk.line(deeds.set_one(talk.session, words)),
+            "set": lambda words: output.line(operations.set_one(output.session, words)),
             "settings": self._settings,
-            "system": lambda text: talk.line(deeds.system(talk.session, text)),
+            "system": lambda text: output.line(operations.system(output.session, text)),
             "history": self._history,
             "info": self._info,
             "help": self._help,
@@ -61,54 +61,56 @@ class Commands:
         """Does what a command says, or says what it needs, or why it can't be done."""
         command, method = TABLE.get(named(name)), self._by_name.get(named(name))
         if command is None:
-            self._talk.fail(unknown(name))
+            self._output.fail(unknown(name))
         elif method is None:
-            self._talk.fail(f"/{name} needs the screen: rgchat without --plain has it")
+            self._output.fail(f"/{name} needs the screen: rgchat without --plain has it")
         elif command.argument and not command.argument.startswith("[") and not argument:
-            self._talk.failed = True
-            self._talk.line(f"{command.usage}: {command.summary}")
+            self._output.failed = True
+            self._output.line(f"{command.usage}: {command.summary}")
         elif argument and not command.argument:
-            self._talk.fail(takes_nothing(name))
+            self._output.fail(takes_nothing(name))
         else:
             try:
                 method(argument)
                 return
             except RgmlxError as e:
-                self._talk.fail(str(e))
+                self._output.fail(str(e))
         if named(name) in _CHANGES:
             self.astray = name
 
     def _model(self, name: str) -> None:
         if name and name != self._session.name:
-            self._talk.load(name)
-        self._talk.line(f"Model: {self._session.name}")
-        self._talk.stand()
+            self._output.load(name)
+        self._output.line(f"Model: {self._session.name}")
+        self._output.stand()
 
     def _settings(self, _: str) -> None:
-        self._talk.line(deeds.set_one(self._session, ""))
-        self._talk.line(deeds.system(self._session, ""))
-        self._talk.line(settings.of_file(settings.path()))
+        self._output.line(operations.set_one(self._session, ""))
+        self._output.line(operations.system(self._session, ""))
+        self._output.line(settings.of_file(settings.path()))
 
     def _history(self, text: str) -> None:
-        found = [sent for sent in self._talk.lines.history.search(text) if parse(sent) is None]
+        found = [sent for sent in self._output.io.history.search(text) if parse(sent) is None]
         for sent in found[:HISTORY_ROWS]:
-            self._talk.line(short(sent))
+            self._output.line(short(sent))
         if not found:
-            self._talk.say("There is none.")
+            self._output.say("There is none.")
         elif len(found) > HISTORY_ROWS:
-            self._talk.say(f"These are the newest {HISTORY_ROWS}: /history TEXT searches all.")
+            self._output.say(f"These are the newest {HISTORY_ROWS}: /history TEXT searches all.")
 
     def _info(self, _: str) -> None:
-        for line in deeds.describe(self._session):
-            self._talk.line(line)
+        for line in operations.describe(self._session):
+            self._output.line(line)
 
     def _help(self, _: str) -> None:
         for command in TABLE.values():
             if command.name in self._by_name:
-                self._talk.line(f"{command.usage}: {command.summary}")
-        self._talk.say(f"A line that ends in a backslash goes on in the next one, and so does all between two {BLOCK}.")
-        self._talk.say("@FILE puts a text file into a message.")
-        self._talk.say(f"Ctrl+C stops a reply. {LEAVING}")
+                self._output.line(f"{command.usage}: {command.summary}")
+        self._output.say(
+            f"A line that ends in a backslash goes on in the next one, and so does all between two {BLOCK}."
+        )
+        self._output.say("@FILE puts a text file into a message.")
+        self._output.say(f"Ctrl+C stops a reply. {LEAVING}")
 
     def _quit(self, _: str) -> None:
         self.leaving = True

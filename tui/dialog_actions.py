@@ -17,7 +17,7 @@ from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 from rgmlx.weights.hub import is_repository, resolve
 
-from . import deeds
+from . import operations
 from .activity import Activity, Need, Verdict, verdict
 from .chatting import Chatting
 from .prompt.prompt import Prompt
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rgmlx.conversation.session import Session
 
 
-class Asking(ABC):
+class DialogActions(ABC):
     """What is asked on other screens, and what becomes of the answers."""
 
     def __init__(self, app: Chatting) -> None:
@@ -135,7 +135,7 @@ class Asking(ABC):
                 self.session.begin()
                 await self.show()
             else:
-                deeds.refresh(self.session)  # it may have another title
+                operations.refresh(self.session)  # it may have another title
                 self.app.show_status()
 
     async def open_conversation(self, conversation: int, message: int | None = None) -> None:
@@ -266,10 +266,10 @@ class Asking(ABC):
         return True
 
     async def export(self, name: str) -> None:
-        deeds.conversation(self.session)
+        operations.conversation(self.session)
 
         async def write(path: Path) -> None:
-            await asyncio.to_thread(lambda: write_text(path, deeds.exported(self.session, path)))
+            await asyncio.to_thread(lambda: write_text(path, operations.exported(self.session, path)))
             await self.say(f"Written: {path}")
 
         await self._to_new_file(name, write)
@@ -282,7 +282,7 @@ class Asking(ABC):
     async def save(self, name: str) -> None:
         from rgmlx.conversation.rgstate import check_name, save_file
 
-        deeds.conversation(self.session)
+        operations.conversation(self.session)
         check_name(typed_path(name))
 
         async def write(path: Path) -> None:
