@@ -169,9 +169,9 @@ class Pressed(ChatApp):
         elif self.state == "palette":
             super().action_command_palette()
         elif self.state == "models":
-            self.actions._models()
+            await self.dialogs.commands["model"]("")
         else:
-            getattr(self.actions, self.state)()
+            await self.dialogs.commands[self.state]("")
 
     def action_suspend(self) -> None:
         note("suspend")

@@ -113,7 +113,7 @@ def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> Non
     session = begin()
     session.ask("Hello")
     wrong = [
-        lambda: operations.exported(session, tmp_path / "n"),
+        lambda: operations.check_export(tmp_path / "n"),
         lambda: save_file(session, tmp_path / "n"),
         lambda: open_file(session, tmp_path / "n.json"),
     ]

@@ -218,7 +218,7 @@ def test_a_conversation_with_a_setting_out_of_range_says_so_and_can_be_put_right
             with pytest.raises(RgmlxError) as caught:
                 next(session.reply())
             assert a_sentence(caught.value, name)
-            assert operations.set_one(session, f"{name} default").startswith(f"{name}: ")
+            assert operations.change_setting(session, f"{name} default").startswith(f"{name}: ")
             assert session.settings.get(name) is None
             session.check(session.settings)
 
@@ -341,7 +341,7 @@ def test_set_shows_the_numbers_that_hold(begin: Open) -> None:
     """/set shows all, /set NAME shows one and does not reset it, /set NAME default leaves it to the model."""
     session = begin()
     session.set_settings({"temperature": None})
-    assert operations.set_one(session, "").split("\n") == [
+    assert operations.change_setting(session, "").split("\n") == [
         "temperature: 0.5, the model's own",  # of its generation_config.json
         "top_p: 0.9, the model's own",
         "min_p: 0, the model's own",
@@ -360,14 +360,14 @@ def test_set_shows_the_numbers_that_hold(begin: Open) -> None:
         ("max_tokens default", "max_tokens: no limit"),
         ("temperature default", "temperature: 0.5, the model's own"),
     ):
-        assert operations.set_one(session, typed) == shown
+        assert operations.change_setting(session, typed) == shown
     assert "temperature" in session.settings  # a default of new conversations, and so kept as none
     for name in OFFERED:
-        assert operations.set_one(session, name) in operations.set_one(session, "").split("\n")
+        assert operations.change_setting(session, name) in operations.change_setting(session, "").split("\n")
 
 
 def test_before_a_model_is_there_nothing_is_made_up(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         session = Session(store)
-        assert operations.set_one(session, "temperature") == "temperature: the model's own"
-        assert operations.set_one(session, "seed") == "seed: another each time"
+        assert operations.change_setting(session, "temperature") == "temperature: the model's own"
+        assert operations.change_setting(session, "seed") == "seed: another each time"

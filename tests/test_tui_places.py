@@ -60,7 +60,7 @@ async def test_a_conversation_left_back_in_time_says_that_more_follows(tmp_path:
             await app.actions.open_conversation(1)
         elif how == "tree":
             numbers = [m.id for m in session.store.messages.tree(1)]
-            await app.actions.arrive(app.actions.trail.go(numbers[2 * reply - 1] if reply else None))
+            await app.actions.arrive(app.actions.navigation.go(numbers[2 * reply - 1] if reply else None))
         await wait_until(lambda: idle(app))
         assert len(app.query(ReplyMessage)) == reply
         if reply < 3:

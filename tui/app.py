@@ -32,6 +32,7 @@ from .activity import Activity, Need, Verdict, refusal, verdict
 from .chatting import Chatting
 from .commands import COMMANDS as TABLE
 from .commands import OFFERED, parse, plain, pressed
+from .dialog_actions import DialogActions
 from .events import Ended, Failed, Loaded, Stood
 from .palette import Palette
 from .prompt.completions import Completions
@@ -124,6 +125,8 @@ class ChatApp(Chatting):
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
         self.history = history
         self.actions = Actions(self)
+        self.dialogs = DialogActions(self, self.actions)
+        self.actions.own |= self.dialogs.commands
         self.position = ""  # where one stands, when that is not the end
         self.reread = ""  # what it took to get there
         self._further = False  # other messages follow
@@ -169,7 +172,7 @@ class ChatApp(Chatting):
         self.restore_draft()
         self.find_place()
         if self._guide:
-            self.actions.guide()
+            await self.dialogs.guide()
         self.load_model()
         self.watch_terminal()
 
@@ -257,7 +260,7 @@ class ChatApp(Chatting):
         if place == (head.id if head is not None else None):
             return False
         try:
-            await self.actions.arrive(self.actions.trail.go(place))
+            await self.actions.arrive(self.actions.navigation.go(place))
         except RgmlxError as e:
             self.take_back()
             await self.transcript.notice(sentence(str(e)))
@@ -514,7 +517,7 @@ class ChatApp(Chatting):
 
     def find_place(self) -> None:
         """Says where in the conversation one stands, if other messages follow."""
-        self.actions.trail.find()
+        self.actions.navigation.find()
         place = self.actions.where()
         if place != self.position:
             self.show_place(place, further=bool(place))
@@ -527,7 +530,7 @@ class ChatApp(Chatting):
     def leave_place(self) -> None:
         """One stands at the end again."""
         self.show_place("", further=False)
-        self.actions.trail.end()
+        self.actions.navigation.end()
         self.show_status()
 
     @property

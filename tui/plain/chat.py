@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 from rgmlx.cli.streams import tell
+from rgmlx.conversation.rgstate import open_file
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.system.printable import printable
@@ -17,7 +18,8 @@ from ..commands import parse, plain
 from .commands import LEAVING, Commands
 from .conversation_commands import ConversationCommands
 from .message_commands import MessageCommands
-from .output import Output
+from .output import READING_AGAIN, Output
+from .showing import Showing
 
 
 class PlainChat:
@@ -32,8 +34,9 @@ class PlainChat:
         self._session, self._file = session, file
         self._output = Output(session)
         self._io, self._worker = self._output.io, self._output.worker
-        self._messages, self._conversations = MessageCommands(self._output), ConversationCommands(self._output)
-        self._commands = Commands(self._output, self._messages, self._conversations)
+        self._messages, showing = MessageCommands(self._output), Showing(self._output)
+        conversations = ConversationCommands(self._output, showing)
+        self._commands = Commands(self._output, showing, self._messages.commands, conversations.commands)
         self._blank = 0  # empty lines, one after the other
 
     def run(self) -> int:
@@ -67,8 +70,8 @@ class PlainChat:
         try:
             self._output.load(leave=True)
             self._output.line(f"Model: {self._session.name}")
-            if self._file is not None:
-                self._conversations.open_file(self._file)
+            if (file := self._file) is not None:
+                self._worker.run(lambda: open_file(self._session, file), lambda: self._output.reading(READING_AGAIN))
         except RgmlxError as e:
             if not self._session.ready or not self._io.terminal:
                 tell(f"rgchat: {printable(' '.join(str(e).splitlines()))}")

@@ -1,6 +1,6 @@
-"""The commands about messages: sending, replies, and going about in a conversation.
+"""Sends messages, and lists them.
 
-Knows what a command does to where one stands; how it is done is in `operations` and `travel`, how it is said in `output`.
+Knows the session and the files that a message names; how something is said is in `output`.
 """
 
 from __future__ import annotations
@@ -27,20 +27,10 @@ class MessageCommands:
 
     def __init__(self, output: Output) -> None:
         self._output, self._session, self._store = output, output.session, output.store
-        travel = output.travel
         self.commands: dict[str, Callable[[str], None]] = {
             "edit": lambda text: self.send(text, operations.last_message(self._session, USER)),
-            "regenerate": self._regenerate,
-            "continue": lambda _: self._continue(endless=False),
-            "endless": self._endless,
-            "back": lambda _: self._arrive(travel.back()),
-            "forward": lambda _: self._arrive(travel.forward()),
-            "previous": lambda _: self._arrive(travel.sibling(-1)),
-            "next": lambda _: self._arrive(travel.sibling(1)),
             "tree": self._tree,
         }
-
-    # --- replies --------------------------------------------------------------------------
 
     def send(self, text: str, instead: Message | None = None) -> None:
         """Sends a message with the files that it names, and has the reply written.
@@ -60,35 +50,6 @@ class MessageCommands:
         except RgmlxError as e:
             raise RgmlxError(f"this was not sent: {e}") from None
         self._output.reply(self._session.reply)
-
-    def _regenerate(self, _: str) -> None:
-        operations.message_before_reply(self._session)
-        self._output.reply(self._session.reply)
-
-    def _continue(self, *, endless: bool) -> None:
-        head = self._session.head
-        if head is None:
-            raise RgmlxError("there is nothing to go on with: send a message first")
-        if head.role == MODEL:
-            self._output.reply(lambda: self._session.go_on(endless=endless), "Reading the reply again")
-        else:
-            self._output.reply(lambda: self._session.reply(endless=endless))
-
-    def _endless(self, _: str) -> None:
-        self._output.say("It goes on until Ctrl+C stops it.")
-        self._continue(endless=True)
-
-    # --- places of a conversation ---------------------------------------------------------
-
-    def _arrive(self, message: int | None) -> None:
-        """Says where one stands now, and brings the model there."""
-        if steps := self._output.travel.steps:
-            where = f"Reply {steps.here} of {steps.of}" if message is not None else "Before the first message"
-            self._output.say(f"{where}. What you send begins a branch.")
-        else:
-            self._output.say("At the end of this branch.")
-        self._output.show_last(1)
-        self._output.stand()
 
     def _tree(self, _: str) -> None:
         head = self._session.head.id if self._session.head else None

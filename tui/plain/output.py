@@ -28,7 +28,7 @@ class Output:
     """What is said, and the work that it is about.
 
     Attributes:
-        travel: where one stands on a branch.
+        navigation: where the conversation stands on its branch.
         failed: whether something that was asked for could not be done.
     """
 
@@ -36,7 +36,7 @@ class Output:
         self.session, self.store = session, session.store
         self.io = TerminalIO(session.store.directory / "history.jsonl")
         self.worker = Worker(session.stop, self.say)
-        self.travel = Travel(session)
+        self.navigation = Travel(session)
         self.failed = False
 
     # --- sentences ------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Output:
         Raises:
             RgmlxError: the model can't be brought to where the conversation stands.
         """
-        self.travel.end()
+        self.navigation.end()
         self.stand()
         cleaner, last, problem = Cleaner(), "", ""
 
@@ -177,8 +177,8 @@ class Output:
                 )
                 self.line(f"Going on with: {title(conversation.title)} ({which})")
                 self.show_last(2)
-            self.travel.find()
-            if (steps := self.travel.steps) and head is None:
+            self.navigation.find()
+            if (steps := self.navigation.steps) and head is None:
                 follow = "1 reply follows" if steps.of == 1 else f"{steps.of:,} replies follow"
                 self.say(f"{follow}: /forward goes on to the first.")
             elif steps:
