@@ -321,10 +321,10 @@ async def test_after_a_restart_further_up_one_is_told_that_more_follows(tmp_path
     app = ChatApp(first)
     async with app.run_test(size=(110, 30)) as pilot:
         await wait_until(lambda: idle(app))
-        assert "Turn 1 of 2" in app.place and "Alt+↓ goes forward" in "".join(screen(app))
+        assert "Turn 1 of 2" in app.position_label and "Alt+↓ goes forward" in "".join(screen(app))
         await pilot.press("alt+down")
         await wait_until(lambda: idle(app))
-        assert said(app)[-1].text == "2" and app.place.startswith("At the end of this branch")
+        assert said(app)[-1].text == "2" and app.position_label.startswith("At the end of this branch")
 
 
 async def test_what_a_command_has_no_use_for_is_not_dropped(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> No
         await pilot.press("enter")
         await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
         assert app.session.head.text == "answer number 2"
-        assert "Turn 3 of 6" in line(app, "#place")
+        assert "Turn 3 of 6" in line(app, "#position")
         await pilot.press("alt+down")
         await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
 

@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, assert_never
 
-from rgmlx.conversation.navigation import Travel
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Message
@@ -51,13 +50,11 @@ class Actions:
     """The commands of the screen.
 
     Attributes:
-        navigation: where the conversation stands on its branch.
         own: those that are not the same in plain lines, by their names.
     """
 
     def __init__(self, app: Chatting) -> None:
         self.app = app
-        self.navigation = Travel(app.session)
         self.own: dict[str, Own] = {
             "stop": self._stop,
             "edit": self._edit,
@@ -113,7 +110,7 @@ class Actions:
             return
         try:
             if command.does is not None:
-                await self.show(command.does(self, argument))
+                await self.show(command.does(self.app, argument))
             else:
                 await self.own[command.name](argument)
         except RgmlxError as e:
@@ -202,10 +199,8 @@ class Actions:
             await self.show(await asyncio.to_thread(what.action))
         elif self.may(Need.ALONE):
             self.session.needs()
-            try:
-                await self.show(await self._filed(what.action))
-            finally:
-                await self.app.proceed()
+            await self.show(await self._filed(what.action))
+            await self.app.proceed()
 
     async def _filed(self, action: Callable[[], T]) -> T:
         """Does something in the model's thread that uses its state, which is left alone meanwhile."""
@@ -217,17 +212,11 @@ class Actions:
 
     async def arrive(self, message: int | None) -> None:
         """Shows that the conversation stands at another message: the transcript has what was said up to there."""
-        place = self.where()
-        self.app.show_place(place or AT_THE_END, further=bool(place))
+        self.app.show_position(AT_THE_END)
         await self.app.follow()  # at once: whoever looks next finds the model on its way
         if message is None or self.session.at_running or not await self.app.transcript.cut(message):
             await self.app.show_conversation()
         self.app.show_status()
-
-    def where(self) -> str:
-        """Where the conversation stands, for the line above the prompt; "" at the end of a branch."""
-        steps = self.navigation.steps
-        return f"Turn {steps.here} of {steps.of}" if steps else ""
 
     async def open_conversation(self, conversation: int, message: int | None = None) -> None:
         """Goes on with another conversation, loading its model if that is another one. Raises ChatError: it can't be had."""
@@ -238,10 +227,10 @@ class Actions:
     async def show_opened(self) -> None:
         """Shows the session's conversation, which is another one now, and brings the model there."""
         self.app.follow_draft()
-        self.app.leave_place()
-        self.app.find_place()
+        self.app.leave_position()
+        self.app.find_position()
         row = self.session.conversation
-        self.app.wanted_model = row.model if row is not None else ""
+        self.app.machine.model = row.model if row is not None else ""
         await self.app.follow()
         await self.app.show_conversation()
 
@@ -262,12 +251,7 @@ class Actions:
     # --- what only the screen has ---------------------------------------------------------
 
     async def _stop(self, _: str) -> None:
-        if self.app.take_back():
-            return
-        if self.app.editing is not None:
-            self.app.leave_edit()
-        else:
-            self.session.stop()
+        self.app.press_escape()
 
     async def _edit(self, _: str) -> None:
         self.edit_message(operations.last_message(self.session, USER))

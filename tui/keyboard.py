@@ -14,15 +14,12 @@ from textual.widgets import Input, OptionList, TextArea
 
 from rgmlx.system.printable import printable
 
-from .activity import Activity
+from .activity import STOPPABLE
 from .commands import COMMANDS, WHILE_EMPTY
 from .prompt.prompt import Prompt
 from .terminal import keys, order, terminals
 from .terminal.clipboard import copy
 from .workers import WorkerApp
-
-STOPPABLE = (Activity.SENDING, Activity.SEEKING, Activity.WRITING, Activity.BEHIND)
-"""What Ctrl+C stops."""
 
 
 class Runs(Protocol):
