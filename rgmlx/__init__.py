@@ -20,7 +20,7 @@ _HOMES = {
     "ModelConfig": "griffin.config",
     "State": "griffin.state",
     "Chat": "conversation.chat",
-    "Sampling": "generation.sampling",
+    "Sampling": "settings",
     "RgmlxError": "errors",
 }
 __all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "__version__", "load"]
@@ -28,10 +28,10 @@ __all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "_
 if TYPE_CHECKING:
     from .conversation.chat import Chat
     from .errors import RgmlxError
-    from .generation.sampling import Sampling
     from .griffin.config import ModelConfig
     from .griffin.state import State
     from .model import Model, load
+    from .settings import Sampling
 
 
 def __getattr__(name: str) -> Any:

@@ -104,9 +104,8 @@ class Model(LanguageModel):
                 `max_tokens=0` a text is only read, and copies of the state can be asked about it. After
                 an exception, Ctrl+C's as well, it is that of the last piece that was delivered.
             progress: told (tokens read, tokens to read) while a long prompt is being read.
-            **sampling: temperature, top_p, min_p, top_k, repetition_penalty, presence_penalty,
-                frequency_penalty, penalty_window, seed; see `rgmlx.generation.sampling.Sampling`. What is not
-                given is as `self.sampling` has it.
+            **sampling: fields of `rgmlx.Sampling`, such as temperature and seed. What is not given is as
+                `self.sampling` has it.
 
         Raises:
             RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.

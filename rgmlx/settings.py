@@ -1,5 +1,4 @@
-"""The settings of a reply, each declared once: `Sampling`, the command line, the chat's form and its file derive from
-this table.
+"""The settings of a reply, each declared once: the command line, the chat's form, `/set` and the file derive from here.
 
 Knows names, kinds, ranges and what is said of them; no MLX, which takes longer to import than a help text to print.
 """
@@ -7,8 +6,9 @@ Knows names, kinds, ranges and what is said of them; no MLX, which takes longer 
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,25 +28,33 @@ class Setting:
     Attributes:
         kind: int or float.
         low, high: the range, ends included.
-        wanted: what a good value is, to stand after "must be".
         about: what it does, in one line.
+        unit: what is counted, in words.
         default: what holds where neither the user nor the model says anything; None where nothing does.
         unset: what None means, in words.
         sample: a value to begin with, for a file.
         offered: whether the command line and the chat have it; else it is for programs.
-        draws: whether it says how a token is drawn (a field of `Sampling`), and not how long the reply is.
+        of_models: whether a model's `generation_config.json` may recommend a value, under the same name.
     """
 
     kind: type[int] | type[float]
     low: float
     high: float
-    wanted: str
     about: str
+    unit: str = ""
     default: float | None = None
     unset: str = ""
     sample: float = 0
     offered: bool = True
-    draws: bool = True
+    of_models: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What a good value is, to stand after "must be"."""
+        if self.high == _MOST:
+            return f"a finite number, {self.low:,} or more"
+        number = "whole number" if self.kind is int else "number"
+        return f"a {number}{self.unit and f' of {self.unit}'} between {self.low:,} and {self.high:,}"
 
     def convert(self, value: Any) -> Any:
         """The value as a number of this kind. Raises ValueError: it is none, or out of range."""
@@ -62,108 +70,126 @@ class Setting:
         return number
 
 
+def _declared(setting: Setting) -> Any:
+    """A field of a dataclass with the setting's default; `fields` finds the setting in its metadata."""
+    return field(default=setting.default, metadata={"setting": setting})
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn, with the names and meanings of mlx-lm. What each field does is said where it is declared.
+
+    Raises:
+        RgmlxError: a value is no number, or out of range.
+    """
+
+    temperature: float = _declared(
+        Setting(
+            float,
+            0,
+            _MOST,
+            "How varied replies are: 0 always takes the likeliest word, 1 is lively.",
+            default=0.7,
+            sample=0.7,
+            of_models=True,
+        )
+    )
+    top_p: float = _declared(
+        Setting(
+            float,
+            0,
+            1,
+            "Draws from the likeliest words only that make up this share; 0 and 1: all.",
+            default=0.9,
+            sample=0.9,
+            of_models=True,
+        )
+    )
+    min_p: float = _declared(
+        Setting(
+            float,
+            0,
+            1,
+            "Leaves out words less likely than this share of the likeliest; 0: none.",
+            default=0.0,
+            sample=0.05,
+            of_models=True,
+        )
+    )
+    top_k: int = _declared(
+        Setting(
+            int,
+            0,
+            2**31 - 1,
+            "Draws from so many of the likeliest words only; 0: all.",
+            default=0,
+            sample=64,
+            offered=False,
+            of_models=True,
+        )
+    )
+    repetition_penalty: float = _declared(
+        Setting(
+            float,
+            0,
+            _MOST,
+            "Above 1, words that were just used become less likely; 0 and 1: off.",
+            default=0.0,
+            sample=1.1,
+            of_models=True,
+        )
+    )
+    presence_penalty: float = _declared(
+        Setting(
+            float,
+            -_MOST_PENALTY,
+            _MOST_PENALTY,
+            "Is subtracted from the logits of words that were just used; 0: off.",
+            default=0.0,
+            sample=0.5,
+            offered=False,
+        )
+    )
+    frequency_penalty: float = _declared(
+        Setting(
+            float,
+            -_MOST_PENALTY,
+            _MOST_PENALTY,
+            "Is subtracted from the logits of words as often as they were just used; 0: off.",
+            default=0.0,
+            sample=0.5,
+            offered=False,
+        )
+    )
+    penalty_window: int = _declared(
+        Setting(int, 1, RECENT, "So many of the last tokens count as just used.", default=64, sample=64, offered=False)
+    )
+    seed: int | None = _declared(
+        Setting(
+            int, 0, _MOST_WHOLE, "The same number gives the same replies again.", unset="another each time", sample=1
+        )
+    )
+
+    def __post_init__(self) -> None:
+        for name, setting in DRAWING.items():
+            value = getattr(self, name)
+            if value is not None or setting.default is not None:
+                object.__setattr__(self, name, checked(name, value))
+
+    def seeded(self) -> Sampling:
+        """The same settings with a seed drawn if there was none."""
+        return self if self.seed is not None else replace(self, seed=secrets.randbits(63))
+
+
+DRAWING: Mapping[str, Setting] = {one.name: one.metadata["setting"] for one in fields(Sampling)}
+"""How a token is drawn: the fields of `Sampling`."""
 SETTINGS: Mapping[str, Setting] = {
-    "temperature": Setting(
-        float,
-        0,
-        _MOST,
-        "a finite number, 0 or more",
-        "How varied replies are: 0 always takes the likeliest word, 1 is lively.",
-        default=0.7,
-        sample=0.7,
-    ),
-    "top_p": Setting(
-        float,
-        0,
-        1,
-        "a number between 0 and 1",
-        "Draws from the likeliest words only that make up this share; 0 and 1: all.",
-        default=0.9,
-        sample=0.9,
-    ),
-    "min_p": Setting(
-        float,
-        0,
-        1,
-        "a number between 0 and 1",
-        "Leaves out words less likely than this share of the likeliest; 0: none.",
-        default=0.0,
-        sample=0.05,
-    ),
-    "top_k": Setting(
-        int,
-        0,
-        2**31 - 1,
-        f"a whole number between 0 and {2**31 - 1:,}",
-        "Draws from so many of the likeliest words only; 0: all.",
-        default=0,
-        sample=64,
-        offered=False,
-    ),
-    "repetition_penalty": Setting(
-        float,
-        0,
-        _MOST,
-        "a finite number, 0 or more",
-        "Above 1, words that were just used become less likely; 0 and 1: off.",
-        default=0.0,
-        sample=1.1,
-    ),
-    "presence_penalty": Setting(
-        float,
-        -_MOST_PENALTY,
-        _MOST_PENALTY,
-        f"a number between -{_MOST_PENALTY} and {_MOST_PENALTY}",
-        "Is subtracted from the logits of words that were just used; 0: off.",
-        default=0.0,
-        sample=0.5,
-        offered=False,
-    ),
-    "frequency_penalty": Setting(
-        float,
-        -_MOST_PENALTY,
-        _MOST_PENALTY,
-        f"a number between -{_MOST_PENALTY} and {_MOST_PENALTY}",
-        "Is subtracted from the logits of words as often as they were just used; 0: off.",
-        default=0.0,
-        sample=0.5,
-        offered=False,
-    ),
-    "penalty_window": Setting(
-        int,
-        1,
-        RECENT,
-        f"a whole number between 1 and {RECENT}",
-        "So many of the last tokens count as just used.",
-        default=64,
-        sample=64,
-        offered=False,
-    ),
-    "seed": Setting(
-        int,
-        0,
-        _MOST_WHOLE,
-        f"a whole number between 0 and {_MOST_WHOLE:,}",
-        "The same number gives the same replies again.",
-        unset="another each time",
-        sample=1,
-    ),
-    "max_tokens": Setting(
-        int,
-        1,
-        _MOST_WHOLE,
-        f"a whole number between 1 and {_MOST_WHOLE:,}",
-        "A reply stops after so many tokens.",
-        unset="no limit",
-        sample=500,
-        draws=False,
-    ),
+    **DRAWING,
+    "max_tokens": Setting(int, 1, _MOST_WHOLE, "A reply stops after so many tokens.", unset="no limit", sample=500),
 }
 OFFERED: Mapping[str, Setting] = {name: setting for name, setting in SETTINGS.items() if setting.offered}
-DRAWING: Mapping[str, Setting] = {name: setting for name, setting in SETTINGS.items() if setting.draws}
-
-
-_BUDGET = replace(SETTINGS["max_tokens"], low=0, wanted=f"a whole number between 0 and {_MOST_WHOLE:,}")
+OF_MODELS: Mapping[str, Setting] = {name: setting for name, setting in SETTINGS.items() if setting.of_models}
+_BUDGET = replace(SETTINGS["max_tokens"], low=0)
 
 
 def checked(name: str, value: Any) -> Any:

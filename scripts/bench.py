@@ -33,12 +33,12 @@ from mlx_lm.models import recurrent_gemma as peer_module
 from mlx_lm.models.cache import make_prompt_cache
 
 from rgmlx.generation import engine
-from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.config import PRESETS, ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.kernels import launch
 from rgmlx.kernels.rg_lru import Inputs, plain, scan_kernel
 from rgmlx.model import Model
+from rgmlx.settings import Sampling
 from rgmlx.system import threads
 from rgmlx.weights import checkpoint
 from rgmlx.weights.hub import resolve

@@ -35,6 +35,7 @@ from rgmlx.diagnosis import info
 from rgmlx.errors import RgmlxError
 from rgmlx.generation import sampling
 from rgmlx.griffin.config import ModelConfig
+from rgmlx.settings import Sampling
 from rgmlx.store import Store
 from rgmlx.system.decoding import NotText, decoded
 from rgmlx.system.files import load_arrays
@@ -223,7 +224,7 @@ class Import:
             s.messages.path(made.head)
             s.outlines.read(made.id, made.head, None, 50)
             with contextlib.suppress(RgmlxError):
-                sampling_settings.sampling(made.settings, sampling.Sampling()).processors()
+                sampling.processors(sampling_settings.sampling(made.settings, Sampling()))
         finally:
             s.conversations.delete(made.id)
             s.conversations.purge()

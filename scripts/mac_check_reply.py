@@ -18,9 +18,9 @@ import time
 import mlx.core as mx
 
 from rgmlx.generation.engine import Generation
-from rgmlx.generation.sampling import Sampling
 from rgmlx.kernels import launch
 from rgmlx.model import Model, load
+from rgmlx.settings import Sampling
 from rgmlx.system.printable import printable
 from rgmlx.tokenizer import turn_ids
 from rgmlx.verification import selfcheck

@@ -21,7 +21,7 @@ from rgmlx.convert import compare, documents, recipe
 from rgmlx.convert import run as conversion
 from rgmlx.convert.open import open_source
 from rgmlx.generation.engine import Generation
-from rgmlx.generation.sampling import Sampling
+from rgmlx.settings import Sampling
 
 
 def decode_rate(directory: Path, tokens: int = 96) -> float:

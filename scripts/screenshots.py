@@ -147,8 +147,8 @@ async def take(p: Photographer) -> None:
     await p.picture("chat")
 
     await p.press("alt+up")
-    await p.wait(lambda: "tokens re-read" in p.app.place)
-    p.app.reread = p.app.reread.rpartition(", ")[0]  # the milliseconds
+    await p.wait(lambda: "tokens re-read" in p.app.position_label)
+    p.app.position.reread = p.app.position.reread.rpartition(", ")[0]  # the milliseconds
     await p.picture("time-travel")
 
     await p.ask(BRANCH)

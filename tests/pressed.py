@@ -24,6 +24,7 @@ from tui import app as module
 from tui import keyboard
 from tui.actions import Actions
 from tui.app import ChatApp
+from tui.composing import Escape
 from tui.prompt import prompt as prompts
 from tui.prompt.history import History
 from tui.prompt.prompt import Prompt
@@ -112,8 +113,8 @@ class Pressed(ChatApp):
     leaving = False
 
     @property
-    def escape(self) -> str:
-        return "stop"
+    def escape(self) -> Escape:
+        return Escape.STOP
 
     async def action_state(self) -> None:
         self.leaving = True
@@ -169,9 +170,9 @@ class Pressed(ChatApp):
         elif self.state == "palette":
             super().action_command_palette()
         elif self.state == "models":
-            self.actions._models()
+            await self.dialogs.commands["model"]("")
         else:
-            getattr(self.actions, self.state)()
+            await self.dialogs.commands[self.state]("")
 
     def action_suspend(self) -> None:
         note("suspend")

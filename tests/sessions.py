@@ -18,7 +18,7 @@ import rgmlx
 from rgmlx.conversation.context import Memory
 from rgmlx.conversation.session import Session
 from rgmlx.generation import engine
-from rgmlx.generation.sampling import Sampling
+from rgmlx.settings import Sampling
 from rgmlx.store import MODEL, SNAPSHOT_DISK_BYTES, USER, Message, Store
 
 GREEDY = {"temperature": 0.0}

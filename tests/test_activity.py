@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tui.activity import TRANSITIONS, Activity, Machine, Need, Verdict, refusal, verdict, waits_for
+from tui.activity import TRANSITIONS, Activity, Machine, Need, Step, Verdict, refusal, verdict, waits_for
 from tui.commands import COMMANDS
 
 LOADING, UNLOADED, IDLE, SEEKING, SENDING, FILING, WRITING, BEHIND = Activity
@@ -81,3 +81,28 @@ def _busy(state: Activity) -> bool:
     machine = Machine()
     machine.now = state
     return machine.busy
+
+
+@pytest.mark.parametrize("now", Activity, ids=lambda now: now.name)
+@pytest.mark.parametrize("wanted", ["", "2b", "demo"])
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("leaving", [False, True])
+def test_what_is_due_when_the_model_is_free(now: Activity, wanted: str, moved: bool, leaving: bool) -> None:
+    """A model that is another one comes before the place to go to, and that before what waits; never two at once."""
+    machine = Machine()
+    machine.now, machine.model, machine.moved, machine.leaving = now, wanted, moved, leaving
+    loaded = "" if now is UNLOADED else "demo"
+    expected = Step.REST
+    if not leaving and now in (IDLE, UNLOADED):
+        if wanted == "2b" or (wanted and now is UNLOADED):
+            expected = Step.LOAD
+        elif now is IDLE:
+            expected = Step.SEEK if moved else Step.SEND
+    assert machine.due(loaded) is machine.due(loaded) is expected
+    if expected in (Step.LOAD, Step.SEEK):
+        machine.enter({Step.LOAD: LOADING, Step.SEEK: SEEKING}[expected])
+        assert machine.due("demo") is Step.REST
+        machine.enter(IDLE)
+        assert machine.due("2b" if expected is Step.LOAD else "demo") is (
+            Step.SEEK if expected is Step.LOAD and moved else Step.SEND
+        )

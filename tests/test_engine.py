@@ -17,10 +17,11 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.errors import ConfigError, RgmlxError
 from rgmlx.generation.engine import Generation, generate_batch, prefill
-from rgmlx.generation.sampling import Sampler, Sampling
+from rgmlx.generation.sampling import Sampler
 from rgmlx.griffin import backpressure, layers
 from rgmlx.griffin.chunk import Chunk, plan_chunk
 from rgmlx.griffin.state import RECENT
+from rgmlx.settings import Sampling
 
 GREEDY = Sampling(temperature=0)
 PROMPT = [3, 1, 4, 1, 5]

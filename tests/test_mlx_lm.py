@@ -27,8 +27,8 @@ from waiting import PATIENCE, wait_for
 import rgmlx
 import rgmlx.mlx_lm
 from rgmlx.generation.engine import Generation
-from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.settings import Sampling
 from rgmlx.weights import checkpoint
 from rgmlx.weights.hub import demo_directory
 

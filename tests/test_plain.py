@@ -27,7 +27,7 @@ from rgmlx.errors import ModelNotFoundError
 from rgmlx.store import MODEL, USER, Message, Store
 from rgmlx.store.names import NAME
 from rgmlx.store.states.state_file import states_path
-from tui.plain import PlainChat, lines, work
+from tui.plain import PlainChat, terminal_io, worker
 from tui.plain.commands import TABLE
 from tui.prompt.history import History
 
@@ -665,8 +665,8 @@ def test_reading_again_tells_how_far_it_is_now_and_then(
             self.took = time.monotonic() - self.begun
             return 1234
 
-    monkeypatch.setattr(work, "PATIENCE", 0.2)
-    monkeypatch.setattr(work, "PAUSE", 0.3)
+    monkeypatch.setattr(worker, "PATIENCE", 0.2)
+    monkeypatch.setattr(worker, "PAUSE", 0.3)
     slow = Slow(tmp_path)
     out = talk(slow, "", capsys)
     assert out.startswith("Loading scripted.\nModel: scripted\n") and out.count("Loading") == 1
@@ -678,7 +678,7 @@ def test_reading_again_tells_how_far_it_is_now_and_then(
 def test_what_is_too_long_is_left_out_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "MAX_CHARS", 100)
+    monkeypatch.setattr(terminal_io, "MAX_CHARS", 100)
     out = talk(Scripted(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys, code=1)
     assert "A line may have 100 characters: this one was left out.\n" in out
     assert "A message may have 100 characters: send a part of this.\n" in out

@@ -25,7 +25,7 @@ from rgmlx.system.macos import power
 from rgmlx.weights import hub
 from rgmlx.weights.download import Download
 from tui.app import ChatApp
-from tui.plain.work import Work
+from tui.plain.worker import Worker
 
 __all__ = ["linux", "mac"]
 
@@ -195,7 +195,7 @@ async def test_a_text_that_is_read_on_the_screen(awake: Callable[[], bool], tmp_
 
 
 def test_what_is_done_in_plain_lines(awake: Callable[[], bool]) -> None:
-    work = Work(lambda: None, lambda text: None)
+    work = Worker(lambda: None, lambda text: None)
 
     def last() -> Iterator[str]:
         wait_for(awake)

@@ -26,7 +26,7 @@ from rgmlx.store import USER, StoreError
 from rgmlx.store.messages import MessageStore
 from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import typed_path
-from tui import deeds
+from tui import operations
 
 # --- files --------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> Non
     session = begin()
     session.ask("Hello")
     wrong = [
-        lambda: deeds.exported(session, tmp_path / "n"),
+        lambda: operations.check_export(tmp_path / "n"),
         lambda: save_file(session, tmp_path / "n"),
         lambda: open_file(session, tmp_path / "n.json"),
     ]

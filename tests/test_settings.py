@@ -1,4 +1,4 @@
-"""The settings of a reply, over the one table that declares them: every way in refuses what is out of range, and no
+"""The settings of a reply, over the one declaration of each: every way in refuses what is out of range, and no
 setting changes what a run gives that is stopped and gone on with."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import math
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import mlx.core as mx
 import numpy as np
@@ -18,15 +18,17 @@ from sessions import Open
 import rgmlx
 from rgmlx.cli import parser
 from rgmlx.cli.common import settings as given
+from rgmlx.conversation import turns
 from rgmlx.conversation.chat import Chat
 from rgmlx.conversation.session import Session
 from rgmlx.conversation.turns import NOW, Point, SavedChat
-from rgmlx.errors import ConfigError, RgmlxError
+from rgmlx.errors import ChatError, ConfigError, RgmlxError
 from rgmlx.generation.engine import Generation, generate_batch
-from rgmlx.generation.sampling import Sampler, Sampling, make_sampling, recommended
-from rgmlx.settings import DRAWING, OFFERED, SETTINGS, Setting, checked
+from rgmlx.generation.sampling import Sampler, make_sampling, recommended
+from rgmlx.griffin.state import save_states
+from rgmlx.settings import DRAWING, OF_MODELS, OFFERED, SETTINGS, Sampling, Setting, checked
 from rgmlx.store import Store
-from tui import deeds
+from tui import operations
 from tui.settings.settings import _GENERAL, Defaults, SettingsError, load, parse, save
 
 NO_NUMBERS: list[Any] = [
@@ -69,8 +71,11 @@ def a_sentence(error: BaseException, name: str) -> bool:
 # --- one declaration ----------------------------------------------------------------------
 
 
-def test_every_place_has_the_settings_of_the_table() -> None:
+def test_every_place_has_the_settings_that_are_declared() -> None:
     assert [f.name for f in fields(Sampling)] == list(DRAWING)
+    assert get_type_hints(Sampling) == {
+        name: setting.kind if setting.default is not None else setting.kind | None for name, setting in DRAWING.items()
+    }
     assert vars(Sampling()) == {name: setting.default for name, setting in DRAWING.items()}
     assert list(given(parser().parse_args(["ask", "--seed", "1", "--max-tokens", "5"]))) == ["seed", "max_tokens"]
     for setting in SETTINGS.values():
@@ -155,7 +160,7 @@ def test_what_is_typed_is_refused_or_kept(name: str, tmp_path: Path) -> None:
         assert load(file) == (Defaults(sampling={name: number}), [])
 
 
-@pytest.mark.parametrize("name", ["temperature", "top_p", "min_p", "top_k", "repetition_penalty"])
+@pytest.mark.parametrize("name", OF_MODELS)
 def test_a_model_that_recommends_what_is_out_of_range(name: str, tmp_path: Path) -> None:
     file = tmp_path / "generation_config.json"
     for value in wrong(name):
@@ -175,10 +180,28 @@ def test_a_model_that_recommends_what_is_out_of_range(name: str, tmp_path: Path)
 
 
 def test_a_saved_chat_with_a_setting_out_of_range(demo: rgmlx.Model, tmp_path: Path) -> None:
-    for name, value in (("presence_penalty", math.nan), ("seed", -1), ("colour", 1), ("temperature", "hot")):
+    for name, value in (("presence_penalty", math.nan), ("seed", -1), ("temperature", "hot")):
         SavedChat((), {NOW: Point(demo.new_state())}, None, {name: value}).write(tmp_path / "x.rgstate")
         with pytest.raises(RgmlxError, match=rf"x\.rgstate is not a saved chat \(.*{name}"):
             Chat.load(tmp_path / "x.rgstate", demo)
+
+
+@pytest.mark.parametrize("where", ["a setting", "a field"])
+def test_a_saved_chat_of_a_newer_version_says_so(
+    where: str, demo: rgmlx.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting or a field that this version does not know is not dropped: the reply would be another one."""
+    file = tmp_path / "x.rgstate"
+    saved = SavedChat((), {NOW: Point(demo.new_state())}, None, {"colour": 1} if where == "a setting" else {})
+    if where == "a field":
+        monkeypatch.setattr(turns, "save_states", lambda path, states, extra: _with_field(path, states, extra))
+    saved.write(file)
+    with pytest.raises(ChatError, match=r"x\.rgstate was written by a newer rgmlx, which knows 'colour': update rgmlx"):
+        Chat.load(file, demo)
+
+
+def _with_field(path: Path, states: Any, extra: dict[str, Any]) -> None:
+    save_states(path, states, {"chat": {**extra["chat"], "colour": 1}})
 
 
 def test_a_conversation_with_a_setting_out_of_range_says_so_and_can_be_put_right(begin: Open) -> None:
@@ -193,7 +216,7 @@ def test_a_conversation_with_a_setting_out_of_range_says_so_and_can_be_put_right
             with pytest.raises(RgmlxError) as caught:
                 next(session.reply())
             assert a_sentence(caught.value, name)
-            assert deeds.set_one(session, f"{name} default").startswith(f"{name}: ")
+            assert operations.change_setting(session, f"{name} default").startswith(f"{name}: ")
             assert session.settings.get(name) is None
             session.check(session.settings)
 
@@ -316,7 +339,7 @@ def test_set_shows_the_numbers_that_hold(begin: Open) -> None:
     """/set shows all, /set NAME shows one and does not reset it, /set NAME default leaves it to the model."""
     session = begin()
     session.set_settings({"temperature": None})
-    assert deeds.set_one(session, "").split("\n") == [
+    assert operations.change_setting(session, "").split("\n") == [
         "temperature: 0.5, the model's own",  # of its generation_config.json
         "top_p: 0.9, the model's own",
         "min_p: 0, the model's own",
@@ -335,14 +358,14 @@ def test_set_shows_the_numbers_that_hold(begin: Open) -> None:
         ("max_tokens default", "max_tokens: no limit"),
         ("temperature default", "temperature: 0.5, the model's own"),
     ):
-        assert deeds.set_one(session, typed) == shown
+        assert operations.change_setting(session, typed) == shown
     assert "temperature" in session.settings  # a default of new conversations, and so kept as none
     for name in OFFERED:
-        assert deeds.set_one(session, name) in deeds.set_one(session, "").split("\n")
+        assert operations.change_setting(session, name) in operations.change_setting(session, "").split("\n")
 
 
 def test_before_a_model_is_there_nothing_is_made_up(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         session = Session(store)
-        assert deeds.set_one(session, "temperature") == "temperature: the model's own"
-        assert deeds.set_one(session, "seed") == "seed: another each time"
+        assert operations.change_setting(session, "temperature") == "temperature: the model's own"
+        assert operations.change_setting(session, "seed") == "seed: another each time"

@@ -16,9 +16,9 @@ import pytest
 import rgmlx
 from rgmlx.errors import StateError
 from rgmlx.generation.engine import Generation, prefill
-from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.config import PRESETS
 from rgmlx.griffin.state import State
+from rgmlx.settings import Sampling
 
 GREEDY = Sampling(temperature=0)
 
@@ -106,7 +106,7 @@ def test_resumed_in_another_process(tmp_path: Path, demo: rgmlx.Model) -> None:
     ids = run(demo, state, [2, 4, 300], 10)
     state.save(tmp_path / "s")
     code = (
-        "import sys, rgmlx; from rgmlx.generation.engine import Generation; from rgmlx.generation.sampling import Sampling\n"
+        "import sys, rgmlx; from rgmlx.generation.engine import Generation; from rgmlx.settings import Sampling\n"
         "m = rgmlx.load(); s = rgmlx.State.load(sys.argv[1], m)\n"
         "print(list(Generation(m, s, [], sampling=Sampling(temperature=0), max_tokens=20)))"
     )

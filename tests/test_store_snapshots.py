@@ -22,8 +22,8 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.errors import StateError
 from rgmlx.generation.engine import Generation, prefill
-from rgmlx.generation.sampling import Sampling
 from rgmlx.griffin.state import State
+from rgmlx.settings import Sampling
 from rgmlx.store import Conversation, Store, StoreError
 from rgmlx.store.snapshots import MAX_LINKS, SnapshotStore
 from rgmlx.store.states.delta import Packed, changed_slots, decode, encode, pack, unpack

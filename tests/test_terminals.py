@@ -164,7 +164,7 @@ async def test_the_chat_on_a_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     async with app.run_test(size=(110, 100)) as pilot:
         await wait_until(lambda: idle(app) and "? help" in footer(app))
         await pilot.press("ctrl+b")
-        await wait_until(lambda: line(app, "#place").startswith("Turn 1 of 2, Ctrl+F goes forward"))
+        await wait_until(lambda: line(app, "#position").startswith("Turn 1 of 2, Ctrl+F goes forward"))
         await pilot.press("ctrl+b")
         await wait_until(lambda: any("the first message: Ctrl+F goes forward." in text for text in screen(app)))
         await pilot.press("ctrl+f", "ctrl+f")

@@ -167,7 +167,7 @@ async def test_other_replies_are_kept_beside_the_first(tmp_path: Path) -> None:
         await wait_until(lambda: idle(app) and said(app)[-1].text == first)
         await wait_until(lambda: any("Griff ‹1/2›" in text for text in screen(app)))
         assert app.query_one(ReplyMessage).source == first
-        assert "0 tokens re-read" in line(app, "#place")
+        assert "0 tokens re-read" in line(app, "#position")
         app.simulate_key("alt+right")
         await wait_until(lambda: idle(app) and said(app)[-1].text == second)
 
@@ -185,7 +185,7 @@ async def test_time_travel_reads_nothing_again_and_branches(tmp_path: Path) -> N
             app.simulate_key("alt+up")
             await wait_until(lambda n=shown: idle(app) and len(said(app)) == n)
             await wait_until(lambda n=shown: len(app.query(UserMessage)) == n // 2)
-            assert "0 tokens re-read" in line(app, "#place")
+            assert "0 tokens re-read" in line(app, "#position")
             places[shown] = app.session.gauges.position
         assert sorted(places.values(), reverse=True) == list(places.values())
         assert places[0] == 0
@@ -198,7 +198,7 @@ async def test_time_travel_reads_nothing_again_and_branches(tmp_path: Path) -> N
         app.simulate_key("alt+up")
         await wait_until(lambda: idle(app) and len(said(app)) == 2)
         assert await ask(app, "What is my cat called?") == called
-        assert line(app, "#place") == ""
+        assert line(app, "#position") == ""
         assert len(app.session.store.messages.tree(app.session.conversation.id)) == 8
         assert app.session.gauges.read_again == 0
 
@@ -212,7 +212,7 @@ async def test_an_earlier_message_is_edited_and_the_first_is_kept(tmp_path: Path
         await command(app, "/edit")
         prompt = app.query_one(Prompt)
         assert prompt.text == "Hello!"
-        assert "Editing" in line(app, "#place")
+        assert "Editing" in line(app, "#position")
         app.simulate_key("escape")
         await wait_until(lambda: prompt.text == "" and app.editing is None)
         await command(app, "/edit")

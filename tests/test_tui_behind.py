@@ -166,7 +166,7 @@ async def test_going_back_during_a_reply_and_forward_to_it(tmp_path: Path) -> No
         await writing(app, session, "two")
         app.simulate_key("alt+up")
         await wait_until(lambda: app.activity is Activity.BEHIND and shown(app) == "1")
-        assert "Turn 1 of 2, Alt+↓ goes forward" in line(app, "#place")
+        assert "Turn 1 of 2, Alt+↓ goes forward" in line(app, "#position")
         session.release(6)
         await wait_until(lambda: session.store.messages.tree(1)[-1].text == words(6))
         app.simulate_key("alt+down")
@@ -410,7 +410,7 @@ async def test_an_edit_that_was_not_sent_is_one_after_a_restart(tmp_path: Path) 
     again = with_drafts(tmp_path)
     async with again.run_test(size=SIZE):
         await wait_until(lambda: idle(again))
-        assert again.query_one(Prompt).text == "another" and "Editing" in line(again, "#place")
+        assert again.query_one(Prompt).text == "another" and "Editing" in line(again, "#position")
         again.simulate_key("enter")
         await wait_until(lambda: idle(again) and [m.text for m in said(again)] == ["another", "ok"])
         assert said(again)[0].number == 2
@@ -438,10 +438,10 @@ async def test_a_stopped_reply_says_for_good_how_to_go_on_with_it(tmp_path: Path
         await writing(app, session)
         app.simulate_key("escape")
         await wait_until(lambda: idle(app))
-        assert line(app, "#place") == "This reply was cut short: Ctrl+G goes on with it."
+        assert line(app, "#position") == "This reply was cut short: Ctrl+G goes on with it."
         app.clear_notifications()
         await wait_until(lambda: any("Ctrl+G goes on with it" in text for text in screen(app)))
         session.release(12)
         app.simulate_key("ctrl+g")
         await wait_until(lambda: idle(app) and said(app)[-1].closed)
-        assert line(app, "#place") == ""
+        assert line(app, "#position") == ""

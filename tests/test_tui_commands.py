@@ -30,14 +30,14 @@ def test_what_is_a_command() -> None:
     assert plain("/usr/bin") == "/usr/bin"
 
 
-def test_every_command_can_be_carried_out() -> None:
-    from tui.actions import Actions
-
+def test_every_command_can_be_carried_out(tmp_path: Path) -> None:
+    """By what both have, or by the screen alone; none has both, of which one would never be called."""
+    app = ChatApp(Scripted(tmp_path))
     assert len({c.name for c in COMMANDS}) == len(COMMANDS)
     keys = [key for c in COMMANDS for key in c.keys]
     assert len(set(keys)) == len(keys)
-    for one in COMMANDS:
-        assert callable(getattr(Actions, {"import": "import_", "continue": "continue_"}.get(one.name, one.name)))
+    assert {one.name for one in COMMANDS if one.does is None} == set(app.actions.own)
+    app.session.close()
 
 
 async def test_slash_and_palette_list_every_command(tmp_path: Path) -> None:
@@ -321,10 +321,10 @@ async def test_after_a_restart_further_up_one_is_told_that_more_follows(tmp_path
     app = ChatApp(first)
     async with app.run_test(size=(110, 30)) as pilot:
         await wait_until(lambda: idle(app))
-        assert "Turn 1 of 2" in app.place and "Alt+↓ goes forward" in "".join(screen(app))
+        assert "Turn 1 of 2" in app.position_label and "Alt+↓ goes forward" in "".join(screen(app))
         await pilot.press("alt+down")
         await wait_until(lambda: idle(app))
-        assert said(app)[-1].text == "2" and app.place.startswith("At the end of this branch")
+        assert said(app)[-1].text == "2" and app.position_label.startswith("At the end of this branch")
 
 
 async def test_what_a_command_has_no_use_for_is_not_dropped(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ async def test_two_chats_at_once_have_two_conversations(tmp_path: Path) -> None:
         async with other.run_test(size=SIZE):
             await wait_until(lambda: idle(other))
             await ask(other, "second")
-            await other.actions.open_conversation(first.session.conversation.id)
+            other.actions.later(other.actions.open_conversation(first.session.conversation.id))
             await wait_until(lambda: "close it there first" in notices(other))
             assert [m.text for m in said(other)] == ["second", "ok"]
         assert [m.text for m in said(first)] == ["first", "ok"]
@@ -370,7 +370,7 @@ async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> No
         await pilot.press("enter")
         await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
         assert app.session.head.text == "answer number 2"
-        assert "Turn 3 of 6" in line(app, "#place")
+        assert "Turn 3 of 6" in line(app, "#position")
         await pilot.press("alt+down")
         await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
 

@@ -21,7 +21,7 @@ from tui.app import ChatApp
 from tui.prompt.prompt import Prompt
 from tui.transcript.markdown import SafeMarkdown
 from tui.transcript.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
-from tui.transcript.reply import HorizonLine, Message, Notice, ReplyMessage, UserMessage
+from tui.transcript.reply import HorizonLine, MessageWidget, Notice, ReplyMessage, UserMessage
 from tui.transcript.scroll import MAX_MESSAGES, MAX_PARTS, MAX_WEIGHT
 
 SIZE = (80, 24)
@@ -175,7 +175,7 @@ async def test_an_endless_reply_stays_bounded_and_earlier_parts_are_left_alone(t
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
         await app.transcript.begin_reply()
-        touched: dict[Message, str] = {}  # by the row itself: numbers of objects come again
+        touched: dict[MessageWidget, str] = {}  # by the row itself: numbers of objects come again
         for i in range(200):
             app.transcript.write(f"Paragraph {i} " + "of words " * 30 + "\n\n- item\n- item\n\n")
             await app.transcript._take()

@@ -177,7 +177,7 @@ async def _renamed(one: Chat, text: str) -> str:
 
 async def _as_the_system_text(one: Chat, text: str) -> str:
     if len(one.app.screen_stack) == 1:
-        one.app.actions.settings()
+        await one.app.actions.run("settings", "")
         await wait_until(lambda: len(one.app.screen_stack) > 1 and one.app.screen.query(TextArea))
         await one.pilot.pause()
     area = one.app.screen.query_one(TextArea)

@@ -1,30 +1,74 @@
-"""What each command does to the conversation on the screen. One method a command, by its name.
+"""Runs commands on the screen, and shows what they come to.
 
-Knows the app and the session; screens that ask for more are in `screens` and opened by `asking`.
+Knows the app, the session and the table of commands. What is asked on other screens is in `dialog_actions`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, assert_never
 
-from rgmlx.errors import ChatError, RgmlxError
+from rgmlx.conversation.session import Session
+from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Message
 from rgmlx.system.formatting import sentence
 
-from . import deeds
-from .activity import Activity, Verdict, verdict
-from .asking import Asking
+from . import operations
+from .activity import Activity, Need, Verdict, verdict
+from .chatting import Chatting
 from .commands import BY_NAME, Command, named, takes_nothing, unknown
+from .outcomes import (
+    Closed,
+    Moved,
+    Noted,
+    Opened,
+    Opens,
+    Outcome,
+    Renamed,
+    Replaces,
+    Runs,
+    Said,
+    Unmoved,
+    Writes,
+)
 from .prompt.outbox import Waiting
 from .prompt.prompt import Prompt
+from .screens.dialogs import Confirm
+from .settings import settings
 from .terminal.clipboard import code_blocks
+from .themes import NAMES
 
 AT_THE_END = "At the end of this branch"
+T = TypeVar("T")
+Own = Callable[[str], Awaitable[None]]
+"""A command that the screen has in its own way; takes what follows the name."""
 
 
-class Actions(Asking):
-    """The commands."""
+class Actions:
+    """The commands of the screen.
+
+    Attributes:
+        own: those that are not the same in plain lines, by their names.
+    """
+
+    def __init__(self, app: Chatting) -> None:
+        self.app = app
+        self.own: dict[str, Own] = {
+            "stop": self._stop,
+            "edit": self._edit,
+            "fix": self._fix,
+            "copy": self._copy,
+            "theme": self._theme,
+            "quit": self._quit,
+        }
+
+    @property
+    def session(self) -> Session:
+        return self.app.session
+
+    # --- running --------------------------------------------------------------------------
 
     async def run(self, name: str, argument: str, typed: str = "") -> None:
         """Does what a command says; what it can't do is a sentence, and the prompt has its text again.
@@ -60,15 +104,15 @@ class Actions(Asking):
             self.app.notify(takes_nothing(name), timeout=4, markup=False)
             return
         prompt.accept(typed)
-        if command.argument and not command.argument.startswith("[") and not argument:
+        if command.needs_argument and not argument:
             prompt.replace_draft(f"/{name} ")
             self.app.notify(f"/{name} needs {command.argument}: write it after the command.", timeout=4, markup=False)
             return
-        method = getattr(self, {"import": "import_", "continue": "continue_"}.get(command.name, command.name))
         try:
-            result = method(argument) if command.argument else method()
-            if asyncio.iscoroutine(result):
-                await result
+            if command.does is not None:
+                await self.show(command.does(self.app, argument))
+            else:
+                await self.own[command.name](argument)
         except RgmlxError as e:
             await self.say(str(e))
 
@@ -76,82 +120,146 @@ class Actions(Asking):
         """Runs a command that was chosen from a list."""
         await self.run(command.name, "")
 
-    # --- replies --------------------------------------------------------------------------
+    def later(self, action: Awaitable[None]) -> None:
+        """Does something after a screen was left, in turn with all else; what goes wrong is a sentence."""
 
-    async def stop(self) -> None:
-        if self.app.take_back():
-            return
-        if self.app.editing is not None:
-            self.app.leave_edit()
-        else:
-            self.session.stop()
+        async def guarded() -> None:
+            try:
+                await action
+            except RgmlxError as e:
+                await self.say(str(e))
 
-    async def regenerate(self) -> None:
-        head = deeds.message_before_reply(self.session)
-        await self._cut_to(head.id)
-        await self.app.begin(self.session.reply)
+        self.app.call_next(guarded)
 
-    async def continue_(self) -> None:
-        await self._go_on(endless=False)
+    def may(self, need: Need) -> bool:
+        """Whether something with this need can be done now; says why it can't."""
+        if verdict(need, self.app.activity) is Verdict.RUN:
+            return True
+        self.app.notify(self.app.refusal, timeout=3, markup=False)
+        return False
 
-    async def endless(self) -> None:
-        await self._go_on(endless=True)
+    # --- showing --------------------------------------------------------------------------
 
-    async def _go_on(self, endless: bool) -> None:
-        head = self.session.head
-        if head is None:
-            await self.say("There is nothing to go on with: send a message first.")
-        elif head.role == USER:
-            await self.app.begin(lambda: self.session.reply(endless=endless))
-        elif head.parent is None or not await self.app.transcript.cut(head.parent):
+    async def say(self, text: str) -> None:
+        """A sentence in the transcript."""
+        await self.app.transcript.notice(sentence(text))
+
+    async def show(self, outcome: Outcome) -> None:
+        """Shows what a command comes to, and does what is left to do. Raises RgmlxError."""
+        match outcome:
+            case Said(text):
+                await self.say(text)
+            case Noted(text) if "\n" in text:
+                await self.app.transcript.notice(text)
+            case Noted(text):
+                self.app.notify(text, timeout=3, markup=False)
+            case Renamed():
+                self.app.show_status()
+            case Moved(message):
+                await self.arrive(message)
+            case Unmoved(why):  # said beside, not in the conversation
+                self.app.notify(sentence(why), timeout=2, markup=False)
+            case Writes():
+                await self._write(outcome)
+            case Opens(conversation, message):
+                await self.open_conversation(conversation, message)
+            case Opened():
+                await self.show_opened()
+            case Closed(deleted):
+                await self.show_opened()
+                if deleted:
+                    self.app.notify("Deleted. /undelete brings it back.", timeout=6)
+                else:
+                    self.app.notify("It is kept in the archive: Ctrl+O, then Ctrl+G lists it.", timeout=4)
+            case Runs():
+                await self._run_slowly(outcome)
+            case Replaces(path, then):
+                self.app.push_screen(
+                    Confirm(f"{path} is there already. Replace it?", "Replace"),
+                    lambda yes: self.later(self.show(then)) if yes else None,
+                )
+            case _:
+                assert_never(outcome)
+
+    async def _write(self, what: Writes) -> None:
+        if what.again is not None:
+            if not await self.app.transcript.cut(what.again.id):
+                await self.app.show_conversation()
+            await self.app.transcript.jump()
+        reply = what.continued
+        if reply is None:
+            await self.app.begin(what.start)
+        elif reply.parent is None or not await self.app.transcript.cut(reply.parent):
             await self.say("Its message is not at hand: go there with /tree first.")
         else:
-            await self.app.begin(lambda: self.session.go_on(endless=endless), head.text)
+            await self.app.begin(what.start, reply.text)
 
-    async def edit(self) -> None:
-        self.edit_message(deeds.last_message(self.session, USER))
+    async def _run_slowly(self, what: Runs) -> None:
+        if not what.with_model:
+            await self.show(await asyncio.to_thread(what.action))
+        elif self.may(Need.ALONE):
+            self.session.needs()
+            await self.show(await self._filed(what.action))
+            await self.app.proceed()
 
-    async def fix(self) -> None:
-        self.edit_message(deeds.last_message(self.session, MODEL))
-
-    def edit_message(self, message: Message) -> None:
-        """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
-        self.app.begin_edit(message.text, message)
-
-    # --- time travel ----------------------------------------------------------------------
-
-    async def back(self) -> None:
-        await self._travel(self.trail.back)
-
-    async def forward(self) -> None:
-        await self._travel(self.trail.forward)
-
-    async def previous(self) -> None:
-        await self._travel(lambda: self.trail.sibling(-1))
-
-    async def next(self) -> None:
-        await self._travel(lambda: self.trail.sibling(1))
-
-    async def _travel(self, step: Callable[[], int | None]) -> None:
+    async def _filed(self, action: Callable[[], T]) -> T:
+        """Does something in the model's thread that uses its state, which is left alone meanwhile."""
+        self.app.machine.enter(Activity.FILING)
         try:
-            message = step()
-        except ChatError as e:  # nothing there: said beside, not in the conversation
-            self.app.notify(sentence(str(e)), timeout=2)
-            return
-        await self.arrive(message)
+            return await self.app.with_model(action)
+        finally:
+            self.app.machine.enter(Activity.IDLE)
 
     async def arrive(self, message: int | None) -> None:
-        """One stands at another message now; the transcript shows what was said up to there."""
-        place = self.where()
-        self.app.show_place(place or AT_THE_END, further=bool(place))
+        """Shows that the conversation stands at another message: the transcript has what was said up to there."""
+        self.app.show_position(AT_THE_END)
         await self.app.follow()  # at once: whoever looks next finds the model on its way
         if message is None or self.session.at_running or not await self.app.transcript.cut(message):
             await self.app.show_conversation()
         self.app.show_status()
 
-    # --- copying --------------------------------------------------------------------------
+    async def open_conversation(self, conversation: int, message: int | None = None) -> None:
+        """Goes on with another conversation, loading its model if that is another one. Raises ChatError: it can't be had."""
+        if self.may(Need.PLACE):
+            operations.open_conversation(self.session, conversation, message)
+            await self.show_opened()
 
-    async def copy(self, what: str) -> None:
+    async def show_opened(self) -> None:
+        """Shows the session's conversation, which is another one now, and brings the model there."""
+        self.app.follow_draft()
+        self.app.leave_position()
+        self.app.find_position()
+        row = self.session.conversation
+        self.app.machine.model = row.model if row is not None else ""
+        await self.app.follow()
+        await self.app.show_conversation()
+
+    def edit_message(self, message: Message) -> None:
+        """Puts a message's text into the prompt; what is sent then takes its place on a new branch."""
+        self.app.begin_edit(message.text, message)
+
+    def remember(self, **changes: Any) -> None:
+        """Keeps defaults in the user's file; what can't be written is said."""
+        self.app.defaults = dataclasses.replace(self.app.defaults, **changes)
+        if self.app.defaults_file is None:
+            return
+        try:
+            settings.save(self.app.defaults_file, self.app.defaults)
+        except RgmlxError as e:
+            self.app.notify(sentence(str(e)), severity="warning", markup=False)
+
+    # --- what only the screen has ---------------------------------------------------------
+
+    async def _stop(self, _: str) -> None:
+        self.app.press_escape()
+
+    async def _edit(self, _: str) -> None:
+        self.edit_message(operations.last_message(self.session, USER))
+
+    async def _fix(self, _: str) -> None:
+        self.edit_message(operations.last_message(self.session, MODEL))
+
+    async def _copy(self, what: str) -> None:
         head, store = self.session.head, self.session.store
         line = store.messages.path_sizes(head.id if head else None, 2)
         last = [store.messages.get(number) for number, _ in line]
@@ -171,52 +279,9 @@ class Actions(Asking):
         else:
             await self.say("/copy copies the last reply; there is also /copy code, /copy mine and /copy all.")
             return
-        await self.copy_text(text)
-
-    async def copy_text(self, text: str) -> None:
-        """Puts a text on the clipboard, and says so."""
         await self.app.copy_text(text)
 
-    # --- conversations --------------------------------------------------------------------
-
-    async def new(self) -> None:
-        self.session.begin()
-        await self.show()
-
-    async def rename(self, title: str) -> None:
-        deeds.rename(self.session, title)
-        self.app.show_status()
-
-    async def archive(self) -> None:
-        self._refuse_if_written()
-        deeds.archive(self.session)
-        await self.show()
-        self.app.notify("It is kept in the archive: Ctrl+O, then Ctrl+G lists it.", timeout=4)
-
-    async def delete(self) -> None:
-        self._refuse_if_written()
-        deeds.delete(self.session)
-        await self.show()
-        self.app.notify("Deleted. /undelete brings it back.", timeout=6)
-
-    async def undelete(self) -> None:
-        await self.open_conversation(deeds.undelete(self.session))
-
-    # --- settings -------------------------------------------------------------------------
-
-    async def set(self, words: str) -> None:
-        told = deeds.set_one(self.session, words)
-        if "\n" in told:
-            await self.app.transcript.notice(told)
-        else:
-            self.app.notify(told, timeout=3, markup=False)
-
-    async def system(self, text: str) -> None:
-        await self.say(deeds.system(self.session, text))
-
-    async def theme(self, name: str) -> None:
-        from .themes import NAMES
-
+    async def _theme(self, name: str) -> None:
         names = list(NAMES)
         if not name:
             name = names[(names.index(self.app.theme) + 1) % len(names)] if self.app.theme in names else names[0]
@@ -226,20 +291,5 @@ class Actions(Asking):
         self.app.theme = name
         self.remember(theme=name)
 
-    async def info(self) -> None:
-        await self.say("\n".join(deeds.describe(self.session)))
-
-    async def quit(self) -> None:
+    async def _quit(self, _: str) -> None:
         await self.app.leave()
-
-    # --- inside ---------------------------------------------------------------------------
-
-    def _refuse_if_written(self) -> None:
-        row = self.session.conversation
-        if row is not None and self.session.writes_in(row.id):
-            raise ChatError("a reply is being written further on in this conversation: Esc stops it")
-
-    async def _cut_to(self, message: int) -> None:
-        if not await self.app.transcript.cut(message):
-            await self.app.show_conversation()
-        await self.app.transcript.jump()

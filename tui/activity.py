@@ -1,7 +1,7 @@
-"""What the model is doing, what may come next, and what that means for each command.
+"""What the model is doing, what may come next, what is due then, and what that means for each command.
 
-Knows no widgets, no model and no conversation: states, the transitions between them, and a verdict for every kind of
-command in every state.
+Knows no widgets, no model and no conversation: states, the transitions between them, a verdict for every kind of
+command in every state, and the step that follows when the model is free.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class Activity(Enum):
 
 AT_REST = frozenset({Activity.IDLE, Activity.UNLOADED})
 """In which the model has nothing to do."""
+STOPPABLE = frozenset({Activity.SENDING, Activity.SEEKING, Activity.WRITING, Activity.BEHIND})
+"""What Ctrl+C stops."""
 
 
 class Need(Enum):
@@ -118,16 +120,29 @@ def waits_for(now: Activity, *, title: str = "") -> str:
             return "in a moment"
 
 
+class Step(Enum):
+    """What is due when the model is free, in this order."""
+
+    LOAD = "the model of the conversation on the screen is loaded"
+    SEEK = "the model goes to where that conversation stands"
+    SEND = "what waits is sent, or done"
+    REST = "nothing: it is busy, there is none, or the app is being left"
+
+
 class Machine:
-    """The state the app is in.
+    """The state the app is in, and what is due.
 
     Attributes:
         now: the state.
+        model: the name of the model to be loaded once the one that is there is free; or "".
+        moved: the model is not where the conversation on the screen stands, and has yet to go there.
+        leaving: nothing is due any more.
     """
 
     def __init__(self, changed: Callable[[Activity], None] = lambda before: None) -> None:
         """`changed` is told after each transition what the state was. The first state is that of a start: the model is loaded."""
         self.now = Activity.LOADING
+        self.model, self.moved, self.leaving = "", False, False
         self._changed = changed
 
     @property
@@ -142,4 +157,24 @@ class Machine:
         if activity not in TRANSITIONS[self.now]:
             raise RuntimeError(f"{self.now.name} is not followed by {activity.name}")
         before, self.now = self.now, activity
+        if activity is Activity.LOADING:
+            self.model = ""
+        elif activity is Activity.SEEKING:
+            self.moved = False
         self._changed(before)
+
+    def due(self, loaded: str) -> Step:
+        """What is to be done now; it is no longer due once its state is entered.
+
+        Args:
+            loaded: the name of the model that is there; "" for none.
+        """
+        if self.leaving or self.busy:
+            return Step.REST
+        if self.model == loaded:
+            self.model = ""
+        if self.model:
+            return Step.LOAD
+        if self.now is Activity.UNLOADED:
+            return Step.REST
+        return Step.SEEK if self.moved else Step.SEND

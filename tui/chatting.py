@@ -1,10 +1,12 @@
-"""The chat as commands know it: what `actions` and `asking` may ask of the screen. `app.ChatApp` is it."""
+"""The chat as commands know it: what `actions` and `dialog_actions` may ask of the screen. `app.ChatApp` is it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from rgmlx.conversation.navigation import Travel
 
 from .composing import Composing
 from .prompt.history import History
@@ -19,14 +21,14 @@ class Chatting(Composing):
         defaults: settings as the user's file has them; changes are written to `defaults_file`.
         history: what was sent before.
         chosen_model: by the user, and not loaded yet.
-        wanted_model: of the open conversation, to be loaded when the model that is there is free.
+        navigation: where the conversation stands on its branch.
     """
 
     defaults: Defaults
     defaults_file: Path | None
     history: History | None
     chosen_model: str
-    wanted_model: str
+    navigation: Travel
 
     @property
     @abstractmethod
@@ -44,27 +46,27 @@ class Chatting(Composing):
 
     @abstractmethod
     async def follow(self) -> None:
-        """One stands elsewhere: the model comes there when it is free."""
+        """Has the model follow the conversation to where it stands, when it is free."""
 
     @abstractmethod
     async def proceed(self) -> None:
-        """The model is free: it goes where the conversation on the screen stands, and then does what waits."""
+        """Does what is due, if the model is free for it."""
 
     @abstractmethod
     async def show_conversation(self) -> None:
         """Shows the conversation as it stands, from the store alone; a reply that is written there as it goes on."""
 
     @abstractmethod
-    def find_place(self) -> None:
-        """Says where in the conversation one stands, if other messages follow."""
+    def find_position(self) -> None:
+        """Finds out whether other messages follow."""
 
     @abstractmethod
-    def show_place(self, position: str, *, further: bool) -> None:
-        """Says where one stands; `further`: other messages follow."""
+    def show_position(self, elsewhere: str = "") -> None:
+        """Notes where the conversation stands; `elsewhere`: what to say where nothing follows."""
 
     @abstractmethod
-    def leave_place(self) -> None:
-        """One stands at the end again."""
+    def leave_position(self) -> None:
+        """Notes that the conversation stands at the end of its branch again."""
 
     @abstractmethod
     async def leave(self) -> None:

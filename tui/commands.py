@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from . import operations
 from .activity import Need
+from .operations import Operation
 from .terminal import keys
 
 
@@ -21,6 +23,7 @@ class Command:
         needs: what it needs of the model; `activity` has what becomes of it while the model is busy.
         shown: the key's label in the footer; "" keeps it out of there.
         aliases: other names, which other programs have taught.
+        does: what it does, on the screen and in plain lines; None where each has its own way, or only one of them has it.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Command:
     shown: str = ""
     while_empty: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    does: Operation | None = None
 
     @property
     def key(self) -> str:
@@ -48,6 +52,11 @@ class Command:
         return keys.shown(*self.all_keys)
 
     @property
+    def needs_argument(self) -> bool:
+        """Whether it is of no use without what follows the name."""
+        return bool(self.argument) and not self.argument.startswith("[")
+
+    @property
     def usage(self) -> str:
         return f"{', '.join(f'/{name}' for name in (self.name, *self.aliases))} {self.argument}".rstrip()
 
@@ -61,9 +70,17 @@ COMMANDS: tuple[Command, ...] = (
         keys=("ctrl+r",),
         needs=Need.REPLY,
         shown="another",
+        does=operations.regenerate,
     ),
-    Command("continue", "go on with the last reply", keys=("ctrl+g",), needs=Need.REPLY),
-    Command("endless", "go on with the last reply until you stop it, without a limit", needs=Need.REPLY),
+    Command(
+        "continue", "go on with the last reply", keys=("ctrl+g",), needs=Need.REPLY, does=operations.continue_reply
+    ),
+    Command(
+        "endless",
+        "go on with the last reply until you stop it, without a limit",
+        needs=Need.REPLY,
+        does=operations.continue_endlessly,
+    ),
     Command("edit", "change your last message and send it again; the first is kept"),
     Command("fix", "change the text of the last reply, to go on from there", needs=Need.SETTLED),
     Command(
@@ -71,19 +88,28 @@ COMMANDS: tuple[Command, ...] = (
         "go back to the reply before: nothing is read again",
         keys=("alt+up", "ctrl+up", "ctrl+b"),
         needs=Need.PLACE,
+        does=operations.back,
     ),
-    Command("forward", "go forward again", keys=("alt+down", "ctrl+down", "ctrl+f"), needs=Need.PLACE),
+    Command(
+        "forward",
+        "go forward again",
+        keys=("alt+down", "ctrl+down", "ctrl+f"),
+        needs=Need.PLACE,
+        does=operations.forward,
+    ),
     Command(
         "previous",
         "the answer before this one, where there are several ‹2/3›",
         while_empty=("alt+left", "ctrl+left", "left"),
         needs=Need.PLACE,
+        does=operations.previous_answer,
     ),
     Command(
         "next",
         "the answer after this one",
         while_empty=("alt+right", "ctrl+right", "right"),
         needs=Need.PLACE,
+        does=operations.next_answer,
     ),
     Command("tree", "all branches of this conversation", keys=("ctrl+t",), shown="tree"),
     Command(
@@ -91,34 +117,67 @@ COMMANDS: tuple[Command, ...] = (
         "copy the last reply, its code (/copy code, /copy code 2), your message or all of it",
         "[code [N] | mine | all]",
     ),
-    Command("new", "a new conversation", keys=("ctrl+n",), needs=Need.PLACE, shown="new", aliases=("clear",)),
+    Command(
+        "new",
+        "a new conversation",
+        keys=("ctrl+n",),
+        needs=Need.PLACE,
+        shown="new",
+        aliases=("clear",),
+        does=operations.new,
+    ),
     Command(
         "list",
         "all conversations: search, rename, archive, delete, export, import",
         keys=("ctrl+o",),
         shown="list",
     ),
-    Command("rename", "give this conversation another title", "TITLE"),
-    Command("archive", "move this conversation out of the list and begin a new one", needs=Need.SETTLED),
-    Command("delete", "delete this conversation; /undelete brings it back", needs=Need.SETTLED),
-    Command("undelete", "bring back the conversation deleted last", needs=Need.PLACE),
-    Command("export", "write this conversation to a file: .md to read, .json to import elsewhere", "FILE"),
-    Command("import", "read a conversation that was exported as .json", "FILE", needs=Need.PLACE),
+    Command("rename", "give this conversation another title", "TITLE", does=operations.rename),
     Command(
-        "save", "write the conversation with what the model remembers to a .rgstate file", "FILE", needs=Need.ALONE
+        "archive",
+        "move this conversation out of the list and begin a new one",
+        needs=Need.SETTLED,
+        does=operations.archive,
     ),
-    Command("open", "go on from a .rgstate file: nothing is read again", "FILE", needs=Need.ALONE),
+    Command("delete", "delete this conversation; /undelete brings it back", needs=Need.SETTLED, does=operations.delete),
+    Command("undelete", "bring back the conversation deleted last", needs=Need.PLACE, does=operations.undelete),
+    Command(
+        "export",
+        "write this conversation to a file: .md to read, .json to import elsewhere",
+        "FILE",
+        does=operations.export,
+    ),
+    Command(
+        "import",
+        "read a conversation that was exported as .json",
+        "FILE",
+        needs=Need.PLACE,
+        does=operations.import_file,
+    ),
+    Command(
+        "save",
+        "write the conversation with what the model remembers to a .rgstate file",
+        "FILE",
+        needs=Need.ALONE,
+        does=operations.save,
+    ),
+    Command(
+        "open", "go on from a .rgstate file: nothing is read again", "FILE", needs=Need.ALONE, does=operations.open_file
+    ),
     Command("model", "choose, download or name the model", "[NAME]", needs=Need.ALONE),
     Command("settings", "temperature and the like, the system text", keys=("f2", "ctrl+l")),
     Command(
         "set",
         "show the settings, or change one: /set temperature 0.5; /set temperature default leaves it to the model",
         "[NAME [VALUE]]",
+        does=operations.set_setting,
     ),
-    Command("system", "how the assistant should behave; before the first message", "[TEXT]"),
+    Command(
+        "system", "how the assistant should behave; before the first message", "[TEXT]", does=operations.set_system
+    ),
     Command("theme", "light, dark or contrast", "[NAME]"),
     Command("history", "search the messages you sent", keys=("ctrl+s",)),
-    Command("info", "what the model, its memory and this program take"),
+    Command("info", "what the model, its memory and this program take", does=operations.info),
     Command("guide", "what this is, and how to get a larger model"),
     Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), shown="quit", aliases=("exit", "bye")),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from enum import Enum
 
 from textual import on
 from textual.timer import Timer
@@ -30,6 +31,15 @@ KEEP_SECONDS = 0.5
 """So long after a key the draft goes to the disk, with all that was typed by then."""
 SAID_SECONDS = 15.0
 """So long is said what becomes of a draft."""
+
+
+class Escape(Enum):
+    """What Esc does, in the words of the footer. The first that is possible is done."""
+
+    TAKE_BACK = "take back"
+    LEAVE_EDIT = "leave edit"
+    STOP = "stop"
+    NOTHING = ""
 
 
 class Composing(Selecting):
@@ -55,6 +65,27 @@ class Composing(Selecting):
     def prompt(self) -> Prompt:
         """Where one types."""
         return self.query_one(Prompt)
+
+    # --- Esc ------------------------------------------------------------------------------
+
+    @property
+    def escape(self) -> Escape:
+        """What Esc does now."""
+        if self.outbox.item is not None:
+            return Escape.TAKE_BACK
+        if self.editing is not None:
+            return Escape.LEAVE_EDIT
+        return Escape.STOP if self.busy else Escape.NOTHING
+
+    def press_escape(self) -> None:
+        """Does it. Stops whatever runs, also where nothing seems to."""
+        match self.escape:
+            case Escape.TAKE_BACK:
+                self.take_back()
+            case Escape.LEAVE_EDIT:
+                self.leave_edit()
+            case _:
+                self.session.stop()
 
     # --- what waits -----------------------------------------------------------------------
 

@@ -14,15 +14,12 @@ from textual.widgets import Input, OptionList, TextArea
 
 from rgmlx.system.printable import printable
 
-from .activity import Activity
+from .activity import STOPPABLE
 from .commands import COMMANDS, WHILE_EMPTY
 from .prompt.prompt import Prompt
 from .terminal import keys, order, terminals
 from .terminal.clipboard import copy
-from .work import Working
-
-STOPPABLE = (Activity.SENDING, Activity.SEEKING, Activity.WRITING, Activity.BEHIND)
-"""What Ctrl+C stops."""
+from .workers import WorkerApp
 
 
 class Runs(Protocol):
@@ -31,7 +28,7 @@ class Runs(Protocol):
     async def run(self, name: str, argument: str, typed: str = "") -> None: ...
 
 
-class Keyboard(Working):
+class Keyboard(WorkerApp):
     """An app with a prompt on its first screen, to which all typing goes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

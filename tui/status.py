@@ -1,11 +1,46 @@
-"""The line of gauges: as much of it as the screen is wide. Knows numbers and no widgets."""
+"""The lines around the transcript, as text. Knows numbers and messages, and no widgets."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rgmlx.conversation.metrics import Gauges
+from rgmlx.store import MODEL, Message
 from rgmlx.system.formatting import model_name
 
+from .commands import pressed
+
+CUT_SHORT = "This reply was cut short: Ctrl+G goes on with it."
 _SEPARATOR = "  ·  "
+
+
+@dataclass
+class Position:
+    """Where a conversation stands, if that is not the end.
+
+    Attributes:
+        text: in words; "" at the end.
+        further: whether other messages follow.
+        reread: what it took to get there.
+    """
+
+    text: str = ""
+    further: bool = False
+    reread: str = ""
+
+
+def position_label(position: Position, editing: Message | None, *, cut_short: bool) -> str:
+    """The line above the prompt: what is edited, or where the conversation stands and what can be done there."""
+    if editing is not None:
+        done = "puts it in place" if editing.role == MODEL else "sends it"
+        return f"Editing: Enter {done}, Esc leaves it as it was"
+    further = position.further
+    parts = [f"{position.text}, {pressed('forward')} goes forward" if further else position.text]
+    parts.append("sending begins a branch" if further else "")
+    if cut_short:
+        parts.append("Cut short: Ctrl+G goes on with it" if position.text else CUT_SHORT)
+    parts.append(position.reread)  # the end is cut off where it is too long
+    return _SEPARATOR.join(part for part in parts if part)
 
 
 def status_line(name: str, gauges: Gauges, doing: str, news: str, width: int) -> str:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ChatError, RgmlxError
 from ..generation.engine import Progress
 from ..generation.language_model import LanguageModel
-from ..generation.sampling import Sampling, make_sampling
+from ..generation.sampling import make_sampling
+from ..settings import Sampling
 from ..store import MODEL, USER, Message
 from ..system.atomic import Busy, Steps, whole
 from . import named, places, rgstate, sampling_settings

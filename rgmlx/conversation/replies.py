@@ -23,7 +23,7 @@ from .storage import Storage
 
 if TYPE_CHECKING:
     from ..generation.engine import Progress
-    from ..generation.sampling import Sampling
+    from ..settings import Sampling
     from ..system.atomic import Undo
     from .context import Horizon, Memory
     from .writer import Writer

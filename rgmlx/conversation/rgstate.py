@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RgmlxError
-from ..generation.sampling import Sampling
-from ..settings import OFFERED
+from ..settings import OFFERED, Sampling
 from ..store import USER, StoreError
 from . import sampling_settings
 from .opened import NEW_TITLE_CHARS

@@ -10,7 +10,7 @@ from .storage import Lock
 
 if TYPE_CHECKING:
     from ..generation.engine import Progress
-    from ..generation.sampling import Sampling
+    from ..settings import Sampling
     from .writer import Writer
 
 

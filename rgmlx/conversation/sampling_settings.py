@@ -10,13 +10,10 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..settings import DRAWING, OFFERED, checked
+from ..settings import DRAWING, OFFERED, Sampling, checked
 from ..store import Message
-
-if TYPE_CHECKING:
-    from ..generation.sampling import Sampling
 
 _DRAW = "draw"  # the number that seeds come from where none is chosen, among the conversation's settings
 

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 from ..errors import ChatError, RgmlxError
 from ..generation.sampling import make_sampling
 from ..griffin.state import Owner, State, load_states, save_states, whole
-from ..settings import checked_budget
+from ..settings import DRAWING, checked_budget
 from ..tokenizer import Tokenizer, between_turns, reply_ids, turn_ids
 
 USER, MODEL = "user", "model"
 NOW = "now"
 """The name of the point a saved chat stands at; the others are named by the turn that they stand before."""
+_FIELDS = ("turns", "unread", "system", "sampling", "max_tokens")
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,16 @@ class SavedChat:
 
         Raises:
             StateError: the file is damaged, or was saved with another model.
-            ChatError: the file holds a state without a chat.
+            ChatError: the file holds a state without a chat, or one with fields that only a newer rgmlx knows.
         """
         states, extra = load_states(path, model)
         try:
             saved = extra["chat"]
             unread, system, sampling = saved["unread"], saved["system"], saved["sampling"]
+            if unknown := [*(saved.keys() - set(_FIELDS)), *(sampling.keys() - DRAWING.keys())]:
+                raise ChatError(
+                    f"{path} was written by a newer rgmlx, which knows '{min(unknown)}': update rgmlx to read it"
+                )
             if not all(whole(unread[key], model.config.vocab_size) and s.batch_size == 1 for key, s in states.items()):
                 raise ValueError
             if not isinstance(system, str | None):
@@ -121,6 +126,8 @@ class SavedChat:
             settings = vars(make_sampling(sampling))
             budget = checked_budget(saved.get("max_tokens"))  # files of earlier versions have none
             return cls(turns, {NOW: points[NOW], **points}, system, settings, budget)
+        except ChatError:
+            raise
         except RgmlxError as e:
             raise ChatError(f"{path} is not a saved chat ({e})") from None
         except (KeyError, TypeError, ValueError, AttributeError):

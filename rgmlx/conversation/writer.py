@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from ..generation.engine import Generation, Progress
-from ..generation.sampling import Sampling
+from ..settings import Sampling
 from ..store import Message, StoreError
 from ..store.reply_end import FOLD_CHARS
 from ..system import debug_log

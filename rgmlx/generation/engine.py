@@ -20,10 +20,10 @@ from ..errors import NotFiniteError, RgmlxError
 from ..griffin.network import RecurrentGemma
 from ..griffin.state import State
 from ..kernels import launch
-from ..settings import checked_budget
+from ..settings import Sampling, checked_budget
 from ..system.atomic import Steps, whole
 from ..system.process import enter, stop_at_end
-from .sampling import Sampler, Sampling
+from .sampling import Sampler
 from .wired import while_wired, wired
 
 Progress = Callable[[int, int], None]

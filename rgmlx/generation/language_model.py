@@ -14,11 +14,11 @@ from ..errors import RgmlxError, TokenizerError
 from ..griffin.config import ModelConfig, describe_quantization
 from ..griffin.network import RecurrentGemma
 from ..griffin.state import State
+from ..settings import Sampling
 from ..system import memory
 from ..system.process import work
 from ..tokenizer import Tokenizer
 from ..weights import checkpoint
-from .sampling import Sampling
 
 
 class LanguageModel(RecurrentGemma):

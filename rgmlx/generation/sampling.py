@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import math
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -21,12 +20,11 @@ import mlx.core as mx
 
 from ..errors import ConfigError, RgmlxError
 from ..kernels.elementwise import suited
-from ..settings import DRAWING, checked
+from ..settings import DRAWING, OF_MODELS, Sampling
 from ..system.reading import present, read_json
 
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]
 
-_DEFAULTS: Mapping[str, Any] = {name: setting.default for name, setting in DRAWING.items()}
 # Beyond these a setting has no further effect, and float32 has no numbers for what comes of it.
 _COLD, _HOT = 1e-6, 1e6
 _LEAST_PENALTY, _MOST_PENALTY = 1e-6, 1e6
@@ -51,53 +49,17 @@ def mlx_lm_samplers() -> ModuleType:
     return module
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Sampling settings, with the names and meanings of mlx-lm; their ranges and defaults are in `rgmlx.settings`.
-
-    Attributes:
-        temperature: 0 takes the likeliest token.
-        top_p, min_p, top_k: filters; 0 (top_p: 0 or 1) switches one off.
-        repetition_penalty: divides the logits of recent tokens; 0 or 1 switches it off.
-        presence_penalty, frequency_penalty: are subtracted from the logits of recent tokens.
-        penalty_window: how many recent tokens count, prompt included; at most 256.
-        seed: None draws one.
-
-    Raises:
-        RgmlxError: a value is no number, or out of range.
-    """
-
-    temperature: float = _DEFAULTS["temperature"]
-    top_p: float = _DEFAULTS["top_p"]
-    min_p: float = _DEFAULTS["min_p"]
-    top_k: int = _DEFAULTS["top_k"]
-    repetition_penalty: float = _DEFAULTS["repetition_penalty"]
-    presence_penalty: float = _DEFAULTS["presence_penalty"]
-    frequency_penalty: float = _DEFAULTS["frequency_penalty"]
-    penalty_window: int = _DEFAULTS["penalty_window"]
-    seed: int | None = _DEFAULTS["seed"]
-
-    def __post_init__(self) -> None:
-        for name, setting in DRAWING.items():
-            value = getattr(self, name)
-            if value is not None or setting.default is not None:
-                object.__setattr__(self, name, checked(name, value))
-
-    def seeded(self) -> Sampling:
-        """The same settings with a seed drawn if there was none."""
-        return self if self.seed is not None else replace(self, seed=secrets.randbits(63))
-
-    def processors(self) -> list[LogitsProcessor]:
-        """mlx-lm's logits processors for the penalties that are on."""
-        window, repetition = self.penalty_window, self.repetition_penalty
-        return mlx_lm_samplers().make_logits_processors(
-            repetition_penalty=None if repetition in (0, 1) else min(max(repetition, _LEAST_PENALTY), _MOST_PENALTY),
-            repetition_context_size=window,
-            presence_penalty=self.presence_penalty or None,
-            presence_context_size=window,
-            frequency_penalty=self.frequency_penalty or None,
-            frequency_context_size=window,
-        )
+def processors(settings: Sampling) -> list[LogitsProcessor]:
+    """mlx-lm's logits processors for the penalties that are on."""
+    window, repetition = settings.penalty_window, settings.repetition_penalty
+    return mlx_lm_samplers().make_logits_processors(
+        repetition_penalty=None if repetition in (0, 1) else min(max(repetition, _LEAST_PENALTY), _MOST_PENALTY),
+        repetition_context_size=window,
+        presence_penalty=settings.presence_penalty or None,
+        presence_context_size=window,
+        frequency_penalty=settings.frequency_penalty or None,
+        frequency_context_size=window,
+    )
 
 
 class Sampler:
@@ -107,7 +69,7 @@ class Sampler:
         """`recent`: each row's last ids, oldest first (a state has them)."""
         self.settings = settings.seeded()
         self._utils = mlx_lm_samplers()
-        self._processors = settings.processors()
+        self._processors = processors(settings)
         size = settings.penalty_window
         self._recent = [mx.array(list(r)[-size:], mx.int32) for r in recent]
 
@@ -181,12 +143,11 @@ def recommended(directory: Path) -> tuple[Sampling, frozenset[int]]:
         return Sampling(), frozenset()
     try:
         data = read_json(path)
-        names = ("temperature", "top_p", "min_p", "top_k", "repetition_penalty")
         eos = data.get("eos_token_id")
         stop = eos if isinstance(eos, list) else [] if eos is None else [eos]
         if bad := [i for i in stop if type(i) is not int]:
             raise RgmlxError(f"eos_token_id must be a token id, a whole number, not {bad[0]!r:.40}")
-        found = {n: data[n] for n in names if data.get(n) is not None}
+        found = {name: data[name] for name in OF_MODELS if data.get(name) is not None}
         return make_sampling(found), frozenset(stop)
     except RgmlxError as e:
         raise ConfigError(f"{path}: {e}") from None

@@ -1,6 +1,6 @@
 """The loop: loads the model, reads a line, has it answered, until the input ends.
 
-Knows the order of things and the exit codes; what a line does is in `commands` and `messages`.
+Knows the order of things and the exit codes; what a line does is in `commands` and `message_commands`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ import signal
 from pathlib import Path
 
 from rgmlx.cli.streams import tell
+from rgmlx.conversation.rgstate import open_file
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.system.printable import printable
 
 from ..commands import parse, plain
 from .commands import LEAVING, Commands
-from .conversations import Conversations
-from .messages import Messages
-from .talk import Talk
+from .conversation_commands import ConversationCommands
+from .message_commands import MessageCommands
+from .output import READING_AGAIN, Output
+from .showing import Showing
 
 
 class PlainChat:
@@ -30,10 +32,11 @@ class PlainChat:
             file: a .rgstate file to go on from.
         """
         self._session, self._file = session, file
-        self._talk = Talk(session)
-        self._lines, self._work = self._talk.lines, self._talk.work
-        self._messages, self._conversations = Messages(self._talk), Conversations(self._talk)
-        self._commands = Commands(self._talk, self._messages, self._conversations)
+        self._output = Output(session)
+        self._io, self._worker = self._output.io, self._output.worker
+        self._messages, showing = MessageCommands(self._output), Showing(self._output)
+        conversations = ConversationCommands(self._output, showing)
+        self._commands = Commands(self._output, showing, self._messages.commands, conversations.commands)
         self._blank = 0  # empty lines, one after the other
 
     def run(self) -> int:
@@ -45,82 +48,82 @@ class PlainChat:
         """
         ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where a shell ignores it
         if ours:
-            signal.signal(signal.SIGINT, self._work.interrupt)
+            signal.signal(signal.SIGINT, self._worker.interrupt)
         try:
             if not self._begin():
                 return 1
             while self._next():
                 pass
-            return int(self._talk.failed and not self._lines.terminal)
+            return int(self._output.failed and not self._io.terminal)
         except KeyboardInterrupt:
-            self._lines.write("\n")
+            self._io.write("\n")
             return 130
         finally:
             if ours:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._work.end()
+            self._worker.end()
             self._session.close()
 
     def _begin(self) -> bool:
         """Loads the model and says where one is; false if it can't be gone on."""
-        self._talk.show_notices()
+        self._output.show_notices()
         try:
-            self._talk.load(leave=True)
-            self._talk.line(f"Model: {self._session.name}")
-            if self._file is not None:
-                self._conversations.open_file(self._file)
+            self._output.load(leave=True)
+            self._output.line(f"Model: {self._session.name}")
+            if (file := self._file) is not None:
+                self._worker.run(lambda: open_file(self._session, file), lambda: self._output.reading(READING_AGAIN))
         except RgmlxError as e:
-            if not self._session.ready or not self._lines.terminal:
+            if not self._session.ready or not self._io.terminal:
                 tell(f"rgchat: {printable(' '.join(str(e).splitlines()))}")
                 return False
-            self._talk.say(str(e))
-        self._talk.show_place()
-        with self._talk.told():
-            self._talk.stand()
-        self._talk.show_notices()
+            self._output.say(str(e))
+        self._output.show_place()
+        with self._output.told():
+            self._output.stand()
+        self._output.show_notices()
         return True
 
     def _next(self) -> bool:
         """Does what one message or command says; false after the last one."""
         try:
-            self._work.asking = True
-            text, block = self._lines.message()
+            self._worker.asking = True
+            text, block = self._io.message()
         except EOFError:
-            if self._lines.terminal:
-                self._lines.write("\n")
+            if self._io.terminal:
+                self._io.write("\n")
             return False
         except KeyboardInterrupt:
-            if not self._lines.terminal:
+            if not self._io.terminal:
                 raise
-            self._lines.write("\n")
-            self._talk.say(LEAVING)
+            self._io.write("\n")
+            self._output.say(LEAVING)
             return True
         except RgmlxError as e:
-            self._talk.fail(str(e))
+            self._output.fail(str(e))
             return True
         finally:
-            self._work.asking = False
+            self._worker.asking = False
         if not text.strip():
             self._leave_hint()
             return True
         self._blank = 0
-        if (name := self._commands.astray) and not self._lines.terminal:
-            self._talk.say(f"This and what follows is not run: /{name} failed, and it is not for this conversation.")
+        if (name := self._commands.astray) and not self._io.terminal:
+            self._output.say(f"This and what follows is not run: /{name} failed, and it is not for this conversation.")
             return False
-        self._work.stopped = False
-        self._lines.remember(text)
+        self._worker.stopped = False
+        self._io.remember(text)
         command = None if block else parse(text)
-        with self._talk.told():
+        with self._output.told():
             if command is not None:
                 self._commands.run(*command)
             else:
                 self._messages.send(text if block else plain(text))
-        self._talk.show_notices()
+        self._output.show_notices()
         return not self._commands.leaving
 
     def _leave_hint(self) -> None:
         """After two empty lines: how to leave, which they may have been meant to do."""
         self._blank += 1
-        if self._blank == 2 and self._lines.terminal:
-            self._talk.say(LEAVING)
+        if self._blank == 2 and self._io.terminal:
+            self._output.say(LEAVING)
             self._blank = 0

@@ -1,23 +1,24 @@
-"""The commands by their names: which there are in lines of text, and those about the model and the program.
+"""Runs commands in lines of text, and has those about the model and the program.
 
 Knows the table of `tui.commands` and what of it is different here; no streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rgmlx.errors import RgmlxError
 
-from .. import deeds
+from .. import operations
 from ..commands import BY_NAME, Command, named, parse, takes_nothing, unknown
 from ..settings import settings
-from .conversations import Conversations
-from .lines import BLOCK
-from .messages import Messages
-from .talk import Talk, short
+from .output import Output, short
+from .showing import Showing
+from .terminal_io import BLOCK
 
+Own = Callable[[str], None]
+"""A command that lines have in their own way; takes what follows the name."""
 HISTORY_ROWS = 20
 LEAVING = "Ctrl+D or /quit leaves; the conversation is kept."
 _OWN = (  # what takes something else here than on the screen
@@ -41,74 +42,80 @@ class Commands:
         astray: the name of one that failed to change the conversation, or "": what follows is not for this one.
     """
 
-    def __init__(self, talk: Talk, messages: Messages, conversations: Conversations) -> None:
-        self._talk, self._session = talk, talk.session
+    def __init__(self, output: Output, showing: Showing, *others: Mapping[str, Own]) -> None:
+        """`others`: commands that lines have in their own way, by their names."""
+        self._output, self._session, self._showing = output, output.session, showing
         self.leaving, self.astray = False, ""
-        self._by_name: dict[str, Callable[[str], None]] = {
-            **messages.commands,
-            **conversations.commands,
+        self._own: dict[str, Own] = {
             "model": self._model,
-            "set": lambda words: talk.line(deeds.set_one(talk.session, words)),
             "settings": self._settings,
-            "system": lambda text: talk.line(deeds.system(talk.session, text)),
             "history": self._history,
-            "info": self._info,
             "help": self._help,
             "quit": self._quit,
         }
+        for commands in others:
+            self._own |= commands
+
+    @property
+    def there(self) -> list[Command]:
+        """The commands that there are in lines."""
+        return [command for command in TABLE.values() if command.does is not None or command.name in self._own]
 
     def run(self, name: str, argument: str) -> None:
         """Does what a command says, or says what it needs, or why it can't be done."""
-        command, method = TABLE.get(named(name)), self._by_name.get(named(name))
+        command = TABLE.get(named(name))
         if command is None:
-            self._talk.fail(unknown(name))
-        elif method is None:
-            self._talk.fail(f"/{name} needs the screen: rgchat without --plain has it")
-        elif command.argument and not command.argument.startswith("[") and not argument:
-            self._talk.failed = True
-            self._talk.line(f"{command.usage}: {command.summary}")
+            self._output.fail(unknown(name))
+        elif command not in self.there:
+            self._output.fail(f"/{name} needs the screen: rgchat without --plain has it")
+        elif command.needs_argument and not argument:
+            self._output.failed = True
+            self._output.line(f"{command.usage}: {command.summary}")
         elif argument and not command.argument:
-            self._talk.fail(takes_nothing(name))
+            self._output.fail(takes_nothing(name))
         else:
             try:
-                method(argument)
+                self._do(command, argument)
                 return
             except RgmlxError as e:
-                self._talk.fail(str(e))
+                self._output.fail(str(e))
         if named(name) in _CHANGES:
             self.astray = name
 
+    def _do(self, command: Command, argument: str) -> None:
+        if (own := self._own.get(command.name)) is not None:
+            own(argument)
+        elif command.does is not None:
+            self._showing.show(command.does(self._output, argument))
+
     def _model(self, name: str) -> None:
         if name and name != self._session.name:
-            self._talk.load(name)
-        self._talk.line(f"Model: {self._session.name}")
-        self._talk.stand()
+            self._output.load(name)
+        self._output.line(f"Model: {self._session.name}")
+        self._output.stand()
 
     def _settings(self, _: str) -> None:
-        self._talk.line(deeds.set_one(self._session, ""))
-        self._talk.line(deeds.system(self._session, ""))
-        self._talk.line(settings.of_file(settings.path()))
+        self._output.line(operations.change_setting(self._session, ""))
+        self._output.line(operations.change_system(self._session, ""))
+        self._output.line(settings.of_file(settings.path()))
 
     def _history(self, text: str) -> None:
-        found = [sent for sent in self._talk.lines.history.search(text) if parse(sent) is None]
+        found = [sent for sent in self._output.io.history.search(text) if parse(sent) is None]
         for sent in found[:HISTORY_ROWS]:
-            self._talk.line(short(sent))
+            self._output.line(short(sent))
         if not found:
-            self._talk.say("There is none.")
+            self._output.say("There is none.")
         elif len(found) > HISTORY_ROWS:
-            self._talk.say(f"These are the newest {HISTORY_ROWS}: /history TEXT searches all.")
-
-    def _info(self, _: str) -> None:
-        for line in deeds.describe(self._session):
-            self._talk.line(line)
+            self._output.say(f"These are the newest {HISTORY_ROWS}: /history TEXT searches all.")
 
     def _help(self, _: str) -> None:
-        for command in TABLE.values():
-            if command.name in self._by_name:
-                self._talk.line(f"{command.usage}: {command.summary}")
-        self._talk.say(f"A line that ends in a backslash goes on in the next one, and so does all between two {BLOCK}.")
-        self._talk.say("@FILE puts a text file into a message.")
-        self._talk.say(f"Ctrl+C stops a reply. {LEAVING}")
+        for command in self.there:
+            self._output.line(f"{command.usage}: {command.summary}")
+        self._output.say(
+            f"A line that ends in a backslash goes on in the next one, and so does all between two {BLOCK}."
+        )
+        self._output.say("@FILE puts a text file into a message.")
+        self._output.say(f"Ctrl+C stops a reply. {LEAVING}")
 
     def _quit(self, _: str) -> None:
         self.leaving = True

@@ -28,7 +28,6 @@ _FIXED = "The system text stands before all messages: start a new conversation (
 _SYSTEM = "What the model is told before all messages: who it is, how it should answer. Empty: nothing."
 _MAX_TYPED = 40  # characters of a number
 _TITLES = {name: name.replace("_", " ").capitalize() for name in SAMPLING}
-_TITLES |= {"top_p": "Top p", "min_p": "Min p"}
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,8 @@ _GENERAL: Mapping[str, AnySetting] = {
         int,
         0,
         _MAX_INTEGER,
-        f"a whole number of bytes between 0 and {_MAX_INTEGER:,}",
         "Disk space for states of the model, which let a conversation go on without reading it again.",
+        unit="bytes",
         sample=SNAPSHOT_DISK_BYTES,
     ),
     "copy_on_select": Switch(

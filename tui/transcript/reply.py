@@ -83,7 +83,7 @@ class Entry:
         if self._text is not None or (self._load is not None and self.stored is not None and not self.live):
             self._parts = None
 
-    def widget(self, number: int) -> Message:
+    def widget(self, number: int) -> MessageWidget:
         """A widget for one part."""
         text = self.parts[number] if self.parts.end else ""
         if self.role == NOTICE:
@@ -138,7 +138,7 @@ class ReplyMessage(SafeMarkdown):
             await self.append(new)
 
 
-Message = UserMessage | Notice | ReplyMessage
+MessageWidget = UserMessage | Notice | ReplyMessage
 
 
 class HorizonLine(Static):

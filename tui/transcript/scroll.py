@@ -17,9 +17,9 @@ from textual.layout import DockArrangeResult
 from textual.scrollbar import ScrollBar
 from textual.widget import Widget
 
-from .pages import Pages
+from .message_window import MessageWindow
 from .parts import goes_on
-from .reply import Entry, Message, ReplyMessage, lines
+from .reply import Entry, MessageWidget, ReplyMessage, lines
 
 MAX_MESSAGES = 50
 MAX_PARTS = 100
@@ -33,7 +33,7 @@ _PAGE = 4  # parts that come in at an end of the row between two layouts
 class MessageScroll(VerticalScroll):
     """Messages, those in view and around it mounted. Whoever changes the row holds its lock."""
 
-    def __init__(self, entries: Pages, *, id: str | None = None) -> None:
+    def __init__(self, entries: MessageWindow, *, id: str | None = None) -> None:
         """`entries`: where the messages come from."""
         super().__init__(id=id)
         self._entries = entries
@@ -124,8 +124,8 @@ class MessageScroll(VerticalScroll):
     # --- the row of parts -----------------------------------------------------------------
 
     @property
-    def _rows(self) -> list[Message]:
-        return [child for child in self.children if isinstance(child, Message)]
+    def _rows(self) -> list[MessageWidget]:
+        return [child for child in self.children if isinstance(child, MessageWidget)]
 
     @property
     def _ends(self) -> bool:
@@ -146,19 +146,19 @@ class MessageScroll(VerticalScroll):
             or sum(row.weight for row in rows) >= self._most
         )
 
-    def _before(self, row: Message) -> tuple[Entry, int] | None:
+    def _before(self, row: MessageWidget) -> tuple[Entry, int] | None:
         if row.number > row.entry.first:
             return row.entry, row.number - 1
         entry = self._entries.before(row.entry)
         return None if entry is None else (entry, entry.end - 1)
 
-    def _after(self, row: Message) -> tuple[Entry, int] | None:
+    def _after(self, row: MessageWidget) -> tuple[Entry, int] | None:
         if row.number + 1 < row.entry.end:
             return row.entry, max(row.number + 1, row.entry.first)
         entry = self._entries.after(row.entry)
         return None if entry is None else (entry, entry.first)
 
-    def _make(self, entry: Entry, number: int) -> Message:
+    def _make(self, entry: Entry, number: int) -> MessageWidget:
         row = entry.widget(number)
         row.set_class(number == entry.first, "-first")
         row.set_class(number == entry.end - 1, "-last")
@@ -178,7 +178,7 @@ class MessageScroll(VerticalScroll):
         await self.mount(row, before=0 if first and self.children else None)
         await self._refresh(row)
 
-    async def _refresh(self, row: Message) -> None:
+    async def _refresh(self, row: MessageWidget) -> None:
         if not row.is_attached:  # the chat is being left
             return
         if isinstance(row, ReplyMessage) and row.number >= row.entry.first and row.entry.parts.end:
@@ -190,7 +190,7 @@ class MessageScroll(VerticalScroll):
         The view goes there, unless the reader leaves the end while they come.
         """
         followed = self.following
-        rows: list[Message] = []
+        rows: list[MessageWidget] = []
         height, wanted = 0, 2 * max(self.size.height, 10)
         last = self._entries.last
         at = (last, last.end - 1) if last else None

@@ -13,14 +13,14 @@ from time import monotonic
 from typing import Any
 
 from textual.content import Content
-from textual.message import Message as TextualMessage
+from textual.message import Message
 
 from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
 from rgmlx.system.printable import Cleaner
 
-from .pages import Pages
-from .reply import NOTICE, Entry, HorizonLine, Message
+from .message_window import MessageWindow
+from .reply import NOTICE, Entry, HorizonLine, MessageWidget
 from .scroll import MessageScroll
 
 WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
@@ -33,16 +33,16 @@ class Transcript(MessageScroll):
 
     FOCUS_ON_CLICK = False  # the prompt keeps the keys
 
-    class News(TextualMessage):
+    class News(Message):
         """Whether there is text further down that was not seen."""
 
         def __init__(self, below: bool) -> None:
             super().__init__()
             self.below = below
 
-    def __init__(self, pages: Pages | None = None) -> None:
-        """`pages`: where messages that are not on the screen come from."""
-        super().__init__(pages or Pages(), id="transcript")
+    def __init__(self, window: MessageWindow | None = None) -> None:
+        """`window`: where messages that are not on the screen come from."""
+        super().__init__(window or MessageWindow(), id="transcript")
         self._horizon: tuple[int, int, int] | None = None  # message, its exact characters, the window
         self._live: Entry | None = None
         self._listening = False  # to a reply; what another one says is not for here
@@ -287,7 +287,7 @@ class Transcript(MessageScroll):
         await self.remove_children(lines)
         await self.mount(line, before=before)
 
-    def _first_exact(self) -> tuple[Message | None, int] | None:
+    def _first_exact(self) -> tuple[MessageWidget | None, int] | None:
         """The part below the horizon (None: it is in the last one), if the one above is on the screen or there is none.
 
         And how many of the characters above are remembered to the letter as well.

@@ -32,7 +32,7 @@ class _End:
     problem: RgmlxError | None = None
 
 
-class Work:
+class Worker:
     """Slow things, one at a time and all in one thread, that Ctrl+C stops.
 
     Attributes:

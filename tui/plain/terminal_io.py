@@ -33,7 +33,7 @@ BLOCK = '"""'
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-class Lines:
+class TerminalIO:
     """The standard streams.
 
     Attributes:

@@ -18,7 +18,7 @@ MAX_KEPT = 200
 """Messages known of while the newest are being read."""
 
 
-class Pages:
+class MessageWindow:
     """A row of entries, numbered without a gap; what comes before the first is asked for when it is needed."""
 
     def __init__(

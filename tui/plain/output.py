@@ -16,34 +16,34 @@ from rgmlx.store import MODEL, USER
 from rgmlx.system.formatting import one_line, sentence
 from rgmlx.system.printable import Cleaner, printable
 
-from .lines import Lines
-from .work import Work
+from .terminal_io import TerminalIO
+from .worker import Worker
 
 SHOWN = 2_000
 """Characters of a message that is shown again."""
 READING_AGAIN = "Reading the conversation again"
 
 
-class Talk:
+class Output:
     """What is said, and the work that it is about.
 
     Attributes:
-        travel: where one stands on a branch.
+        navigation: where the conversation stands on its branch.
         failed: whether something that was asked for could not be done.
     """
 
     def __init__(self, session: Session) -> None:
         self.session, self.store = session, session.store
-        self.lines = Lines(session.store.directory / "history.jsonl")
-        self.work = Work(session.stop, self.say)
-        self.travel = Travel(session)
+        self.io = TerminalIO(session.store.directory / "history.jsonl")
+        self.worker = Worker(session.stop, self.say)
+        self.navigation = Travel(session)
         self.failed = False
 
     # --- sentences ------------------------------------------------------------------------
 
     def line(self, text: str) -> None:
         """A text on a line of its own, or on as many as it has."""
-        self.lines.write(f"{printable(text)}\n")
+        self.io.write(f"{printable(text)}\n")
 
     def say(self, text: str) -> None:
         """A sentence."""
@@ -61,7 +61,7 @@ class Talk:
             yield
         except RgmlxError as e:
             self.fail(str(e))
-        if self.work.stopped and not self.lines.terminal:
+        if self.worker.stopped and not self.io.terminal:
             raise KeyboardInterrupt
 
     def show_notices(self) -> None:
@@ -99,7 +99,7 @@ class Talk:
             done, total = loading
             return f"Downloading {wanted}: {100 * done // total} %" if done < total else f"Loading {wanted}."
 
-        self.work.run(load, doing, leave=leave)
+        self.worker.run(load, doing, leave=leave)
 
     def stand(self) -> None:
         """Brings the model to where the conversation stands. Raises RgmlxError."""
@@ -109,7 +109,7 @@ class Talk:
             nonlocal tokens
             tokens = self.session.stand()
 
-        self.work.run(stand, lambda: self.reading(READING_AGAIN))
+        self.worker.run(stand, lambda: self.reading(READING_AGAIN))
         if tokens:
             took = time.monotonic() - begun
             self.say(f"{tokens:,} tokens were read again in {took:.1f} s; from here on nothing is.")
@@ -129,35 +129,35 @@ class Talk:
         Raises:
             RgmlxError: the model can't be brought to where the conversation stands.
         """
-        self.travel.end()
+        self.navigation.end()
         self.stand()
         cleaner, last, problem = Cleaner(), "", ""
 
         def write(clean: str) -> None:
             nonlocal last
             if clean := clean if last else clean.lstrip():  # the label ends in a space
-                self.lines.write(clean if last else f"Assistant: {clean}")
+                self.io.write(clean if last else f"Assistant: {clean}")
                 last = clean[-1]
 
         try:
-            if not self.work.stopped:
-                self.work.run(start, lambda: self.reading(what), lambda piece: write(cleaner.feed(piece)))
+            if not self.worker.stopped:
+                self.worker.run(start, lambda: self.reading(what), lambda piece: write(cleaner.feed(piece)))
         except RgmlxError as e:
             problem = str(e)
         write(cleaner.finish())
         if last not in ("", "\n"):
-            self.lines.write("\n")
+            self.io.write("\n")
         if problem:
             self.fail(problem)
-        elif self.work.stopped and last:
+        elif self.worker.stopped and last:
             self.say("Stopped. What was written is kept; /continue goes on with it.")
-        elif self.work.stopped:
+        elif self.worker.stopped:
             self.say("Stopped before the first word; /continue begins again.")
         elif not last:
             self.line("Assistant: (nothing)")
         elif (head := self.session.head) is not None and not head.closed:  # by max_tokens
             self.say("This reply was cut short: /continue goes on with it.")
-        self.lines.write("\n")
+        self.io.write("\n")
 
     # --- where one is ---------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class Talk:
         """Which conversation this is, and its last two messages."""
         head, conversation = self.session.head, self.session.conversation
         if conversation is None:
-            keys = " /help lists the commands, Ctrl+D leaves." if self.lines.terminal else ""
+            keys = " /help lists the commands, Ctrl+D leaves." if self.io.terminal else ""
             self.say(f"This is a new conversation.{keys}")
         else:
             if head is None:
@@ -177,8 +177,8 @@ class Talk:
                 )
                 self.line(f"Going on with: {title(conversation.title)} ({which})")
                 self.show_last(2)
-            self.travel.find()
-            if (steps := self.travel.steps) and head is None:
+            self.navigation.find()
+            if (steps := self.navigation.steps) and head is None:
                 follow = "1 reply follows" if steps.of == 1 else f"{steps.of:,} replies follow"
                 self.say(f"{follow}: /forward goes on to the first.")
             elif steps:

@@ -24,9 +24,9 @@ from rgmlx.system.formatting import cut, duration
 from rgmlx.system.macos import power
 
 from .activity import AT_REST, Activity, Machine
+from .events import Ended, Failed, Loaded, Stood
 from .inline import InlineApp
 from .lifecycle import Lifecycle
-from .messages import Ended, Failed, Loaded, Stood
 from .model_thread import ModelThread
 from .terminal import attention
 from .terminal.textual_fixes import forget_geometry
@@ -51,7 +51,7 @@ _HAS_ENDED = {
 """What is told of something long to somebody who looks elsewhere."""
 
 
-class Working(Lifecycle, InlineApp):
+class WorkerApp(Lifecycle, InlineApp):
     """An app with a session and one model.
 
     Attributes:

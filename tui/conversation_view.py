@@ -1,0 +1,183 @@
+"""The conversation on the screen: its transcript, and the lines around it that say where it stands and what the model does.
+
+Knows how that is shown; what comes next is in `flow`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.content import Content
+from textual.widgets import Static
+
+from rgmlx.conversation.navigation import Travel
+from rgmlx.conversation.session import Session
+from rgmlx.store import MODEL
+from rgmlx.store import Message as Stored
+from rgmlx.system.formatting import model_name
+from rgmlx.system.printable import printable
+
+from .activity import Activity, refusal
+from .chatting import Chatting
+from .commands import pressed
+from .composing import Escape
+from .prompt.drafts import Drafts
+from .status import Position, position_label, status_line
+from .terminal import keys
+from .transcript.parts import KEPT_CHARS
+from .transcript.transcript import Transcript
+
+if TYPE_CHECKING:
+    from rgmlx.conversation.context import Horizon
+
+GREETING = (
+    "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
+    "an easy fact, or tell it your name. For real work get a larger one: /guide says how."
+)
+FIRST = 30
+"""Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
+
+
+class ConversationView(Chatting):
+    """An app that shows a conversation.
+
+    Attributes:
+        navigation: where the conversation stands on its branch.
+        position: the same for the line above the prompt.
+    """
+
+    def __init__(self, session: Session, *, drafts: Drafts | None = None) -> None:
+        super().__init__(session, drafts=drafts)
+        self.navigation = Travel(session)
+        self.position = Position()
+        self._escape = Escape.NOTHING  # what the footer says that Esc does
+        self._news = False  # there is text below what is on the screen
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was said so far."""
+        return self.query_one(Transcript)
+
+    # --- what was said --------------------------------------------------------------------
+
+    async def show_conversation(self) -> None:
+        """Shows the conversation as it stands, from the store alone; a reply that is written there as it goes on."""
+        self.note_place()
+        if self.activity is Activity.WRITING and await self._show_running():
+            self.show_status()
+            return
+        head, row = self.session.head, self.session.conversation
+        shown = self._window(head.id if head else None)
+        await self.transcript.load(shown)
+        if not shown and row is not None:
+            await self.transcript.notice(f"This is before the first message: {pressed('forward')} goes forward.")
+        elif not shown:
+            if self.session.name == "demo":
+                await self.transcript.notice(GREETING)
+            await self.transcript.notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves.")
+        elif shown[-1].role != MODEL:
+            await self.transcript.notice("Your last message has no reply yet: Ctrl+R writes one.")
+        await self.show_notices()
+        self.show_status()
+
+    async def _show_running(self) -> bool:
+        run = self.session.running
+        if run is None:
+            return False
+        before = run.message.parent if run.message else run.asked.id if run.asked else None
+        if run.message is None and run.asked is not None and run.asked.role == MODEL:
+            before = run.asked.parent
+        await self.transcript.load(self._window(before))
+        return await self.transcript.resume_reply(lambda: self.session.so_far(KEPT_CHARS))
+
+    def _window(self, message: int | None) -> list[Stored]:
+        return self.session.store.messages.window(message, FIRST, chars=KEPT_CHARS)
+
+    def note_place(self) -> None:
+        """Notes that the conversation stands elsewhere: a running reply is on the screen, or goes on behind it."""
+        if self.activity in (Activity.WRITING, Activity.BEHIND):
+            self.machine.enter(Activity.WRITING if self.session.at_running else Activity.BEHIND)
+
+    async def show_notices(self) -> None:
+        """Says what the session has to say."""
+        while self.session.notices:
+            await self.transcript.notice(self.session.notices.pop(0))
+
+    async def mark(self, horizon: Horizon | None) -> None:
+        message, characters = (horizon.message, horizon.characters) if horizon else (None, 0)
+        await self.transcript.mark_horizon(message, characters, self.session.gauges.window)
+
+    @on(Transcript.News)
+    def _there_is_news(self, event: Transcript.News) -> None:
+        self._news = event.below
+        self.show_status()
+
+    # --- where it stands ------------------------------------------------------------------
+
+    def find_position(self) -> None:
+        """Finds out whether other messages follow."""
+        self.navigation.find()
+        if self._steps != self.position.text:
+            self.show_position()
+        self.show_status()
+
+    def show_position(self, elsewhere: str = "") -> None:
+        """Notes where the conversation stands.
+
+        Args:
+            elsewhere: what to say where nothing follows; "" says nothing.
+        """
+        steps = self._steps
+        self.position = Position(steps or elsewhere, further=bool(steps))
+
+    def leave_position(self) -> None:
+        """Notes that the conversation stands at the end of its branch again."""
+        self.navigation.end()
+        self.position = Position()
+        self.show_status()
+
+    @property
+    def _steps(self) -> str:
+        steps = self.navigation.steps
+        return f"Turn {steps.here} of {steps.of}" if steps else ""
+
+    @property
+    def position_label(self) -> str:
+        """The line above the prompt: what is edited, or where the conversation stands and what can be done there."""
+        return position_label(self.position, self.editing, cut_short=self._cut_short)
+
+    @property
+    def _cut_short(self) -> bool:
+        head = self.session.head
+        if head is None or head.role != MODEL or head.closed or self.activity in (Activity.WRITING, Activity.SENDING):
+            return False
+        return not self.session.at_running
+
+    # --- the lines around it --------------------------------------------------------------
+
+    @property
+    def refusal(self) -> str:
+        """Why something can't be done now."""
+        reading = self.session.reading is not None
+        return refusal(self.activity, model=self.session.name, title=self.written_title, reading=reading)
+
+    def show_status(self) -> None:
+        """Brings all lines around the transcript up to date."""
+        if self.machine.leaving or not self.is_running or not self.query("#status"):
+            return  # the last line is said
+        self.transcript.name_model(model_name(self.session.name))
+        title = self.session.conversation.title if self.session.conversation else "New conversation"
+        self.query_one("#title", Static).update(Content(printable(title or "Untitled")))
+        position = self.position_label
+        line = self.query_one("#position", Static)
+        line.display = bool(position)
+        line.update(Content(position))
+        self.show_waiting()
+        doing = self.doing(self.outbox.item is not None)
+        news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
+        text = status_line(self.session.name, self.session.gauges, doing, news, self.size.width - 4)
+        self.query_one("#status", Static).update(Content(printable(text)))
+        if self.escape is not self._escape:
+            self._escape = self.escape
+            self.refresh_bindings()

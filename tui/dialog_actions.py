@@ -1,0 +1,165 @@
+"""Commands that open a screen of their own, and what becomes of the answers.
+
+Knows the screens and the app; all else that a command does is in `actions`.
+"""
+
+from __future__ import annotations
+
+from rgmlx.conversation.session import Session
+from rgmlx.weights.hub import is_repository, resolve
+
+from . import operations
+from .actions import Actions, Own
+from .activity import Need
+from .chatting import Chatting
+from .prompt.prompt import Prompt
+from .screens.conversations import ConversationsScreen, Opened
+from .screens.dialogs import Confirm
+from .screens.guide import GET, GuideScreen
+from .screens.help import HelpScreen
+from .screens.history import HistoryScreen
+from .screens.models import ModelsScreen
+from .screens.settings import Changed, SettingsScreen, Values
+from .screens.tree import Chosen, TreeScreen
+from .settings import settings
+
+
+class DialogActions:
+    """The commands that ask on other screens.
+
+    Attributes:
+        commands: by their names.
+    """
+
+    def __init__(self, app: Chatting, actions: Actions) -> None:
+        self.app, self._actions = app, actions
+        self.commands: dict[str, Own] = {
+            "help": self._help,
+            "guide": self.guide,
+            "history": self._history,
+            "list": self._list,
+            "tree": self._tree,
+            "model": self._model,
+            "settings": self._settings,
+        }
+
+    @property
+    def session(self) -> Session:
+        return self.app.session
+
+    async def _help(self, _: str) -> None:
+        self.app.push_screen(HelpScreen())
+
+    async def guide(self, _: str = "") -> None:
+        """Shows what this is; its answer may lead to the models."""
+
+        def answered(answer: str | None) -> None:
+            if answer == "models":
+                self._choose_model(GET)
+
+        self.app.push_screen(GuideScreen(), answered)
+
+    async def _history(self, _: str) -> None:
+        if self.app.history is not None:
+            prompt = self.app.query_one(Prompt)
+            self.app.push_screen(
+                HistoryScreen(self.app.history, prompt.text if len(prompt.text) < 100 else ""),
+                lambda text: prompt.replace_draft(text) if text is not None else None,
+            )
+
+    async def _list(self, _: str) -> None:
+        current = self.session.conversation.id if self.session.conversation else None
+        self.app.push_screen(
+            ConversationsScreen(self.session.store, current, self.session.writes_in),
+            lambda opened: self._actions.later(self._listed(opened)),
+        )
+
+    async def _listed(self, opened: Opened | None) -> None:
+        current = self.session.conversation
+        if opened is not None:
+            await self._actions.open_conversation(opened.conversation, opened.message)
+        elif current is not None:
+            now = self.session.store.conversations.get(current.id)
+            if now.deleted is not None:
+                self.session.begin()
+                await self._actions.show_opened()
+            else:
+                operations.refresh(self.session)  # it may have another title
+                self.app.show_status()
+
+    async def _tree(self, _: str) -> None:
+        conversation, head = self.session.conversation, self.session.head
+        if conversation is None:
+            self.app.notify("There are no branches yet: this conversation is empty.", timeout=3)
+            return
+        self.app.push_screen(
+            TreeScreen(self.session.store, conversation.id, head.id if head else None),
+            lambda chosen: self._actions.later(self._chosen(chosen)),
+        )
+
+    async def _chosen(self, chosen: Chosen | None) -> None:
+        if chosen is None:
+            return
+        message = self.session.store.messages.get(chosen.message)
+        if chosen.action == "copy":
+            await self.app.copy_text(message.text)
+        elif chosen.action == "edit":
+            self._actions.edit_message(message)
+        elif self._actions.may(Need.PLACE):
+            await self._actions.arrive(self.app.navigation.go(message.id))
+            if chosen.action in ("regenerate", "continue"):
+                await self._actions.run(chosen.action, "")  # or once the model stands there
+
+    async def _model(self, name: str) -> None:
+        if name:
+            await self._change(name)
+        else:
+            self._choose_model()
+
+    def _choose_model(self, wanted: str = "") -> None:
+        """Opens the list of models with the cursor at one of them, or at the one in use."""
+        screen = ModelsScreen(self.session.name, wanted)
+        self.app.push_screen(screen, lambda chosen: self._actions.later(self._change(chosen)))
+
+    async def _change(self, name: str | None) -> None:
+        """Changes the model, after a question where there is something that the new one has to read."""
+        if name is None or (name == self.session.name and self.session.ready):
+            return
+        if not is_repository(name):
+            resolve(name)  # a wrong name is a sentence now, not after a question
+        if self.session.head is None:
+            self._load(name)
+            return
+        question = (
+            f"{name} knows nothing of this conversation yet: it will read it once, up to here. "
+            f"What {self.session.name} remembers is kept, should you change back. Change the model?"
+        )
+        self.app.push_screen(Confirm(question, "Change"), lambda yes: self._load(name) if yes else None)
+
+    def _load(self, name: str) -> None:
+        self.app.chosen_model = name  # a default once it is there
+        self.app.load_model(name)
+
+    async def _settings(self, _: str) -> None:
+        values = Values.of(self.session.system, self.session.settings)
+        self.app.push_screen(
+            SettingsScreen(
+                values,
+                self.session.own_settings(),
+                system_fixed=self.session.head is not None,
+                file=self.app.defaults_file,
+            ),
+            lambda changed: self._actions.later(self._set(changed)),
+        )
+
+    async def _set(self, changed: Changed | None) -> None:
+        if changed is None:
+            return
+        values = changed.values
+        self.session.set_settings({**dict.fromkeys(settings.SAMPLING), **values.sampling})
+        if values.system != self.session.system:
+            self.session.set_system(values.system)
+        if changed.defaults:
+            self.session.defaults, self.session.default_system = dict(values.sampling), values.system
+            self._actions.remember(sampling=values.sampling, system=values.system)
+        self.app.notify("These settings hold from the next reply on.", timeout=3)

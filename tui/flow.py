@@ -1,0 +1,255 @@
+"""What comes after what: a message, its reply, what waited meanwhile; another place, another conversation, another model.
+
+Knows the states of `activity` and what to do in each of them; what a command does is in `actions`, and how a conversation
+looks in `conversation_view`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from textual import on
+
+from rgmlx.conversation.session import Session
+from rgmlx.errors import RgmlxError
+from rgmlx.store import MODEL
+from rgmlx.store import Message as Stored
+from rgmlx.system.formatting import sentence
+
+from .actions import Actions
+from .activity import Activity, Need, Step, Verdict, verdict
+from .commands import parse, plain, pressed
+from .conversation_view import ConversationView
+from .events import Ended, Failed, Loaded, Stood
+from .prompt.drafts import Drafts
+from .prompt.files import expand
+from .prompt.outbox import Waiting
+from .prompt.prompt import Prompt
+from .screens.models import ModelsScreen
+
+
+class Flow(ConversationView):
+    """An app that goes on by itself."""
+
+    actions: Actions
+
+    def __init__(self, session: Session, *, drafts: Drafts | None = None, file: Path | None = None) -> None:
+        """`file`: a `.rgstate` file to go on from, once the model is there."""
+        super().__init__(session, drafts=drafts)
+        self.chosen_model = ""
+        self._file = file
+        self._broke_off = False  # the running reply, by itself
+        self._exit_code = 0
+
+    # --- messages and replies -------------------------------------------------------------
+
+    @on(Prompt.Submitted)
+    async def _submitted(self, event: Prompt.Submitted) -> None:
+        command = parse(event.text)
+        if command is not None:
+            await self.actions.run(*command, typed=event.text)
+            return
+        match verdict(Need.MESSAGE, self.activity):
+            case Verdict.REFUSE:
+                self.take_up(event.text)
+                await self.transcript.notice(self.refusal)
+            case Verdict.QUEUE:
+                if self.queue(Waiting(event.text, self.editing)):
+                    self.end_edit()
+                else:
+                    self.take_up(event.text)
+            case Verdict.RUN:
+                editing = self.editing
+                self.end_edit()
+                await self._send(event.text, editing)
+
+    def empty_edit(self) -> None:
+        """Enter without a text: an edit does not end in nothing, and says so."""
+        if self.editing is not None:
+            self.notify("An edit needs a text: Esc leaves it as it was.", timeout=3)
+
+    async def _send(self, text: str, old: Stored | None) -> None:
+        self.prompt.submitted = text  # until it is in the store
+        self.machine.enter(Activity.SENDING)  # at once: whoever looks next finds the chat at work
+        if self.history is not None:
+            self.history.add(text)
+        found = await asyncio.to_thread(expand, plain(text))
+        if found.problems:
+            await self._give_back(text, old, " ".join(found.problems))
+            return
+        row = self.session.conversation
+        try:
+            message = self.session.edit(old.id, found.text) if old else self.session.ask(found.text)
+        except RgmlxError as e:
+            await self._give_back(text, old, f"This was not sent: {e}.")
+            return
+        self.forget_draft(row)
+        self.leave_position()
+        if old is not None and old.role == MODEL:
+            self.machine.enter(Activity.IDLE)
+            await self.follow()
+            await self.show_conversation()
+            return
+        if old is not None and (message.parent is None or not await self.transcript.cut(message.parent)):
+            await self.show_conversation() if message.parent is not None else await self.transcript.clear()
+        await self.transcript.jump()
+        await self.transcript.add(message)
+        await self.show_notices()  # of a file that is gone
+        await self.begin(self.session.reply)
+
+    async def _give_back(self, text: str, editing: Stored | None, why: str) -> None:
+        """What could not be sent is in the prompt again."""
+        self.machine.enter(Activity.IDLE)
+        self.take_up(text, editing)
+        await self.transcript.notice(why)
+
+    async def begin(self, start: Callable[[], Iterator[str]], text: str = "") -> None:
+        """Has a reply written, after a text that it begins with."""
+        try:
+            pieces = start()
+        except RgmlxError:
+            self.machine.enter(Activity.IDLE)
+            raise
+        self.written, self._broke_off = self.session.running, False
+        self.machine.enter(Activity.WRITING)
+        self.leave_position()
+        await self.transcript.begin_reply(text)
+        self.write(pieces)
+        self.watch_work()
+
+    # --- what the model has done ----------------------------------------------------------
+
+    @on(Loaded)
+    async def _loaded(self) -> None:
+        self.machine.enter(Activity.IDLE)
+        # What is there by now stays. Left out of its rounds, the collector looks at a transcript's widgets only: sooner,
+        # so that dropped ones don't pile up, and in milliseconds, in which no key waits.
+        gc.collect()
+        gc.freeze()
+        if self.chosen_model:
+            self.actions.remember(model=self.chosen_model)
+            self.chosen_model = ""
+        await self.show_notices()
+        self.machine.moved = True
+        if self._file is not None:
+            file, self._file = self._file, None
+            await self.actions.run("open", str(file))
+        await self.proceed()
+
+    @on(Stood)
+    async def _stood(self, event: Stood) -> None:
+        if not self.session.stands and self.machine.model in ("", self.session.name):  # it has gone on meanwhile
+            self.machine.moved = False
+            self.stand_on()
+            return
+        self.machine.enter(Activity.IDLE)
+        self.machine.moved = self.machine.moved and not self.session.stands
+        if self.position.text:
+            took = f"{1000 * event.seconds:.0f} ms" if event.seconds < 1 else f"{event.seconds:.1f} s"
+            self.position.reread = f"{event.tokens:,} tokens re-read, {took}"
+        elif event.tokens:
+            await self.transcript.notice(
+                f"{event.tokens:,} tokens were read again in {event.seconds:.1f} s; from here on nothing is."
+            )
+        await self.mark(event.horizon)
+        self.show_status()
+        await self.proceed()
+
+    @on(Ended)
+    async def _ended(self, event: Ended) -> None:
+        behind, run = self.activity is Activity.BEHIND, self.written
+        if behind:
+            reply = run.head if run is not None else None
+            how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
+            self.notify(f"The reply in “{self.written_title}” {how}: Ctrl+O opens it.", timeout=5, markup=False)
+        else:
+            head = self.session.head
+            await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
+            await self.mark(event.horizon)
+        await self.show_notices()
+        if not behind and head is not None and head.role != MODEL:
+            await self.transcript.notice(
+                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one, "
+                f"{pressed('back')} leaves it out."
+            )
+        self.written = None
+        if self._broke_off:  # the next one might as well
+            self.take_back()
+        await self.set_free()  # only now: what comes next finds the transcript as it stays
+
+    @on(Failed)
+    async def _failed(self, event: Failed) -> None:
+        if event.of == "write":  # its end is told next: what was written is drawn first
+            place = f"In “{self.written_title}”: " if self.activity is Activity.BEHIND else ""
+            self.session.notices.append(place + sentence(event.sentence))
+            self._broke_off = True
+            return
+        await self.transcript.notice(sentence(event.sentence))
+        self.chosen_model = ""
+        if event.of == "load" and not self.session.ready:
+            await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
+            self._exit_code = 1
+        self.machine.enter(Activity.IDLE if self.session.ready else Activity.UNLOADED)
+        self.machine.moved = False
+        self.take_back()
+        if event.of == "load":
+            await self.proceed()
+        self.show_status()
+
+    @on(ModelsScreen.Over)
+    def _downloaded(self, event: ModelsScreen.Over) -> None:
+        if not event.stopped:
+            self.call_away("the download has ended", event.seconds)
+
+    # --- the model is free ----------------------------------------------------------------
+
+    async def proceed(self) -> None:
+        """Does what is due, if the model is free for it."""
+        match self.machine.due(self.session.name if self.session.ready else ""):
+            case Step.LOAD:
+                self.load_model(self.machine.model)
+            case Step.SEEK:
+                self.stand()
+            case Step.SEND:
+                await self._send_next()
+            case Step.REST:
+                pass
+
+    async def _send_next(self) -> None:
+        """Sends or does what waits, where it belongs."""
+        item = self.outbox.item
+        if item is not None and item.editing is None and await self._went_to(item.place):
+            return
+        item = self.outbox.take()
+        self.show_status()
+        if item is not None and item.command:
+            await self.actions.run(item.command, "")
+        elif item is not None:
+            await self._send(item.text, item.editing)
+
+    async def _went_to(self, place: int | None) -> bool:
+        """Goes where something belongs that waits, if that is elsewhere; the model follows, and then it is done."""
+        head = self.session.head
+        if place == (head.id if head is not None else None):
+            return False
+        try:
+            await self.actions.arrive(self.navigation.go(place))
+        except RgmlxError as e:
+            self.take_back()
+            await self.transcript.notice(sentence(str(e)))
+        return True
+
+    async def follow(self) -> None:
+        """Has the model follow the conversation to where it stands, when it is free."""
+        self.machine.moved = True
+        self.note_place()
+        await self.proceed()
+
+    async def set_free(self) -> None:
+        """The model has done what it had to do."""
+        self.machine.enter(Activity.IDLE)
+        self.find_position()
+        await self.proceed()

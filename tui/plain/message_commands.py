@@ -1,0 +1,65 @@
+"""Sends messages, and lists them.
+
+Knows the session and the files that a message names; how something is said is in `output`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rgmlx.conversation.branches import arrange
+from rgmlx.errors import RgmlxError
+from rgmlx.store import MODEL, USER, Message
+
+from .. import operations
+from ..prompt.files import expand
+from .output import Output, short, who
+
+TREE_ROWS = 50
+
+
+class MessageCommands:
+    """What is sent, and its commands.
+
+    Attributes:
+        commands: by their names; each takes what follows the name.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output, self._session, self._store = output, output.session, output.store
+        self.commands: dict[str, Callable[[str], None]] = {
+            "edit": lambda text: self.send(text, operations.last_message(self._session, USER)),
+            "tree": self._tree,
+        }
+
+    def send(self, text: str, instead: Message | None = None) -> None:
+        """Sends a message with the files that it names, and has the reply written.
+
+        Args:
+            instead: a message that it is another version of.
+
+        Raises:
+            RgmlxError: it was not sent.
+        """
+        self._session.needs()
+        found = expand(text)
+        if found.problems:
+            raise RgmlxError(f"{' '.join(found.problems)} This was not sent.", quotes=found.problems)
+        try:
+            self._session.edit(instead.id, found.text) if instead else self._session.ask(found.text)
+        except RgmlxError as e:
+            raise RgmlxError(f"this was not sent: {e}") from None
+        self._output.reply(self._session.reply)
+
+    def _tree(self, _: str) -> None:
+        head = self._session.head.id if self._session.head else None
+        conversation = operations.conversation(self._session)
+        outline, total = self._store.outlines.read(conversation, head, None, TREE_ROWS)
+        for row in arrange(outline, head):
+            line = row.line
+            which = f" {line.number} of {line.siblings}" if line.siblings > 1 else ""
+            state = ", cut short" if line.role == MODEL and not line.closed else ""
+            here = ", you are here" if row.head else ""
+            self._output.line(f"{'  ' * row.level}{who(line.role)}{which}{state}{here}: {short(line.start)}")
+        if len(outline) < total:
+            self._output.say(f"These are {len(outline):,} of {total:,} messages, around where you are.")
