@@ -235,7 +235,10 @@ def test_b14_headers_of_saved_chats(tmp_path: Path, small: Path, way: tuple[Any,
     mx.eval(list(arrays.values()))
     with open(path, "wb") as f:
         mx.save_safetensors(f, arrays, metadata)
-    with pytest.raises((StateError, ChatError), match=r"a\.rgstate (has a damaged header|is not a saved chat|was written by a newer rgmlx)"):
+    with pytest.raises(
+        (StateError, ChatError),
+        match=r"a\.rgstate (has a damaged header|is not a saved chat|was written by a newer rgmlx)",
+    ):
         rgmlx.Chat.load(path, model)
 
 

@@ -507,7 +507,7 @@ async def test_bad_names_are_asked_for_again(store: Store, home: Path) -> None:
         for bad, sentence in (
             ("", "not the name of a file"),
             ("~nobody-of-this-name/x.md", "There is no user 'nobody-of-this-name'"),
-            ("~/soup.txt", "end the name in .md or .json"),
+            ("~/soup.txt", "soup.txt should end in .md (to read) or .json (to import)"),
             ("~/folder.md", "is a folder"),
             ("~/nowhere/soup.md", "There is no folder"),
             (f"~/{'x' * 300}.md", "can't be written"),

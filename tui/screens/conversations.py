@@ -1,17 +1,15 @@
-"""The list of conversations: find one, open it, rename, archive, delete, export or import one.
+"""The list of conversations: what it shows of them, its search and its keys.
 
-Knows the store and what was asked for; opening is its caller's business. Of the store it holds one page at a time,
-and everything that reads or writes it happens in a thread, one thing after the other.
+Knows what was asked for; opening is its caller's business, and what can be done to a conversation is in
+`conversation_changes`. Of the store it holds one page at a time, which is read in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -27,12 +25,12 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation, Store
 from rgmlx.system.formatting import sentence
 from rgmlx.system.printable import printable
-from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
 
 from ..fields import OneLine
 from ..terminal.keys import UNDO, brief
+from .conversation_changes import Changes, Done
 from .conversation_pages import Page, View, read_page
-from .conversation_rows import ROW_CHARS, Row, Rows, file_name, listed, quoted
+from .conversation_rows import Row, Rows, listed
 from .dialogs import AskText, Confirm, leave
 
 PAUSE = 0.15  # seconds without a key before a search starts
@@ -131,12 +129,12 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             written: whether a reply is being written in a conversation.
         """
         super().__init__()
-        self._store, self._current, self._written = store, current, written
+        self._store, self._current = store, current
+        self._changes = Changes(store, current, written, self)
         self._wanted = View()
         self._shown: View | None = None
         self._reading = self._doing = False
         self._open_next = False  # Enter was pressed while what it is about was being looked for
-        self._deleted: deque[int] = deque(maxlen=100)  # here, the last one last
 
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
@@ -271,26 +269,26 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         self._want(archived=not self._wanted.archived, page=0)
 
     def action_rename(self) -> None:
-        self._do_with_chosen(self._rename)
+        self._do_with_chosen(self._changes.rename)
 
     def action_archive(self) -> None:
-        self._do_with_chosen(self._archive)
+        self._do_with_chosen(self._changes.archive)
 
     def action_delete(self) -> None:
-        self._do_with_chosen(self._delete)
+        self._do_with_chosen(self._changes.delete)
 
     def action_export(self) -> None:
-        self._do_with_chosen(self._export)
+        self._do_with_chosen(self._changes.export)
 
     def action_undo(self) -> None:
-        self._do(self._undo)
+        self._do(self._changes.undo)
 
     def action_import(self) -> None:
-        self._do(self._import)
+        self._do(self._changes.bring_in)
 
     # --- what is done, one thing at a time ------------------------------------------------
 
-    def _do_with_chosen(self, change: Callable[[Conversation], Awaitable[None]]) -> None:
+    def _do_with_chosen(self, change: Callable[[Conversation], Awaitable[Done | None]]) -> None:
         row = self.query_one(Rows).chosen
         if row is None or row.conversation is None:
             self._say("Choose a conversation first.")
@@ -298,119 +296,43 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         chosen = row.conversation
         self._do(lambda: change(chosen))
 
-    def _do(self, change: Callable[[], Awaitable[None]]) -> None:
+    def _do(self, change: Callable[[], Awaitable[Done | None]]) -> None:
         if not self._doing:  # a held key must not do it to one row after the other
             self._doing = True
             self._say("")
             self.run_worker(self._done(change), group="do")
 
-    async def _done(self, change: Callable[[], Awaitable[None]]) -> None:
+    async def _done(self, change: Callable[[], Awaitable[Done | None]]) -> None:
         try:
-            await change()
+            if (done := await change()) is not None:
+                self._show_done(done)
         except RgmlxError as e:
             self._say(sentence(str(e)), problem=True)
         finally:
             self._doing = False
 
-    async def _ask(self, title: str, value: str, hint: str, then: Callable[[str], Awaitable[None]]) -> None:
-        """Asks, and asks again with what was typed, until it works or is called off."""
-        problem = ""
-        while (text := await self.app.push_screen_wait(AskText(title, value, hint=hint, problem=problem))) is not None:
-            try:
-                await then(text)
-                return
-            except RgmlxError as e:
-                value, problem = text, sentence(str(e))
-
-    async def _rename(self, one: Conversation) -> None:
-        async def rename(text: str) -> None:
-            await asyncio.to_thread(self._store.conversations.rename, one.id, text.strip())
-            self._changed(one.id)
-
-        await self._ask("Rename this conversation", one.title[:ROW_CHARS], "", rename)
-
-    async def _archive(self, one: Conversation) -> None:
-        await asyncio.to_thread(
-            self._alone, one.id, lambda: self._store.conversations.archive(one.id, not one.archived)
-        )
-        self._say(
-            f"{quoted(one)} is back in the list."
-            if one.archived
-            else f"Archived {quoted(one)}. Ctrl+G shows archived ones, Ctrl+T there brings it back."
-        )
-        self._changed(one.id)
-
-    async def _delete(self, one: Conversation) -> None:
-        await asyncio.to_thread(self._alone, one.id, lambda: self._store.conversations.delete(one.id))
-        self._deleted.append(one.id)
-        self._say(f"Deleted {quoted(one)}.", undo=True)
-        self._changed(one.id)
-
-    def _alone(self, conversation: int, change: Callable[[], None]) -> None:
-        """Makes a change that nobody else has the conversation open for."""
-        if self._written(conversation):
-            raise RgmlxError("A reply is being written in this conversation: stop it in the chat first, with Esc.")
-        if conversation == self._current:
-            change()
-            return
-        claim = self._store.lock(conversation)
-        if claim is None:
-            raise RgmlxError("This conversation is open in another window: close it there first.")
-        with claim:
-            change()
-
-    async def _undo(self) -> None:
-        """Brings back what was deleted here, or else what was deleted last."""
-        if not self._deleted:
-            self._deleted.extend(one.id for one in (await asyncio.to_thread(self._store.conversations.deleted))[:1])
-        if not self._deleted:
-            self._say("No deleted conversation is left to bring back.")
-            return
-        number = self._deleted.pop()
-        await asyncio.to_thread(self._store.conversations.undelete, number)
-        one = await asyncio.to_thread(self._store.conversations.get, number)
-        self._say(f"{quoted(one)} is back.")
-        self._changed(number)
-        self._want(goto=number, archived=self._wanted.archived or one.archived)
-
-    async def _export(self, one: Conversation) -> None:
-        async def export(text: str) -> None:
-            path = typed_path(text)
-            if path.suffix.lower() not in (".md", ".json"):
-                raise RgmlxError("The ending decides what is written: end the name in .md or .json.")
-            if await asyncio.to_thread(exists, path):
-                question = f"{path} exists already. Replace it?"
-                if not await self.app.push_screen_wait(Confirm(question, yes="Replace it", no="Keep it")):
-                    raise RgmlxError(f"{path} was kept: give another name.")
-            await asyncio.to_thread(self._write, one.id, path)
-            self._say(f"Exported to {path}")
-
-        hint = ".md is Markdown, to read. .json keeps all of it, and can be imported again."
-        await self._ask(f"Export {quoted(one)} to", f"~/{file_name(one)}.md", hint, export)
-
-    def _write(self, conversation: int, path: Path) -> None:
-        exchange = self._store.import_export
-        write_text(
-            path, exchange.to_json(conversation) if path.suffix.lower() == ".json" else exchange.markdown(conversation)
-        )
-
-    async def _import(self) -> None:
-        async def bring(text: str) -> None:
-            exported = await asyncio.to_thread(read_text, typed_path(text))
-            one = await asyncio.to_thread(self._store.import_export.from_json, exported)
-            self._say(f"Imported {quoted(one)}.")
-            self._changed(one.id)
+    def _show_done(self, done: Done) -> None:
+        if done.said:
+            self._say(done.said, undo=done.undo)
+        if done.changed is not None:
+            self.post_message(self.Changed(done.changed))
+            self._want()
+        if done.imported:
             with self.prevent(Input.Changed):
                 self.query_one(OneLine).value = ""
-            self._want(query="", goto=one.id, archived=self._wanted.archived or one.archived)
+            self._want(query="")
+        if (one := done.found) is not None:
+            self._want(goto=one.id, archived=self._wanted.archived or one.archived)
 
-        await self._ask(
-            "Import a conversation from", "~/", "A .json file that was exported here or on another computer.", bring
-        )
+    # --- asking ---------------------------------------------------------------------------
 
-    def _changed(self, conversation: int) -> None:
-        self.post_message(self.Changed(conversation))
-        self._want()
+    async def ask_text(self, title: str, value: str, *, hint: str, problem: str) -> str | None:
+        """Asks for a line of text."""
+        return await self.app.push_screen_wait(AskText(title, value, hint=hint, problem=problem))
+
+    async def confirm(self, question: str, *, yes: str, no: str) -> bool:
+        """Asks for yes or no."""
+        return await self.app.push_screen_wait(Confirm(question, yes=yes, no=no))
 
 
 def _key(key: str, action: str, what: str) -> Content:
