@@ -18,7 +18,7 @@ from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import exists, read_text, typed_path
 
 from .. import operations
-from .conversation_rows import TITLE_CHARS, file_name, quoted
+from .conversation_rows import ROW_CHARS, file_name, quoted
 
 
 class Asks(Protocol):
@@ -69,7 +69,7 @@ class Changes:
             await asyncio.to_thread(self._store.conversations.rename, one.id, text.strip())
             return Done(changed=one.id)
 
-        return await self._ask("Rename this conversation", one.title[:TITLE_CHARS], "", rename)
+        return await self._ask("Rename this conversation", one.title[:ROW_CHARS], "", rename)
 
     async def archive(self, one: Conversation) -> Done:
         """Moves it to the archive, or back."""
