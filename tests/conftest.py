@@ -15,8 +15,8 @@ import textual.message_pump
 import textual.pilot
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(1, str(Path(__file__).parent.parent / "scripts"))  # the harnesses that also run for longer
 
+import rooms
 from hub_server import closed, home, hub, server
 from logged import log
 from sessions import begin_sessions, read_in_small_steps
@@ -93,4 +93,4 @@ def demo() -> rgmlx.Model:
 @pytest.fixture(scope="session")
 def tiny() -> rgmlx.Model:
     """The random golden checkpoint, which has no tokenizer."""
-    return rgmlx.load(Path(__file__).parent / "goldens" / "tiny", dtype="float32")
+    return rgmlx.load(rooms.TESTS / "goldens" / "tiny", dtype="float32")

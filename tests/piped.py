@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from rooms import ROOT
 from waiting import PATIENCE
 
-ROOT = Path(__file__).parent.parent
 _POWERS = "-dac_override,-dac_read_search,-fowner"
 AS_USER = ["setpriv", f"--bounding-set={_POWERS}", f"--inh-caps={_POWERS}"] if os.geteuid() == 0 else []
 """What stands before a command that is to be a user's."""

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rooms
+from rooms import ROOT
 from waiting import PATIENCE
 
-ROOT = Path(__file__).parent.parent
 _ESCAPES = re.compile(rb"\x1b(\[[0-9;:?<>=!$ ]*[@-~]|[PX^_\]].*?(\x07|\x1b\\)|[()].|[=>78])", re.DOTALL)
 OTHERS = ("XDG_", "SSH_", "TMUX", "TERM_PROGRAM", "LC_TERMINAL", "KITTY_")
 """How the names of variables begin that are about where the tests run."""
@@ -148,4 +149,4 @@ def ptys(tmp_path: Path) -> Iterator[type]:
 
 def doomed(data: Path, *options: str) -> list[str]:
     """The command of a chat that is made to end; see `doomed.py`."""
-    return [sys.executable, str(Path(__file__).parent / "doomed.py"), str(data), *options]
+    return [sys.executable, str(rooms.TESTS / "doomed.py"), str(data), *options]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rooms import ROOT
 from waiting import PATIENCE
 
-ROOT = Path(__file__).parent.parent
 SYSTEM = (
     "bash",
     "cat",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import rooms
 
 from rgmlx.store import Conversation, Store, migrations
 
@@ -47,7 +48,7 @@ def drop_snapshots(store: Store) -> None:
     store._database.states.write_quietly("DELETE FROM snapshots")
 
 
-FORMATS = Path(__file__).parent / "store_formats"
+FORMATS = rooms.TESTS / "store_formats"
 
 
 def make_format(path: Path, name: str = "1", *, rows: bool = True) -> None:

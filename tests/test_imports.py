@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
+from rooms import ROOT
 
 
 def modules_after(code: str) -> set[str]:
@@ -49,8 +50,6 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 
 # --- the rooms ------------------------------------------------------------------------------
-
-ROOT = Path(__file__).parent.parent
 
 
 def names() -> dict[str, Path]:

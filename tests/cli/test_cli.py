@@ -20,6 +20,7 @@ from typing import IO, Any
 import checkpoints
 import numpy as np
 import pytest
+from rooms import ROOT
 from waiting import PATIENCE, wait_for
 
 from rgmlx import __version__
@@ -27,8 +28,6 @@ from rgmlx.cli import main
 from rgmlx.griffin.config import PRESETS
 from rgmlx.system.printable import first_line, printable
 from rgmlx.weights.hub import demo_directory
-
-ROOT = Path(__file__).parent.parent
 
 
 def unread(pipe: IO[bytes]) -> int:

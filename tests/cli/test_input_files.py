@@ -18,6 +18,7 @@ from pathlib import Path
 
 import checkpoints
 import pytest
+from rooms import ROOT
 from waiting import PATIENCE
 
 import rgmlx
@@ -37,8 +38,6 @@ from rgmlx.weights.hub import demo_directory
 from tui import cli
 from tui.prompt.files import expand
 from tui.settings import settings
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ import checkpoints
 import fuzz_input
 import mlx.core as mx
 import pytest
+import rooms
 from fuzz_targets import TARGETS, changed, fields, small_model
 
 import rgmlx
@@ -70,9 +71,9 @@ def test_b14_the_harness_notices_every_kind_of_fault(tmp_path: Path, monkeypatch
     """In a process of its own, as in the long run."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, pathlib\n"
-        f"sys.path[:0] = {[str(Path(fuzz_input.__file__).parent), str(Path(__file__).parent)]!r}\n"
+        f"sys.path[:0] = {[str(Path(fuzz_input.__file__).parent), str(rooms.TESTS)]!r}\n"
         "if '--worker' in sys.orig_argv:\n"
-        "    import fuzz_targets, test_input_fuzz\n"
+        "    import rooms, fuzz_targets, test_input_fuzz\n"
         "    fuzz_targets.TARGETS['faulty'] = test_input_fuzz._Faulty\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -13,6 +13,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+from rooms import ROOT
 from test_plain import Scripted, talk
 
 import rgmlx
@@ -31,7 +32,6 @@ from tui.cli import parser as rgchat_parser
 from tui.prompt.files import complete, expand
 from tui.screens.model_rows import rows as model_rows
 
-ROOT = Path(__file__).parent.parent
 BAD = os.fsdecode(b"caf\xe9")
 TEXT = "A fox lived in a den near the old river, and shared some honey with a bear. " * 8
 

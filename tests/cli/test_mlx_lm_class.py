@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 import oracle
 import pytest
+import rooms
 from mlx.utils import tree_flatten
 from mlx_lm.generate import generate_step
 from mlx_lm.models import recurrent_gemma as stock
@@ -167,7 +168,7 @@ def test_23_a_cache_in_16_bits_goes_on_in_float32() -> None:
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden checkpoint in bfloat16."""
     target = tmp_path_factory.mktemp("dense") / "tiny"
-    source = Path(__file__).parent / "goldens" / "tiny"
+    source = rooms.TESTS / "goldens" / "tiny"
     assert list(pipeline.run(pipeline.Job(str(source), target, recipe.RECIPES["bf16"], verify=False), lambda *_: None))
     return target
 

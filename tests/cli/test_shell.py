@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import rooms
 from test_mlx_lm_commands import place
 
 from rgmlx import cli, shell
@@ -152,7 +153,7 @@ def test_a8_errors_name_what_can_be_typed(
 
 # --- the sources --------------------------------------------------------------------------
 
-SOURCES = Path(__file__).parent.parent
+SOURCES = rooms.ROOT
 _OURS = "|".join(sorted(cli.parser()._subparsers._group_actions[0].choices))  # type: ignore[union-attr,arg-type]
 COMMAND = re.compile(
     rf"(?<![\w./'-])(rgmlx (?:{_OURS})\b|rgmlx -|rgchat -|hf (?:auth|cache|download|upload)\b|(?:pip|uv|uvx) install\b|`(?:rgmlx|rgchat|hf|pip)\b)"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from ptys import Pty, ptys
+from rooms import ROOT
 from waiting import PATIENCE, wait_for
 
 from rgmlx.cli import signals
 
 __all__ = ["ptys"]
 
-ROOT = Path(__file__).parent.parent
 HARMLESS = ("CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "WINCH", "INFO")
 """Signals that end nothing."""
 FAULTS = ("BUS", "EMT", "FPE", "ILL", "SEGV", "TRAP")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from ptys import Pty, doomed, ptys
+from rooms import ROOT
 from waiting import PATIENCE
 
 from rgmlx.system.printable import first_line
 
 __all__ = ["ptys"]
 
-ROOT = Path(__file__).parent.parent
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 PRINTS = {
     "rgmlx": ["--help", "--version", "ask --help", "mlx-lm generate --help", "info", "ask hi --max-tokens 2"],

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rooms import ROOT
 from waiting import PATIENCE
 
 from rgmlx.errors import RgmlxError
 from rgmlx.system import variables
 
-ROOT = Path(__file__).parent.parent
 GOOD = {
     variables.KERNELS: {"": True, "on": True, "1": True, "Yes": True, "true": True}
     | {"off": False, "OFF": False, "0": False, "no": False, "False": False},

@@ -17,6 +17,7 @@ import mlx.core as mx
 import numpy as np
 import oracle
 import pytest
+import rooms
 
 from rgmlx.convert.deepmind import FlaxSource, TorchSource, is_flax, is_torch
 from rgmlx.convert.orbax import OrbaxDirectory
@@ -29,7 +30,7 @@ from rgmlx.weights.checkpoint import build
 
 tensorstore = pytest.importorskip("tensorstore", reason="tensorstore has no wheel for this Python")
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = rooms.TESTS / "goldens"
 TINY, DEEPMIND = GOLDENS / "tiny", GOLDENS / "deepmind"
 SOURCES: dict[str, Callable[[], Source]] = {
     "tiny.pt": lambda: TorchSource(DEEPMIND / "tiny.pt"),

@@ -17,6 +17,7 @@ import mlx_lm
 import numpy as np
 import oracle
 import pytest
+import rooms
 from mlx_lm.utils import load_model
 from transformers import AutoConfig
 
@@ -29,7 +30,7 @@ from rgmlx.griffin.config import ModelConfig
 from rgmlx.system.files import read_header
 from rgmlx.weights.hub import demo_directory
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = rooms.TESTS / "goldens"
 TRANSFORMERS: dict[str, dict[str, Any]] = json.loads((GOLDENS / "transformers.json").read_text())
 DENSE = Recipe("dequantized", None)
 FOUR = Recipe("4bit", recipe.settings(4, 32))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import rooms
 from griff import between, mix, systems, told
 from griff.all import TRAINING, missing, steps
 from griff.cases import Case, Registry, Turn
@@ -21,7 +22,7 @@ import rgmlx
 from rgmlx.conversation import turns
 from rgmlx.weights.hub import demo_directory
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = rooms.ROOT / "scripts"
 
 
 def test_missing_texts_are_named(tmp_path: Path) -> None:

@@ -4,13 +4,8 @@ import itertools
 import json
 import lzma
 import re
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
 from griff import copying, copying_letters
 from griff.cases import Case, Turn, passes
 from griff.copying_parts import _wordings

@@ -6,14 +6,9 @@ import importlib
 import json
 import lzma
 import re
-import sys
-from pathlib import Path
 
 import pytest
 import sentencepiece
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-
 from griff import asking, counting, facts, facts_brief, sums, tokenizer, told, unknown
 from griff.cases import Case, Turn, passes
 from griff.lexicon import Lexicon, table

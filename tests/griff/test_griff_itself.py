@@ -2,13 +2,9 @@
 
 import json
 import re
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
+import rooms
 from griff import itself, itself_frames, itself_mac, program
 from griff import itself_keys as keys
 from griff.cases import passes
@@ -187,7 +183,7 @@ SHOWN = {"Up": "↑", "Down": "↓", "Left": "←", "Right": "→"}
 
 def on_a_mac():
     """The third column of the table of keys: what is shown on a Mac, by function."""
-    rows = (Path(__file__).parents[1] / "docs" / "keys.md").read_text(encoding="utf-8").splitlines()
+    rows = (rooms.ROOT / "docs" / "keys.md").read_text(encoding="utf-8").splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row.startswith("|")]
     return {cell[0]: cell[2] for cell in cells if len(cell) == 3}
 
@@ -253,7 +249,7 @@ def test_who_has_a_mac_is_told_of_option(held, lexicon):
 def test_the_window_is_that_of_the_packed_model():
     config = json.loads((demo_directory() / "config.json").read_text(encoding="utf-8"))
     assert FACTS["window"] == f"{config['attention_window_size']:,} tokens" == f"{FACTS['exact']} tokens"
-    assert FACTS["exact"] in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert FACTS["exact"] in (rooms.ROOT / "README.md").read_text(encoding="utf-8")
     for path in TABLES.iterdir():
         if path.name != "griff.tsv":
             text = path.read_text(encoding="utf-8")

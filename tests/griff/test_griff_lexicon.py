@@ -1,13 +1,8 @@
 """The word stock: its tables, and what is made by chance."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
 from griff.lexicon import Lexicon, table, unlucky
 from griff.wording import Source, Wordings, a
 

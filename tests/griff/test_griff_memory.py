@@ -2,13 +2,9 @@
 
 import functools
 import re
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
 from griff import asking, between, memory, often, recalls, told, unknown, untold, values_day
 from griff.cases import Case, Kind, Turn, Unmet
 from griff.wording import Pool, Source

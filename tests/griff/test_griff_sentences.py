@@ -3,13 +3,9 @@
 import contextlib
 import functools
 import re
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
 from griff import (
     asked,
     between,

@@ -2,16 +2,11 @@ import contextlib
 import json
 import lzma
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
 from griff import (
     asks,
     mix,

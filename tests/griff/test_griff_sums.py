@@ -5,14 +5,9 @@ from __future__ import annotations
 import json
 import lzma
 import re
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-
 from griff import phrases, sums, sums_chain, sums_parts, sums_share, sums_shop, sums_time
 from griff.cases import Case, Kind, passes
 from griff.counting import spelled

@@ -3,13 +3,8 @@
 import json
 import lzma
 import re
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
 from griff import asking, talk
 from griff import told as facts_told
 from griff.cases import passes

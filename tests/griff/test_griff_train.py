@@ -17,6 +17,7 @@ import griff_toy
 import mlx.core as mx
 import numpy as np
 import pytest
+import rooms
 from griff import checkpoint, plot, shapes, unpack
 from griff.feed import Data, DataError, Feed
 from griff.loop import Training, TrainingError
@@ -31,7 +32,6 @@ import rgmlx
 from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.weights.hub import demo_directory
 
-HERE = Path(__file__).parent
 TINY = [
     "--width",
     "64",
@@ -360,7 +360,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint(tmp
 
 
 def command(out: Path, *more: str) -> tuple[list[str], dict[str, str]]:
-    path = os.pathsep.join([str(HERE), str(HERE.parent / "scripts"), str(HERE.parent)])
+    path = os.pathsep.join([str(Path(__file__).parent), str(rooms.SCRIPTS), str(rooms.ROOT)])
     return [sys.executable, "-m", "griff.train", "--out", str(out), *TINY, *TOY, *more], os.environ | {
         "PYTHONPATH": path
     }

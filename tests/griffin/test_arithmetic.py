@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 import oracle
 import pytest
+import rooms
 
 import rgmlx
 from rgmlx.griffin.chunk import plan_step
@@ -20,7 +21,7 @@ from rgmlx.kernels import launch
 from rgmlx.model import Model
 from rgmlx.weights.checkpoint import read_weights
 
-GOLDENS = sorted(p.parent for p in (Path(__file__).parent / "goldens").glob("*/config.json"))
+GOLDENS = sorted(p.parent for p in (rooms.TESTS / "goldens").glob("*/config.json"))
 EXACT = 2e-6  # relative, float32 against float64
 WINDOW = checkpoints.BASE["attention_window_size"]
 
@@ -208,7 +209,7 @@ DEFECTS = {
 def test_the_goldens_notice_each_known_defect(defect: str | None) -> None:
     """Each mistake that a peer makes is put into our network: the goldens must reject it, and accept ours."""
     # The root of tiny's width is a whole number, so only another width shows the rounded scale.
-    golden = Path(__file__).parent / "goldens" / ("hawk" if defect == "embedding scale" else "tiny")
+    golden = rooms.TESTS / "goldens" / ("hawk" if defect == "embedding scale" else "tiny")
     reference = np.load(golden / "logits.npz")
     model = rgmlx.load(golden, dtype="float32")
     if defect:
@@ -221,7 +222,7 @@ def test_the_goldens_notice_each_known_defect(defect: str | None) -> None:
 
 def test_the_compiled_step_is_the_plain_one(tiny: Model) -> None:
     """What a GPU runs: compiled with masks of a fixed shape, and compiled anew when weights change."""
-    model = rgmlx.load(Path(__file__).parent / "goldens" / "tiny", dtype="float32")
+    model = rgmlx.load(rooms.TESTS / "goldens" / "tiny", dtype="float32")
     state = model.new_state()
     model.logits(tokens_for(model, 5), state)
     token = mx.array([[7]])

@@ -8,13 +8,14 @@ from typing import Any
 
 import checkpoints
 import pytest
+import rooms
 from mlx.utils import tree_flatten
 
 from rgmlx.errors import ConfigError
 from rgmlx.griffin.config import ATTENTION, PRESETS, RECURRENT, ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
 
-GOLDENS = Path(__file__).parent / "goldens"
+GOLDENS = rooms.TESTS / "goldens"
 
 
 def read(**changes: Any) -> ModelConfig:

@@ -14,6 +14,7 @@ import mlx.nn as nn
 import numpy as np
 import oracle
 import pytest
+import rooms
 from test_kernels import SHAPES
 
 import rgmlx
@@ -72,7 +73,7 @@ def test_each_case_runs_in_numpy(case: parity.Case, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("name", ["tiny", "hawk"])
 def test_a_pass_is_that_of_plain_operations(name: str, rows: int) -> None:
-    same(rgmlx.load(Path(__file__).parent / "goldens" / name, dtype="float32"), rows)
+    same(rgmlx.load(rooms.TESTS / "goldens" / name, dtype="float32"), rows)
 
 
 def test_steps_of_several_threads_and_batches_do_not_mix(tiny: rgmlx.Model) -> None:
@@ -157,7 +158,7 @@ class Adapter(nn.Module):
 
 
 def test_what_replaces_a_layer_keeps_mlx(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = rgmlx.load(Path(__file__).parent / "goldens" / "tiny", dtype="float32")
+    model = rgmlx.load(rooms.TESTS / "goldens" / "tiny", dtype="float32")
     block = model.layers[0].temporal_block
     block.linear_out = Adapter(block.linear_out)
     monkeypatch.setattr(forward.Forward, "advance", lambda *_: pytest.fail("the adapter is left out"))
@@ -167,7 +168,7 @@ def test_what_replaces_a_layer_keeps_mlx(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_16_bits_and_training_keep_mlx(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward.Forward, "advance", lambda *_: pytest.fail("this is not for NumPy"))
-    path = Path(__file__).parent / "goldens" / "tiny"
+    path = rooms.TESTS / "goldens" / "tiny"
     rgmlx.load(path, dtype=dtype).logits([[1, 2, 3]])
     model = rgmlx.load(path, dtype="float32")
     model.train()

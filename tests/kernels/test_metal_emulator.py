@@ -10,6 +10,7 @@ import metal_emulator
 import mlx.core as mx
 import numpy as np
 import pytest
+import rooms
 from metal_emulator import Launch, MetalError
 
 pytestmark = metal_emulator.require()
@@ -199,6 +200,6 @@ def test_homebrews_clang_is_found_though_it_is_not_on_the_path(tmp_path: Path, m
     find = metal_emulator.run._compiler.__wrapped__
     monkeypatch.setattr(metal_emulator.run.shutil, "which", lambda n: n if n == "brew" or os.path.isabs(n) else None)
     assert find() == [f"{tmp_path}/llvm/bin/clang++"]
-    script = Path(__file__).parent.parent / "scripts" / "get_clang.sh"
+    script = rooms.ROOT / "scripts" / "get_clang.sh"
     done = subprocess.run(["/bin/bash", str(script)], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from rooms import ROOT
 from test_lock import PYTHONS
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FORMULA = (ROOT / "scripts" / "homebrew" / "rgmlx.rb").read_text()
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "macos.yml").read_text())

@@ -12,8 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from rooms import ROOT
 
 
 @pytest.fixture(scope="module")

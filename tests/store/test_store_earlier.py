@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rooms
 from piped import AS_USER
 from stores import check, say, texts
 from test_store_snapshots import fake
@@ -229,10 +230,10 @@ def test_a_kill_at_any_step_loses_no_text_and_gives_no_wrong_state(tmp_path: Pat
     made(tmp_path / "whole")
     code = (
         "import sys; sys.path[:0] = sys.argv[1], sys.argv[1] + '/../scripts'\n"
-        "from pathlib import Path; import test_store_earlier as t\n"
+        "import rooms; from pathlib import Path; import test_store_earlier as t\n"
         "t.kill_at_any_step(Path(sys.argv[2]) / 'whole', Path(sys.argv[2]) / 'work')"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", code, str(rooms.TESTS), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert not done.returncode, done.stdout + done.stderr
     _, steps, _, least, most = done.stdout.split()

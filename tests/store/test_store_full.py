@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rooms
 from piped import Piped
 from ptys import Pty
 from scripted import Scripted, command, idle, notices, screen
@@ -262,7 +263,7 @@ def test_rgchat_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tui", "--plain", "--data", str(disk.data)]
     lines = f"/open 1\nanother message\n/export {export}\n/delete\n/list\n"
     home = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    root = Path(__file__).parent.parent
+    root = rooms.ROOT
     done = subprocess.run(command, input=lines, capture_output=True, text=True, cwd=root, env=home)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "The disk is full: conversations can be read" in done.stdout

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rooms import ROOT
 from stores import say
 
 from rgmlx.store import Store
 
-ROOT = Path(__file__).parent.parent
 _KILLED = """
 import os, signal, sys
 from rgmlx.store import Store

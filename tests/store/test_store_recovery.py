@@ -11,6 +11,7 @@ from pathlib import Path
 
 import damage_store
 import pytest
+import rooms
 from stores import check, say, texts
 
 from rgmlx.store import Store, StoreError
@@ -296,7 +297,7 @@ def test_a_kill_at_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> None:
 
 def _recover(file: Path, data: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "tui", "--recover", str(file), "--data", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=rooms.ROOT)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
+import rooms
 from stores import drop_snapshots
 from waiting import PATIENCE
 
@@ -29,7 +30,7 @@ from rgmlx.store.snapshots import MAX_LINKS, SnapshotStore
 from rgmlx.store.states.delta import Packed, changed_slots, decode, encode, pack, unpack
 
 GREEDY = Sampling(temperature=0)
-TINY = Path(__file__).parent / "goldens" / "tiny"
+TINY = rooms.TESTS / "goldens" / "tiny"
 
 
 def run(model: rgmlx.Model, state: State, prompt: list[int], count: int) -> list[int]:
@@ -622,10 +623,10 @@ def kill_at_random_moments(directory: Path, rounds: int) -> None:
 def test_killed_at_thirty_random_moments(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path; import test_store_snapshots as t\n"
+        "import rooms; from pathlib import Path; import test_store_snapshots as t\n"
         "t.kill_at_random_moments(Path(sys.argv[2]), 30)"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", code, str(rooms.TESTS), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.startswith("survived"), done.stdout + done.stderr
     written, snapshots = (int(done.stdout.split()[i]) for i in (1, 3))
@@ -634,6 +635,7 @@ def test_killed_at_thirty_random_moments(tmp_path: Path) -> None:
 
 _SNAPSHOTTER = """
 import sys; sys.path.insert(0, sys.argv[1])
+import rooms
 import test_store_snapshots as t
 from rgmlx.store import Store
 with Store(sys.argv[2]) as store:
@@ -648,7 +650,7 @@ with Store(sys.argv[2]) as store:
 
 
 def test_two_processes_evict_from_each_other(store: Store, chat: Conversation) -> None:
-    command = [sys.executable, "-c", _SNAPSHOTTER, str(Path(__file__).parent), str(store.directory), str(chat.id)]
+    command = [sys.executable, "-c", _SNAPSHOTTER, str(rooms.TESTS), str(store.directory), str(chat.id)]
     running = [subprocess.Popen([*command, str(i)], stderr=subprocess.PIPE, text=True) for i in (1, 2)]
     for process in running:
         assert process.communicate(timeout=PATIENCE)[1] == ""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rooms
 from piped import AS_USER
 from stores import check, drop_snapshots, say, texts
 from test_store_recovery import _filled, _page_with, _zero
@@ -511,7 +512,7 @@ def test_damage_that_only_a_write_meets(tmp_path: Path) -> None:
 
 _READS = """
 import sys; sys.path[:0] = sys.argv[1], sys.argv[1] + "/../scripts"
-from pathlib import Path; import test_store_states as t
+import rooms; from pathlib import Path; import test_store_states as t
 from rgmlx.store import Store
 with Store(Path(sys.argv[2])) as store:
     assert store.read_only
@@ -541,7 +542,7 @@ def test_states_of_conversations_that_can_not_be_written_are_read(
             sys.executable,
             "-c",
             _READS,
-            str(Path(__file__).parent),
+            str(rooms.TESTS),
             str(data),
             "spoilt" * bool(spoil),
         ]

@@ -14,6 +14,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+import rooms
 from waiting import PATIENCE
 
 from rgmlx.generation.sampling import mlx_lm_samplers
@@ -107,7 +108,7 @@ def test_a_full_directory_for_temporary_files(tmp_path: Path) -> None:
 
 EVERYTHING = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(rooms.TESTS)!r})
 from pathlib import Path
 import rgmlx
 from rgmlx.convert import pipeline

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
+from rooms import ROOT
 from waiting import PATIENCE
 
 from rgmlx.errors import NoDeviceError, RgmlxError
 from rgmlx.system import device, process
 
-ROOT = Path(__file__).parent.parent
 SENTENCE = str(NoDeviceError())
 OF_MLX = (
     "[metal::load_device] No Metal device available. This typically occurs in headless, sandboxed, or virtualized macOS "

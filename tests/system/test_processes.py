@@ -14,6 +14,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+import rooms
 from interrupt_anywhere import small_model
 from waiting import PATIENCE
 
@@ -24,7 +25,7 @@ from rgmlx.errors import ChatError, RgmlxError, StateError
 from rgmlx.generation.engine import Generation, generate_batch, prefill
 from rgmlx.store import Store
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = rooms.ROOT / "scripts"
 
 
 def program(text: str) -> subprocess.Popen[str]:

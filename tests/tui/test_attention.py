@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rooms
 from ptys import Pty, ptys
 from scripted import Scripted, idle
 from waiting import wait_for, wait_until
@@ -83,7 +84,7 @@ def test_in_a_real_terminal(
     options: tuple[str, ...], blurred: bool, told: bool, ptys: Callable[..., Pty], tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    program = str(Path(__file__).parent / "away.py")
+    program = str(rooms.TESTS / "away.py")
     pty = ptys("env", "-u", "TMUX", "TERM_PROGRAM=ghostty", sys.executable, program, str(data), *options)
     away(pty, data, blurred=blurred)
     assert pty.raw.count(NOTIFICATION) == int(told)
@@ -92,7 +93,7 @@ def test_in_a_real_terminal(
 
 def test_a_terminal_without_notifications_rings(ptys: Callable[..., Pty], tmp_path: Path) -> None:
     data = tmp_path / "data"
-    program = str(Path(__file__).parent / "away.py")
+    program = str(rooms.TESTS / "away.py")
     pty = ptys("env", "TERM_PROGRAM=Apple_Terminal", sys.executable, program, str(data), "--long", "0")
     away(pty, data, blurred=True)
     assert re.sub(rb"\x1b\][^\a]*\a", b"", pty.raw).count(b"\a") == 1 and b"]9;" not in pty.raw

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import rooms
 from scripted import Scripted
 from textual.geometry import Size
 from textual.widgets import Static
@@ -22,7 +23,7 @@ from tui.inline import breaks_lines
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, a real terminal to resize")
 
-HERE = Path(__file__).parent
+HERE = rooms.TESTS
 PROMPT = "Enter sends"
 CODE = """
 import sys

@@ -15,6 +15,7 @@ from pathlib import Path
 import metal_emulator
 import mlx.core as mx
 import pytest
+import rooms
 
 import rgmlx
 from rgmlx.errors import RgmlxWarning
@@ -24,7 +25,7 @@ from rgmlx.kernels.rg_lru import TIMES, segments, steps
 from rgmlx.verification import parity, selfcheck
 from rgmlx.verification.marker import Marker
 
-CONFIG = rgmlx.ModelConfig.from_file(Path(__file__).parent / "goldens" / "tiny" / "config.json")
+CONFIG = rgmlx.ModelConfig.from_file(rooms.TESTS / "goldens" / "tiny" / "config.json")
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_a_failure_that_passes_is_forgotten(cache: Path, runs: list[str], monkey
 
 ABORTS = f"""
 import os, sys, warnings
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(rooms.TESTS)!r})
 import mlx.core as mx
 import rgmlx
 from pathlib import Path
@@ -208,7 +209,7 @@ def error(case):
     return 0.0
 parity.Case.error = error
 warnings.simplefilter("always")
-config = rgmlx.ModelConfig.from_file({str(Path(__file__).parent / "goldens" / "tiny" / "config.json")!r})
+config = rgmlx.ModelConfig.from_file({str(rooms.TESTS / "goldens" / "tiny" / "config.json")!r})
 selfcheck.ensure(config, getattr(mx, sys.argv[3]))
 print(len(ran), launch.backend(), launch.on_gpu("gated"), launch.on_gpu("rg_lru"))
 """
@@ -484,5 +485,5 @@ def test_a_load_on_emulated_metal(cache: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(launch, "backend", lambda: None if launch._off else "metal")
     with metal_emulator.emulated(), warnings.catch_warnings():
         warnings.simplefilter("error")
-        rgmlx.load(Path(__file__).parent / "goldens" / "tiny", dtype="float32")
+        rgmlx.load(rooms.TESTS / "goldens" / "tiny", dtype="float32")
     assert [result["problems"] for result in json.loads(cache.read_text()).values()] == [{}]

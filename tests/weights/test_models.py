@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rooms
 from hub_server import COMMIT, CONFIG, NAME, Handler, Hub, Ranged, make, oid, point_to, repository, weights
 from waiting import PATIENCE, wait_for
 
@@ -130,7 +131,7 @@ def test_a_directory_that_may_not_be_read_and_one_that_is_gone(home: Path) -> No
 
 def test_listing_needs_no_mlx(home: Path) -> None:
     code = "import sys, rgmlx.weights.catalog as m, rgmlx.weights.download; m.list_models(); assert 'mlx.core' not in sys.modules"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=rooms.ROOT).returncode == 0
 
 
 # --- downloads ----------------------------------------------------------------------------

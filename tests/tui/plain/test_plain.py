@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rooms
+from rooms import ROOT
 from waiting import PATIENCE, wait_for
 
 from rgmlx.conversation.session import Session
@@ -31,7 +33,6 @@ from tui.plain import PlainChat, terminal_io, worker
 from tui.plain.commands import TABLE
 from tui.prompt.history import History
 
-ROOT = Path(__file__).parent.parent
 LOADING = "Loading demo.\n"  # said where it takes long
 
 
@@ -197,8 +198,8 @@ def scripted(data: Path, pieces: list[str], gate: Path | None = None) -> tuple[s
     """The command of a chat with a scripted session."""
     there = f", gate=Path({str(gate)!r})" if gate else ""
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pathlib import Path; from test_plain import Scripted; from tui.plain import PlainChat\n"
+        f"import sys; sys.path.insert(0, {str(rooms.TESTS)!r})\n"
+        "import rooms; from pathlib import Path; from test_plain import Scripted; from tui.plain import PlainChat\n"
         f"sys.exit(PlainChat(Scripted(Path({str(data)!r}), {pieces!a}{there})).run())"
     )
     return "-c", code

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rooms
 from scripted import Scripted, idle, screen, type_and_send
 from textual import events
 from textual.widgets import Input, OptionList, TextArea
@@ -227,7 +228,7 @@ async def test_the_help_names_these_keys(tmp_path: Path) -> None:
         await pilot.press("f1")
         await wait_until(lambda: any("Ctrl+_" in text and "undo" in text for text in screen(app)))
         assert any("Ctrl+Z" in text and "shell" in text for text in screen(app))
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (rooms.ROOT / "README.md").read_text()
     assert "| `Ctrl+Z` |" in readme
 
 

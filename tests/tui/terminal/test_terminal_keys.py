@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import rooms
 from pressed import LINES, MARK, SCREENS, SENT, TEXT, TO_STATE, WANTED
 from ptys import Pty
 from terminal_keys import IN_ITERM, IN_TMUX, TERMINALS, in_tmux
@@ -131,7 +132,7 @@ class Recorder:
     def __init__(self, directory: Path, *before: str) -> None:
         self.log = directory / "log"
         self.log.touch()
-        program = Path(__file__).parent / "pressed.py"
+        program = rooms.TESTS / "pressed.py"
         self.pty = Pty(directory, *before, sys.executable, str(program), str(self.log))
         self._read = 0
         self._next = ("", "")
