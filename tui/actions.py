@@ -211,7 +211,7 @@ class Actions:
             self.app.machine.enter(Activity.IDLE)
 
     async def arrive(self, message: int | None) -> None:
-        """Shows that the conversation stands at another message: the transcript has what was said up to there."""
+        """Shows that the current message is another one: the transcript has what was said up to there."""
         self.app.show_position(AT_THE_END)
         await self.app.follow()  # at once: whoever looks next finds the model on its way
         if message is None or self.session.at_running or not await self.app.transcript.cut(message):

@@ -16,7 +16,7 @@ class Activity(Enum):
     LOADING = "the model is loaded, or downloaded first"
     UNLOADED = "there is no model"
     IDLE = "the model has nothing to do"
-    SEEKING = "the model goes to where the conversation on the screen stands"
+    SEEKING = "the model goes to the current message of the conversation on the screen"
     SENDING = "the files that a message names are read"
     FILING = "the model's state is written to a file, or read from one"
     WRITING = "a reply is written, on the screen"
@@ -124,7 +124,7 @@ class Step(Enum):
     """What is due when the model is free, in this order."""
 
     LOAD = "the model of the conversation on the screen is loaded"
-    SEEK = "the model goes to where that conversation stands"
+    SEEK = "the model goes to the current message of that conversation"
     SEND = "what waits is sent, or done"
     REST = "nothing: it is busy, there is none, or the app is being left"
 
@@ -135,7 +135,7 @@ class Machine:
     Attributes:
         now: the state.
         model: the name of the model to be loaded once the one that is there is free; or "".
-        moved: the model is not where the conversation on the screen stands, and has yet to go there.
+        moved: the model is not at the current message, and has yet to go there.
         leaving: nothing is due any more.
     """
 

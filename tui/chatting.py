@@ -21,7 +21,7 @@ class Chatting(Composing):
         defaults: settings as the user's file has them; changes are written to `defaults_file`.
         history: what was sent before.
         chosen_model: by the user, and not loaded yet.
-        navigation: where the conversation stands on its branch.
+        navigation: where the current message is on its branch.
     """
 
     defaults: Defaults
@@ -46,7 +46,7 @@ class Chatting(Composing):
 
     @abstractmethod
     async def follow(self) -> None:
-        """Has the model follow the conversation to where it stands, when it is free."""
+        """Has the model go to the current message, which is another one now, when it is free."""
 
     @abstractmethod
     async def proceed(self) -> None:
@@ -54,7 +54,7 @@ class Chatting(Composing):
 
     @abstractmethod
     async def show_conversation(self) -> None:
-        """Shows the conversation as it stands, from the store alone; a reply that is written there as it goes on."""
+        """Shows the conversation up to the current message, from the store alone; a reply that is written there as it goes on."""
 
     @abstractmethod
     def find_position(self) -> None:
@@ -62,11 +62,11 @@ class Chatting(Composing):
 
     @abstractmethod
     def show_position(self, elsewhere: str = "") -> None:
-        """Notes where the conversation stands; `elsewhere`: what to say where nothing follows."""
+        """Notes where the current message is on its branch; `elsewhere`: what to say where nothing follows."""
 
     @abstractmethod
     def leave_position(self) -> None:
-        """Notes that the conversation stands at the end of its branch again."""
+        """Notes that the current message is the end of its branch again."""
 
     @abstractmethod
     async def leave(self) -> None:

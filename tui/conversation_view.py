@@ -1,4 +1,4 @@
-"""The conversation on the screen: its transcript, and the lines around it that say where it stands and what the model does.
+"""The conversation on the screen: its transcript, and the lines around it that say where on its branch it is and what the model does.
 
 Knows how that is shown; what comes next is in `flow`.
 """
@@ -43,7 +43,7 @@ class ConversationView(Chatting):
     """An app that shows a conversation.
 
     Attributes:
-        navigation: where the conversation stands on its branch.
+        navigation: where the current message is on its branch.
         position: the same for the line above the prompt.
     """
 
@@ -62,8 +62,8 @@ class ConversationView(Chatting):
     # --- what was said --------------------------------------------------------------------
 
     async def show_conversation(self) -> None:
-        """Shows the conversation as it stands, from the store alone; a reply that is written there as it goes on."""
-        self.note_place()
+        """Shows the conversation up to the current message, from the store alone; a reply that is written there as it goes on."""
+        self.note_current()
         if self.activity is Activity.WRITING and await self._show_running():
             self.show_status()
             return
@@ -94,8 +94,8 @@ class ConversationView(Chatting):
     def _window(self, message: int | None) -> list[Stored]:
         return self.session.store.messages.window(message, FIRST, chars=KEPT_CHARS)
 
-    def note_place(self) -> None:
-        """Notes that the conversation stands elsewhere: a running reply is on the screen, or goes on behind it."""
+    def note_current(self) -> None:
+        """Notes that the current message is another one: a running reply is on the screen, or goes on behind it."""
         if self.activity in (Activity.WRITING, Activity.BEHIND):
             self.machine.enter(Activity.WRITING if self.session.at_running else Activity.BEHIND)
 
@@ -113,7 +113,7 @@ class ConversationView(Chatting):
         self._news = event.below
         self.show_status()
 
-    # --- where it stands ------------------------------------------------------------------
+    # --- where on its branch --------------------------------------------------------------
 
     def find_position(self) -> None:
         """Finds out whether other messages follow."""
@@ -123,7 +123,7 @@ class ConversationView(Chatting):
         self.show_status()
 
     def show_position(self, elsewhere: str = "") -> None:
-        """Notes where the conversation stands.
+        """Notes where the current message is on its branch.
 
         Args:
             elsewhere: what to say where nothing follows; "" says nothing.
@@ -132,7 +132,7 @@ class ConversationView(Chatting):
         self.position = Position(steps or elsewhere, further=bool(steps))
 
     def leave_position(self) -> None:
-        """Notes that the conversation stands at the end of its branch again."""
+        """Notes that the current message is the end of its branch again."""
         self.navigation.end()
         self.position = Position()
         self.show_status()
@@ -144,7 +144,7 @@ class ConversationView(Chatting):
 
     @property
     def position_label(self) -> str:
-        """The line above the prompt: what is edited, or where the conversation stands and what can be done there."""
+        """The line above the prompt: what is edited, or where the current message is and what can be done there."""
         return position_label(self.position, self.editing, cut_short=self._cut_short)
 
     @property

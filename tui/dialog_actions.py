@@ -108,7 +108,7 @@ class DialogActions:
         elif self._actions.may(Need.PLACE):
             await self._actions.arrive(self.app.navigation.go(message.id))
             if chosen.action in ("regenerate", "continue"):
-                await self._actions.run(chosen.action, "")  # or once the model stands there
+                await self._actions.run(chosen.action, "")  # or once the model is there
 
     async def _model(self, name: str) -> None:
         if name:

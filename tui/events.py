@@ -14,8 +14,8 @@ class Loaded(Message):
     """The model is there."""
 
 
-class Stood(Message):
-    """The model stands where the conversation does: so many tokens were read again for it, in so many seconds."""
+class Synced(Message):
+    """The model is at the current message: so many tokens were read again for it, in so many seconds."""
 
     def __init__(self, tokens: int, seconds: float, horizon: Horizon | None) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Ended(Message):
 class Failed(Message):
     """Something went wrong, in a sentence; the app goes on.
 
-    `of`: what failed, "load", "stand" or "write".
+    `of`: what failed, "load", "sync" or "write".
     """
 
     def __init__(self, sentence: str, of: str) -> None:

@@ -23,7 +23,7 @@ from .actions import Actions
 from .activity import Activity, Need, Step, Verdict, verdict
 from .commands import parse, plain, pressed
 from .conversation_view import ConversationView
-from .events import Ended, Failed, Loaded, Stood
+from .events import Ended, Failed, Loaded, Synced
 from .prompt.drafts import Drafts
 from .prompt.files import expand
 from .prompt.outbox import Waiting
@@ -139,11 +139,11 @@ class Flow(ConversationView):
             await self.actions.run("open", str(file))
         await self.proceed()
 
-    @on(Stood)
-    async def _stood(self, event: Stood) -> None:
+    @on(Synced)
+    async def _synced(self, event: Synced) -> None:
         if not self.session.stands and self.machine.model in ("", self.session.name):  # it has gone on meanwhile
             self.machine.moved = False
-            self.stand_on()
+            self.sync_again()
             return
         self.machine.enter(Activity.IDLE)
         self.machine.moved = self.machine.moved and not self.session.stands
@@ -212,7 +212,7 @@ class Flow(ConversationView):
             case Step.LOAD:
                 self.load_model(self.machine.model)
             case Step.SEEK:
-                self.stand()
+                self.sync()
             case Step.SEND:
                 await self._send_next()
             case Step.REST:
@@ -221,7 +221,7 @@ class Flow(ConversationView):
     async def _send_next(self) -> None:
         """Sends or does what waits, where it belongs."""
         item = self.outbox.item
-        if item is not None and item.editing is None and await self._went_to(item.place):
+        if item is not None and item.editing is None and await self._went_to(item.parent):
             return
         item = self.outbox.take()
         self.show_status()
@@ -230,22 +230,22 @@ class Flow(ConversationView):
         elif item is not None:
             await self._send(item.text, item.editing)
 
-    async def _went_to(self, place: int | None) -> bool:
+    async def _went_to(self, parent: int | None) -> bool:
         """Goes where something belongs that waits, if that is elsewhere; the model follows, and then it is done."""
         head = self.session.head
-        if place == (head.id if head is not None else None):
+        if parent == (head.id if head is not None else None):
             return False
         try:
-            await self.actions.arrive(self.navigation.go(place))
+            await self.actions.arrive(self.navigation.go(parent))
         except RgmlxError as e:
             self.take_back()
             await self.transcript.notice(sentence(str(e)))
         return True
 
     async def follow(self) -> None:
-        """Has the model follow the conversation to where it stands, when it is free."""
+        """Has the model go to the current message, which is another one now, when it is free."""
         self.machine.moved = True
-        self.note_place()
+        self.note_current()
         await self.proceed()
 
     async def set_free(self) -> None:

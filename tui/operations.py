@@ -52,7 +52,7 @@ Operation = Callable[[Chat, str], Outcome]
 
 
 def regenerate(chat: Chat, _: str) -> Outcome:
-    """Stands at the user's message that another reply is wanted to, and writes it."""
+    """Writes another reply to the last message of the user."""
     session, head = chat.session, chat.session.head
     if head is not None and head.role == MODEL:
         head = None if head.parent is None else session.go(head.parent)
@@ -94,22 +94,22 @@ def last_message(session: Session, role: str) -> Message:
 
 
 def back(chat: Chat, _: str) -> Outcome:
-    """Stands at the reply before."""
+    """Goes to the reply before."""
     return _moved(chat.navigation.back)
 
 
 def forward(chat: Chat, _: str) -> Outcome:
-    """Stands at the next reply of the branch."""
+    """Goes to the next reply of the branch."""
     return _moved(chat.navigation.forward)
 
 
 def previous_answer(chat: Chat, _: str) -> Outcome:
-    """Stands at the answer before this one."""
+    """Goes to the answer before this one."""
     return _moved(lambda: chat.navigation.sibling(-1))
 
 
 def next_answer(chat: Chat, _: str) -> Outcome:
-    """Stands at the answer after this one."""
+    """Goes to the answer after this one."""
     return _moved(lambda: chat.navigation.sibling(1))
 
 

@@ -35,14 +35,14 @@ class Renamed:
 
 @dataclass(frozen=True)
 class Moved:
-    """The conversation stands at another message; None is before the first."""
+    """The current message is another one; None is before the first."""
 
     message: int | None
 
 
 @dataclass(frozen=True)
 class Unmoved:
-    """It stands where it stood, for this reason."""
+    """The current message stays, for this reason."""
 
     why: str
 
@@ -53,7 +53,7 @@ class Writes:
 
     Attributes:
         start: begins the reply; its pieces.
-        again: the message that this is another reply to, which the conversation stands at now.
+        again: the message that this is another reply to, which is the current one now.
         continued: the reply that is gone on with.
         endless: it goes on until it is stopped.
     """

@@ -16,7 +16,7 @@ _SEPARATOR = "  ·  "
 
 @dataclass
 class Position:
-    """Where a conversation stands, if that is not the end.
+    """Where the current message is on its branch, if that is not the end.
 
     Attributes:
         text: in words; "" at the end.
@@ -30,7 +30,7 @@ class Position:
 
 
 def position_label(position: Position, editing: Message | None, *, cut_short: bool) -> str:
-    """The line above the prompt: what is edited, or where the conversation stands and what can be done there."""
+    """The line above the prompt: what is edited, or where the current message is and what can be done there."""
     if editing is not None:
         done = "puts it in place" if editing.role == MODEL else "sends it"
         return f"Editing: Enter {done}, Esc leaves it as it was"

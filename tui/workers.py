@@ -1,4 +1,4 @@
-"""What the model is made to do: load, stand somewhere, write. In one thread that touches no widget, and tells how it went.
+"""What the model is made to do: load, go to the current message, write. In one thread that touches no widget, and tells how it went.
 
 Knows the session, and what the model is doing (`activity`); what becomes of what is told is the screen's business.
 """
@@ -24,7 +24,7 @@ from rgmlx.system.formatting import cut, duration
 from rgmlx.system.macos import power
 
 from .activity import AT_REST, Activity, Machine
-from .events import Ended, Failed, Loaded, Stood
+from .events import Ended, Failed, Loaded, Synced
 from .inline import InlineApp
 from .lifecycle import Lifecycle
 from .model_thread import ModelThread
@@ -156,30 +156,30 @@ class WorkerApp(Lifecycle, InlineApp):
         else:
             self.post_message(Loaded())
 
-    # --- standing -------------------------------------------------------------------------
+    # --- going to the current message -----------------------------------------------------
 
-    def stand(self) -> None:
-        """Brings the model, which is idle, to where the conversation stands. Ends with Stood or Failed."""
+    def sync(self) -> None:
+        """Brings the model, which is idle, to the current message. Ends with Synced or Failed."""
         self.machine.enter(Activity.SEEKING)
         self.watch_work()
-        self.stand_on()
+        self.sync_again()
 
     @work(group="model")
-    async def stand_on(self) -> None:
-        """The same once more, where one has gone on in the meantime."""
-        await self.with_model(self._stand)
+    async def sync_again(self) -> None:
+        """The same once more, where that is another one in the meantime."""
+        await self.with_model(self._sync)
 
-    def _stand(self) -> None:
+    def _sync(self) -> None:
         begun = time.monotonic()
         try:
             with self._at_work, power.awake():
                 tokens = self.session.stand()
-            self.post_message(Stood(tokens, time.monotonic() - begun, self.session.horizon()))
+            self.post_message(Synced(tokens, time.monotonic() - begun, self.session.horizon()))
         except RgmlxError as e:
-            self.post_message(Failed(str(e), "stand"))
+            self.post_message(Failed(str(e), "sync"))
         except Exception as e:
             debug_log.caught(e, "the conversation could not be read")
-            self.post_message(Failed(f"The conversation could not be read: {type(e).__name__}: {e}", "stand"))
+            self.post_message(Failed(f"The conversation could not be read: {type(e).__name__}: {e}", "sync"))
 
     # --- writing --------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class PlainChat:
             self._output.say(str(e))
         self._output.show_place()
         with self._output.told():
-            self._output.stand()
+            self._output.sync()
         self._output.show_notices()
         return True
 

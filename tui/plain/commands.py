@@ -92,7 +92,7 @@ class Commands:
         if name and name != self._session.name:
             self._output.load(name)
         self._output.line(f"Model: {self._session.name}")
-        self._output.stand()
+        self._output.sync()
 
     def _settings(self, _: str) -> None:
         self._output.line(operations.change_setting(self._session, ""))

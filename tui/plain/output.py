@@ -28,7 +28,7 @@ class Output:
     """What is said, and the work that it is about.
 
     Attributes:
-        navigation: where the conversation stands on its branch.
+        navigation: where the current message is on its branch.
         failed: whether something that was asked for could not be done.
     """
 
@@ -101,15 +101,15 @@ class Output:
 
         self.worker.run(load, doing, leave=leave)
 
-    def stand(self) -> None:
-        """Brings the model to where the conversation stands. Raises RgmlxError."""
+    def sync(self) -> None:
+        """Brings the model to the current message. Raises RgmlxError."""
         begun, tokens = time.monotonic(), 0
 
-        def stand() -> None:
+        def sync() -> None:
             nonlocal tokens
             tokens = self.session.stand()
 
-        self.worker.run(stand, lambda: self.reading(READING_AGAIN))
+        self.worker.run(sync, lambda: self.reading(READING_AGAIN))
         if tokens:
             took = time.monotonic() - begun
             self.say(f"{tokens:,} tokens were read again in {took:.1f} s; from here on nothing is.")
@@ -127,10 +127,10 @@ class Output:
             what: what is being read before the first of them.
 
         Raises:
-            RgmlxError: the model can't be brought to where the conversation stands.
+            RgmlxError: the model can't be brought to the current message.
         """
         self.navigation.end()
-        self.stand()
+        self.sync()
         cleaner, last, problem = Cleaner(), "", ""
 
         def write(clean: str) -> None:
@@ -185,7 +185,7 @@ class Output:
                 self.say(f"This is reply {steps.here} of {steps.of}: /forward goes on to the next.")
 
     def show_last(self, count: int) -> None:
-        """The last messages up to where one stands, and what can be done about the last one."""
+        """The last messages up to the current one, and what can be done about that."""
         head = self.session.head
         for message in self.store.messages.window(head.id, count, chars=SHOWN) if head else ():
             cut = f", the last {SHOWN:,} characters" if len(message.text) > SHOWN else ""

@@ -67,14 +67,14 @@ class Showing:
                 assert_never(outcome)
 
     def _arrive(self, message: int | None) -> None:
-        """Says where the conversation stands now, and brings the model there."""
+        """Says where the current message is on its branch, and brings the model there."""
         if steps := self._output.navigation.steps:
             where = f"Reply {steps.here} of {steps.of}" if message is not None else "Before the first message"
             self._output.say(f"{where}. What you send begins a branch.")
         else:
             self._output.say("At the end of this branch.")
         self._output.show_last(1)
-        self._output.stand()
+        self._output.sync()
 
     def _open(self, conversation: int, message: int | None) -> None:
         """Goes on with another conversation, loading its model if that is another one."""
@@ -85,7 +85,7 @@ class Showing:
             with self._output.told():
                 self._output.load(wanted)
             self._output.line(f"Model: {self._session.name}")
-        self._output.stand()
+        self._output.sync()
 
     def _begun(self) -> None:
         self._output.navigation.end()

@@ -37,7 +37,7 @@ class Waiting:
     run: ReplyRun | None = None
 
     @property
-    def place(self) -> int | None:
+    def parent(self) -> int | None:
         """The number of the message that it comes after, as far as that is known by now."""
         if self.run is None:
             return self.after

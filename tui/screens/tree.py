@@ -1,4 +1,4 @@
-"""The branches of a conversation: all its messages as a tree, a line each, to stand at another one.
+"""The branches of a conversation: all its messages as a tree, a line each, to go to another one.
 
 Knows how the rows of `branches` are drawn; changes nothing, and gives back what was chosen. Of a long conversation a
 part is read, around the head or around a chosen line.
@@ -191,7 +191,7 @@ class TreeScreen(ModalScreen[Chosen | None]):
             self.sentence = sentence
 
     def __init__(self, store: Store, conversation: int, head: int | None) -> None:
-        """`head`: where the conversation stands; None: before its first message."""
+        """`head`: the current message; None: before the first."""
         super().__init__()
         self._store, self._conversation, self._head = store, conversation, head
         self._rows: list[Row] = []
