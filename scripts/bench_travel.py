@@ -1,7 +1,7 @@
 """What a jump to another place of a conversation costs, in one of 1,000 tokens and in longer ones.
 
 The states have the shapes of a model (no weights are needed for that) and random contents; the texts are made up. A jump
-is `Session.go` and `Session.stand`: the place is on the disk and the model stands there.
+is `Session.checkout` and `Session.sync`: the place is on the disk and the model stands there.
 
     python scripts/bench_travel.py
 """
@@ -22,7 +22,7 @@ import mlx.core as mx
 
 import rgmlx
 from rgmlx.conversation import places
-from rgmlx.conversation.context import Memory
+from rgmlx.conversation.context import Context
 from rgmlx.conversation.session import Session
 from rgmlx.griffin.config import PRESETS
 from rgmlx.griffin.state import State
@@ -82,8 +82,8 @@ def build(store: Store, model: Model, tokens: int) -> int:
 
 def jump(session: Session, to: int | None) -> tuple[float, int]:
     begun = time.perf_counter()
-    session.go(to)
-    read = session.stand()
+    session.checkout(to)
+    read = session.sync()
     return 1000 * (time.perf_counter() - begun), read
 
 
@@ -95,7 +95,7 @@ def measure(model: Model, tokens: int, repeats: int) -> tuple[float, float, floa
         for _ in range(repeats):
             session = Session(store)
             session.open(conversation)
-            session.memory = Memory(model, store)  # nothing is in memory, as after a restart
+            session.context = Context(model, store)  # nothing is in memory, as after a restart
             assert session.head is not None
             here = session.head.id
             there = places.earlier(store, session.head)
@@ -103,7 +103,7 @@ def measure(model: Model, tokens: int, repeats: int) -> tuple[float, float, floa
                 took, again = jump(session, to)
                 times.append(took)
                 read += again
-            session.go(here)
+            session.checkout(here)
             session.close()
         return statistics.median(memory), statistics.median(disk), store.snapshots.usage().bytes / 1e6, read
 

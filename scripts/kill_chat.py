@@ -50,9 +50,9 @@ for line in sys.stdin:
     mx.set_default_device(mx.cpu)
     session = Session(Store(directory), sampling={"temperature": temperature, "seed": seed})
     session.load()
-    session.ask(text)
+    session.add_user_message(text)
     say(os.getpid())
-    for piece in session.reply(endless=True):
+    for piece in session.generate_reply(endless=True):
         say([time.time(), piece])
 """
 
@@ -106,8 +106,8 @@ class Undisturbed:
 
     def __init__(self, session: Watched) -> None:
         self._session, self._text = session, ""
-        session.ask(STORY)
-        self._pieces = session.reply(endless=True)
+        session.add_user_message(STORY)
+        self._pieces = session.generate_reply(endless=True)
 
     def start(self, chars: int) -> str:
         """Its first characters, so many or some more."""
@@ -151,7 +151,7 @@ def strike(
     old = "".join(piece for stamp, piece in pieces if stamp < at - 1)
     assert len(old) <= len(on_disk) <= len(delivered) + 20, f"{len(old)}, {len(on_disk)}, {len(delivered)} characters"
     assert on_disk.startswith(old), "what was delivered is not what is on the disk"
-    going = session.go_on(endless=True) if len(path) > 1 else session.reply(endless=True)
+    going = session.continue_reply(endless=True) if len(path) > 1 else session.generate_reply(endless=True)
     text = on_disk + pull(going, more)
     session.stop()
     text += "".join(going)

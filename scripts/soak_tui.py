@@ -78,7 +78,7 @@ class Scripted(Session):
         super().__init__(store, "scripted")
         self._total, self._rate, self._loaded = total, rate, False
         for i in range(0, 200, 2):
-            self.ask(f"earlier message {i}")
+            self.add_user_message(f"earlier message {i}")
             self._finish(self._open(), f"earlier message {i + 1}", True)
 
     def load(self, name: str | None = None, progress: object = None) -> None:
@@ -90,16 +90,16 @@ class Scripted(Session):
         return self._loaded
 
     @property
-    def stands(self) -> bool:
+    def in_sync(self) -> bool:
         return True
 
-    def stand(self) -> int:
+    def sync(self) -> int:
         return 0
 
     def horizon(self) -> None:
         return None
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
         self._cancel.clear()
         message, text, flushed, due = self._open(), list[str](), time.monotonic(), time.monotonic()
         last = self.gauges.position >= self._total // 2
@@ -128,8 +128,8 @@ class Scripted(Session):
 class Endless(Session):
     """A real model that does not end its reply."""
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
-        return super().reply(endless=True)
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
+        return super().generate_reply(endless=True)
 
 
 async def press(app: ChatApp, prompt: Prompt, key: str) -> float:

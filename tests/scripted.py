@@ -31,7 +31,7 @@ class Scripted(Session):
         self.pieces, self.delay, self.loaded, self._begun = list(pieces), delay, False, 0
         for number, text in enumerate(past):
             if number % 2 == 0:
-                self.ask(text)
+                self.add_user_message(text)
             else:
                 self._reply(text)
 
@@ -44,21 +44,21 @@ class Scripted(Session):
         return self.loaded
 
     @property
-    def stands(self) -> bool:
+    def in_sync(self) -> bool:
         return True
 
-    def stand(self) -> int:
+    def sync(self) -> int:
         return 0
 
     def horizon(self) -> Any:
         return None
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None and self.head.role == USER
         self._begin_work()  # now, as the real one does: what comes after is a stop
         return self._scripted(self._start_run())
 
-    def go_on(self, *, endless: bool = False) -> Iterator[str]:
+    def continue_reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None and self.head.role == MODEL
         self._begin_work()
         return self._scripted(self._start_run())

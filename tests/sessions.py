@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rgmlx
-from rgmlx.conversation.context import Memory
+from rgmlx.conversation.context import Context
 from rgmlx.conversation.session import Session
 from rgmlx.generation import engine
 from rgmlx.settings import Sampling
@@ -34,7 +34,7 @@ class Watched(Session):
 
     def __init__(self, store: Store, model: rgmlx.Model, **sampling: Any) -> None:
         super().__init__(store, sampling={**GREEDY, **sampling})
-        self.memory = Memory(model, store)
+        self.context = Context(model, store)
         self.told: list[tuple[int, int] | None] = []
         self.stop_at_progress: int | None = None
         self.stop_before_writing = False
@@ -52,13 +52,13 @@ class Watched(Session):
         return super()._sampling(message, settings)
 
     def say(self, text: str, most: int = 24) -> str:
-        self.ask(text)
+        self.add_user_message(text)
         return self.answer(most)
 
     def answer(self, most: int = 24) -> str:
         """A reply, stopped when it is longer than that."""
         text = ""
-        for piece in self.reply():
+        for piece in self.generate_reply():
             text += piece
             if len(text) > most:
                 self.stop()
@@ -126,7 +126,7 @@ def reader(begin: Open, path: Iterable[Message], **sampling: Any) -> Watched:
     for m in path:
         last = session.store.messages.add_finished(made.id, last, m.role, m.text, closed=m.closed, created=1.0)
     session.open(made.id, last)
-    session.stand()
+    session.sync()
     return session
 
 
@@ -142,22 +142,22 @@ def long_conversation(session: Watched, pairs: int, text: str = "one two three "
         for n in range(2 * pairs):
             role = MODEL if n % 2 else USER
             last = store.messages.add_finished(made.id, last, role, text, closed=True, created=1.0)
-    assert session.memory is not None and last is not None
-    store.snapshots.put(last, session.memory.model.new_state())
+    assert session.context is not None and last is not None
+    store.snapshots.put(last, session.context.model.new_state())
     session.open(made.id, last)
     return last
 
 
 def same_tokens(a: Session, b: Session) -> bool:
-    assert a.memory is not None and b.memory is not None
-    return len({s.point.state.position + len(s.point.unread) for s in (a.memory, b.memory)}) == 1
+    assert a.context is not None and b.context is not None
+    return len({s.point.state.position + len(s.point.unread) for s in (a.context, b.context)}) == 1
 
 
 def goes_on_alike(begin: Open, session: Watched, question: str = NAME) -> None:
     """The next answer is that of a session that has read the same path."""
     assert session.head is not None
     fresh = reader(begin, session.store.messages.path(session.head.id))
-    session.stand()
+    session.sync()
     assert same_tokens(session, fresh)
     assert session.say(question) == fresh.say(question)
 
@@ -165,16 +165,16 @@ def goes_on_alike(begin: Open, session: Watched, question: str = NAME) -> None:
 def goes_on_as_written(begin: Open, session: Watched, written: str, question: str = NAME) -> None:
     """The next answer is that of a session whose endless story was stopped after the same text, whatever its tokens."""
     twin = begin()
-    twin.ask(STORY)
-    assert some(twin, twin.reply(endless=True), len(written)) == written
-    session.stand()
+    twin.add_user_message(STORY)
+    assert some(twin, twin.generate_reply(endless=True), len(written)) == written
+    session.sync()
     assert same_tokens(session, twin)
     assert session.say(question) == twin.say(question)
 
 
 def read(session: Session) -> int:
-    assert session.memory is not None
-    return session.memory.read
+    assert session.context is not None
+    return session.context.read
 
 
 def other_model() -> rgmlx.Model:

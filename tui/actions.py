@@ -198,7 +198,7 @@ class Actions:
         if not what.with_model:
             await self.show(await asyncio.to_thread(what.action))
         elif self.may(Need.ALONE):
-            self.session.needs()
+            self.session.require_context()
             await self.show(await self._filed(what.action))
             await self.app.proceed()
 

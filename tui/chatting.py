@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rgmlx.conversation.navigation import Travel
+from rgmlx.conversation.navigation import Navigation
 
 from .composing import Composing
 from .prompt.history import History
@@ -28,7 +28,7 @@ class Chatting(Composing):
     defaults_file: Path | None
     history: History | None
     chosen_model: str
-    navigation: Travel
+    navigation: Navigation
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from textual import on
 from textual.content import Content
 from textual.widgets import Static
 
-from rgmlx.conversation.navigation import Travel
+from rgmlx.conversation.navigation import Navigation
 from rgmlx.conversation.session import Session
 from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
@@ -49,7 +49,7 @@ class ConversationView(Chatting):
 
     def __init__(self, session: Session, *, drafts: Drafts | None = None) -> None:
         super().__init__(session, drafts=drafts)
-        self.navigation = Travel(session)
+        self.navigation = Navigation(session)
         self.position = Position()
         self._escape = Escape.NOTHING  # what the footer says that Esc does
         self._news = False  # there is text below what is on the screen

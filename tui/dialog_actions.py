@@ -106,7 +106,7 @@ class DialogActions:
         elif chosen.action == "edit":
             self._actions.edit_message(message)
         elif self._actions.may(Need.PLACE):
-            await self._actions.arrive(self.app.navigation.go(message.id))
+            await self._actions.arrive(self.app.navigation.checkout(message.id))
             if chosen.action in ("regenerate", "continue"):
                 await self._actions.run(chosen.action, "")  # or once the model is there
 

@@ -82,7 +82,7 @@ class Flow(ConversationView):
             return
         row = self.session.conversation
         try:
-            message = self.session.edit(old.id, found.text) if old else self.session.ask(found.text)
+            message = self.session.edit(old.id, found.text) if old else self.session.add_user_message(found.text)
         except RgmlxError as e:
             await self._give_back(text, old, f"This was not sent: {e}.")
             return
@@ -98,7 +98,7 @@ class Flow(ConversationView):
         await self.transcript.jump()
         await self.transcript.add(message)
         await self.show_notices()  # of a file that is gone
-        await self.begin(self.session.reply)
+        await self.begin(self.session.generate_reply)
 
     async def _give_back(self, text: str, editing: Stored | None, why: str) -> None:
         """What could not be sent is in the prompt again."""
@@ -141,12 +141,12 @@ class Flow(ConversationView):
 
     @on(Synced)
     async def _synced(self, event: Synced) -> None:
-        if not self.session.stands and self.machine.model in ("", self.session.name):  # it has gone on meanwhile
+        if not self.session.in_sync and self.machine.model in ("", self.session.name):  # it has gone on meanwhile
             self.machine.moved = False
             self.sync_again()
             return
         self.machine.enter(Activity.IDLE)
-        self.machine.moved = self.machine.moved and not self.session.stands
+        self.machine.moved = self.machine.moved and not self.session.in_sync
         if self.position.text:
             took = f"{1000 * event.seconds:.0f} ms" if event.seconds < 1 else f"{event.seconds:.1f} s"
             self.position.reread = f"{event.tokens:,} tokens re-read, {took}"
@@ -236,7 +236,7 @@ class Flow(ConversationView):
         if parent == (head.id if head is not None else None):
             return False
         try:
-            await self.actions.arrive(self.navigation.go(parent))
+            await self.actions.arrive(self.navigation.checkout(parent))
         except RgmlxError as e:
             self.take_back()
             await self.transcript.notice(sentence(str(e)))

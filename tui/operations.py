@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rgmlx.conversation import places, rgstate
-from rgmlx.conversation.navigation import Travel
+from rgmlx.conversation.navigation import Navigation
 from rgmlx.conversation.session import Session
 from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER, Message, Store
@@ -43,7 +43,7 @@ class Chat(Protocol):
     @property
     def session(self) -> Session: ...
     @property
-    def navigation(self) -> Travel: ...
+    def navigation(self) -> Navigation: ...
 
 
 Operation = Callable[[Chat, str], Outcome]
@@ -55,10 +55,10 @@ def regenerate(chat: Chat, _: str) -> Outcome:
     """Writes another reply to the last message of the user."""
     session, head = chat.session, chat.session.head
     if head is not None and head.role == MODEL:
-        head = None if head.parent is None else session.go(head.parent)
+        head = None if head.parent is None else session.checkout(head.parent)
     if head is None or head.role != USER:
         raise ChatError("there is nothing to reply to: send a message first")
-    return Writes(session.reply, again=head)
+    return Writes(session.generate_reply, again=head)
 
 
 def continue_reply(chat: Chat, _: str) -> Outcome:
@@ -76,8 +76,8 @@ def _go_on(session: Session, *, endless: bool) -> Outcome:
     if head is None:
         raise ChatError("there is nothing to go on with: send a message first")
     if head.role == MODEL:
-        return Writes(lambda: session.go_on(endless=endless), continued=head, endless=endless)
-    return Writes(lambda: session.reply(endless=endless), endless=endless)
+        return Writes(lambda: session.continue_reply(endless=endless), continued=head, endless=endless)
+    return Writes(lambda: session.generate_reply(endless=endless), endless=endless)
 
 
 def last_message(session: Session, role: str) -> Message:
@@ -297,7 +297,7 @@ def info(chat: Chat, _: str) -> Outcome:
 def describe(session: Session) -> list[str]:
     """The same, a line each."""
     session.measure()
-    there = session.memory is None or session.stands
+    there = session.context is None or session.in_sync
     gauges, snapshots = session.gauges, session.store.snapshots
     usage = snapshots.usage()
     rate = f"{gauges.rate:.1f} tokens a second, the first after {gauges.first_token:.2f} s"

@@ -173,7 +173,7 @@ class WorkerApp(Lifecycle, InlineApp):
         begun = time.monotonic()
         try:
             with self._at_work, power.awake():
-                tokens = self.session.stand()
+                tokens = self.session.sync()
             self.post_message(Synced(tokens, time.monotonic() - begun, self.session.horizon()))
         except RgmlxError as e:
             self.post_message(Failed(str(e), "sync"))

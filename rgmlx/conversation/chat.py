@@ -28,7 +28,7 @@ from ..store import MODEL, USER, Message
 from ..system.atomic import Busy, Steps, whole
 from . import named, places, rgstate, sampling_settings
 from .checkpoints import Checkpoint
-from .context import Memory
+from .context import Context
 from .in_memory import MAX_REPLY_CHARS, MemoryStore
 from .replies import ReplySession
 from .reply import Reply
@@ -88,7 +88,7 @@ class Chat:
         self.max_tokens: int | None = None
         self._model, self._snapshot_bytes = model, snapshot_bytes
         self._session = ReplySession(MemoryStore() if store is None else store, model.name or "", system=system)
-        self._session.memory = self._context = Memory(model, self._session.store, kept_bytes=snapshot_bytes)
+        self._session.context = self._context = Context(model, self._session.store, kept_bytes=snapshot_bytes)
         self._reply: Reply | None = None
         self._closed: Callable[[], object] = self._session.close
         self._busy = Busy(ChatError, "a reply is being written, maybe in another thread: stop it and wait for its end")
@@ -191,7 +191,7 @@ class Chat:
     @_whole
     def horizon(self) -> Horizon | None:
         """Where exact memory begins; None while it reaches to the first word. What is older is remembered in gist."""
-        self._session.stand()
+        self._session.sync()
         return self._session.horizon()
 
     # --- talking --------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class Chat:
         settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
-        self._session.ask(text)
+        self._session.add_user_message(text)
         return self._start(settings, max_tokens, progress)
 
     def stop(self) -> None:
@@ -234,7 +234,7 @@ class Chat:
         self._end_reply()
         head = self._session.head
         if head is not None and head.role == MODEL:
-            self._session.go(head.parent)
+            self._session.checkout(head.parent)
             head = self._session.head
         if head is None:
             raise ChatError("there is no reply to write again: send a message first")
@@ -276,7 +276,7 @@ class Chat:
     def checkpoint(self) -> Checkpoint:
         """This moment, to `rewind` to. Takes no memory until the chat moves on."""
         self._end_reply()
-        self._session.stand()
+        self._session.sync()
         return Checkpoint.here(self._session)
 
     @_whole
@@ -296,8 +296,8 @@ class Chat:
         if not 0 <= to <= len(path):
             raise ChatError(f"there is no turn {to} to go back to: there are {len(path)}, from 0")
         if to < len(path):
-            self._session.go(path[to].parent)
-            self._session.stand()
+            self._session.checkout(path[to].parent)
+            self._session.sync()
 
     @_whole
     def switch(self, by: int = 1) -> None:
@@ -311,8 +311,8 @@ class Chat:
         other = None if head is None else places.sibling(self._session.store, head, by)
         if other is None:
             raise ChatError(f"there is no other turn on that side: this is {' of '.join(map(str, self.siblings))}")
-        self._session.go(other)
-        self._session.stand()
+        self._session.checkout(other)
+        self._session.sync()
 
     def fork(self) -> Chat:
         """An independent chat in memory that goes on from here. Shares memory with this one."""
@@ -362,11 +362,11 @@ class Chat:
         head = self._session.head
         return self._session.store.messages.path(head.id if head is not None else None)
 
-    def _return_to(self, to: Checkpoint, states: Memory | None = None) -> None:
+    def _return_to(self, to: Checkpoint, states: Context | None = None) -> None:
         """Stands at a checkpoint; one of another chat becomes a branch of this one, with the `states` kept on its way."""
         head = to.add_to(self._session, states)
-        self._session.go(head)
-        self._context.keep(head, to.point.copy())
+        self._session.checkout(head)
+        self._context.set(head, to.point.copy())
 
     def _undo(self) -> Undo:
         """What goes back to now, from wherever the chat is then; a reply is over then."""
@@ -380,7 +380,7 @@ class Chat:
             if reply is not None:
                 reply.text = text
             if run is not None:
-                self._session.end(run)
+                self._session.end_reply(run)
 
         return undo
 
@@ -394,21 +394,21 @@ class Chat:
         self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None, *, goes_on: bool = False
     ) -> Reply:
         limit = self.max_tokens if max_tokens is None else max_tokens
-        run = self._session.start(goes_on=goes_on, sampling=settings, max_tokens=limit, progress=progress)
+        run = self._session.start_reply(goes_on=goes_on, sampling=settings, max_tokens=limit, progress=progress)
         self._reply = Reply(
             run,
             lambda reply: Steps(self._write(reply, run), self._busy, self._undo, waits=True),
             self._session.stop,
-            self._session.end,
+            self._session.end_reply,
         )
         return self._reply
 
     def _write(self, reply: Reply, run: ReplyRun) -> Generator[str]:
         """The body of a reply: reads the prompt, then writes the model's turn as it comes."""
-        for piece in self._session.pieces(run):
+        for piece in self._session.reply_pieces(run):
             reply.text = (reply.text + piece)[-MAX_REPLY_CHARS:]
             yield piece
-        self._session.end(run)
+        self._session.end_reply(run)
 
 
 def _refuse_empty(text: str) -> None:

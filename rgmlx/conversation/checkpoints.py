@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..store import MODEL, Message
-from .context import Memory
+from .context import Context
 from .replies import ReplySession
 from .storage import Storage
 from .turns import Point
@@ -30,11 +30,11 @@ class Checkpoint:
     @classmethod
     def here(cls, session: ReplySession) -> Checkpoint:
         """Where a session, and its model, stand."""
-        memory, head = session.needs(), session.head
+        context, head = session.require_context(), session.head
         chars = 0 if head is None else session.store.messages.path_sizes(head.id, 1)[0][1]
-        return cls(session.store, head, memory.point.copy(), chars)
+        return cls(session.store, head, context.point.copy(), chars)
 
-    def add_to(self, session: ReplySession, states: Memory | None) -> int | None:
+    def add_to(self, session: ReplySession, states: Context | None) -> int | None:
         """Its message in a session: that itself, a copy as long as it was then, or copies of all up to it.
 
         Args:
@@ -62,5 +62,5 @@ class Checkpoint:
                 made.id, last, old.role, text, closed=closed or old.role != MODEL, created=old.created
             )
             if states is not None and (point := states.kept(old.id)) is not None:
-                session.needs().remember(last, point)
+                session.require_context().remember(last, point)
         return last

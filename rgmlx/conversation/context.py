@@ -1,7 +1,7 @@
 """What the model remembers: where in a conversation it stands, and how it comes to stand elsewhere.
 
 A place is a message; what was read up to it is a state. States of places one has been at are in memory within a budget,
-those of all replies in the store; only where both fail is text read again, and `Memory.read` counts every such token.
+those of all replies in the store; only where both fail is text read again, and `Context.read` counts every such token.
 Runs in worker threads, one at a time. Knows nothing of widgets, nor how replies are written.
 """
 
@@ -31,7 +31,7 @@ _CHARS_A_TOKEN = 4  # about, to say how far a reading is
 _TOKEN_CHARS = 32
 """No token that matters is longer: so many characters are enough to find one's beginning."""
 
-NOWHERE = -1
+UNKNOWN = -1
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Horizon:
     characters: int
 
 
-class Memory:
+class Context:
     """A model, and where it stands.
 
     Attributes:
-        at: the message that the model has read and written up to; None before the first, `NOWHERE` after a failure.
+        head: the message that the model has read and written up to; None before the first, `UNKNOWN` after a failure.
         point: its state there.
         read: tokens that were read again, ever.
         prefilled: tokens that were read, ever: again, or for the first time.
@@ -58,7 +58,7 @@ class Memory:
         turn_ids(self.tokenizer, "")
         self._store = store
         self._kept: OrderedDict[int, Point] = OrderedDict()
-        self.at: int | None = None
+        self.head: int | None = None
         self.point = Point(model.new_state())
         self.read = self.prefilled = 0
         self._most = min(MAX_KEPT, kept_bytes // self.point.state.nbytes)
@@ -70,9 +70,9 @@ class Memory:
 
     # --- where it stands ------------------------------------------------------------------
 
-    def keep(self, message: int | None, point: Point) -> None:
+    def set(self, message: int | None, point: Point) -> None:
         """Notes that the model stands after a message now."""
-        self.at, self.point = message, point
+        self.head, self.point = message, point
         if message is not None:
             self.remember(message, point)
 
@@ -99,17 +99,17 @@ class Memory:
 
         return undo
 
-    def lost(self, message: int | None = None) -> None:
-        """Notes that the state is of no known place: the next `stand` starts from another.
+    def invalidate(self, message: int | None = None) -> None:
+        """Notes that the state is of no known place: the next `seek` starts from another.
 
         Args:
             message: it grows from now on, so that its state in memory will not be its state.
         """
-        self.at = NOWHERE
+        self.head = UNKNOWN
         if message in self._kept:
             self._kept = OrderedDict((number, point) for number, point in self._kept.items() if number != message)
 
-    def stand(
+    def seek(
         self,
         message: int | None,
         system: str | None,
@@ -129,17 +129,17 @@ class Memory:
             ChatError: it was cancelled; what was read so far is kept, on the disk too, with the tokens that are left. The
                 model stands there with these: they are read with what is written next, and not before.  StoreError.
         """
-        if message == self.at:
+        if message == self.head:
             return 0
         if message is None:
-            self.keep(None, Point(self.model.new_state()))
+            self.set(None, Point(self.model.new_state()))
             return 0
         if message in self._kept:
-            self.keep(message, self._kept[message].copy())
+            self.set(message, self._kept[message].copy())
             return 0
         return self._read_on(self._start(message), system, progress, cancelled)
 
-    def stand_before_reply(
+    def seek_for_reply(
         self,
         asked: Message,
         system: str | None,
@@ -150,17 +150,17 @@ class Memory:
         """Stands after a user's message. One that is new is read with the reply, and not counted as read again.
 
         Returns, raises:
-            As `stand`.
+            As `seek`.
         """
-        if self.at == asked.id:
+        if self.head == asked.id:
             return 0
         near = self._store.snapshots.nearest(asked.id, self.model.identity)
         known = asked.id in self._kept or (near is not None and not near.after)
         if known or self._store.messages.has_children(asked.id):
-            return self.stand(asked.id, system, progress=progress, cancelled=cancelled)
-        read = self.stand(asked.parent, system, progress=progress, cancelled=cancelled)
+            return self.seek(asked.id, system, progress=progress, cancelled=cancelled)
+        read = self.seek(asked.parent, system, progress=progress, cancelled=cancelled)
         ids = ids_of(self.tokenizer, asked, self._turn(asked.parent), system)
-        self.keep(asked.id, Point(self.point.state, (*self.point.unread, *ids)))
+        self.set(asked.id, Point(self.point.state, (*self.point.unread, *ids)))
         return read
 
     def _turn(self, message: int | None) -> Message | None:
@@ -179,13 +179,13 @@ class Memory:
                 line = self._store.messages.path_sizes(message, -1 if found is None else found[0].after)
                 in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
             if found is not None and in_memory == len(line):
-                self.keep(found[0].message, Point(found[1].state, found[1].unread))
+                self.set(found[0].message, Point(found[1].state, found[1].unread))
                 return line[::-1]
         if in_memory < len(line):
             number = line[in_memory][0]
-            self.keep(number, self._kept[number].copy())
+            self.set(number, self._kept[number].copy())
         else:
-            self.keep(None, Point(self.model.new_state()))
+            self.set(None, Point(self.model.new_state()))
         return line[:in_memory][::-1]
 
     def _read_on(
@@ -195,7 +195,7 @@ class Memory:
         progress: Progress | None,
         cancelled: Callable[[], bool],
     ) -> int:
-        before = self._turn(self.at)
+        before = self._turn(self.head)
         state, unread = self.point.state, list(self.point.unread)
         behind = _CHARS_A_TOKEN * len(unread)  # of a text whose reading was stopped
         total, done, read, saved = behind + sum(chars for _, chars in ahead), 0, 0, 0
@@ -208,7 +208,7 @@ class Memory:
                 if progress:
                     progress(done + chars * tokens // max(of, 1), max(total, 1))
 
-            self.lost()
+            self.invalidate()
             count = prefill(self.model, state, [unread], cancelled=cancelled, progress=tell)
             self.read += count
             self.prefilled += count
@@ -218,7 +218,7 @@ class Memory:
                 self._stopped(number, Point(state, tuple(unread[count:])), message, ahead[at + 1 :], system)
                 raise ChatError("stopped reading the conversation again: whatever you do next goes on with it")
             unread, before, done = [], message, done + chars
-            self.keep(number, Point(state))
+            self.set(number, Point(state))
             if saved >= _SAVE_EVERY:
                 self.save(number)
                 saved = 0
@@ -233,7 +233,7 @@ class Memory:
             point: after the message `number`, which is `before` as well.
             ahead: what follows it, to the end.
         """
-        self.keep(number, point)
+        self.set(number, point)
         self.save(number)
         if not ahead or sum(chars for _, chars in ahead) > _UNREAD_CHARS:
             return
@@ -242,14 +242,14 @@ class Memory:
             message = self._store.messages.get(number)
             unread += ids_of(self.tokenizer, message, before, system)
             before = message
-        self.keep(number, Point(point.state, tuple(unread)))
+        self.set(number, Point(point.state, tuple(unread)))
         self.save(number)
 
     # --- on the disk ----------------------------------------------------------------------
 
     def save(self, message: int) -> str:
         """Keeps the state after a message on the disk; a sentence if that failed, which loses no text."""
-        point = self.point if message == self.at else self._kept.get(message)
+        point = self.point if message == self.head else self._kept.get(message)
         if point is None:
             return ""
         try:

@@ -58,7 +58,7 @@ def close(session: ReplySession, store: Store | None) -> None:
     """Ends a reply that is being written, and lets others have the conversation; closes the store."""
     try:
         if session.running is not None:
-            session.end(session.running)
+            session.end_reply(session.running)
     finally:
         session.close()
         if store is not None:

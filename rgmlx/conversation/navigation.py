@@ -11,7 +11,7 @@ from . import places
 from .session import Session
 
 
-class Travel:
+class Navigation:
     """Where one stands on a branch.
 
     Attributes:
@@ -28,7 +28,7 @@ class Travel:
         if head is None:
             raise ChatError("This is the beginning.")
         self._find_tip(head)
-        return self.go(places.earlier(self._session.store, head), self.tip)
+        return self.checkout(places.earlier(self._session.store, head), self.tip)
 
     def forward(self) -> int | None:
         """Stands at the next reply on the way to the tip. Raises ChatError: one is there."""
@@ -38,7 +38,7 @@ class Travel:
         following = None if self.tip is None else places.later(self._session.store, number, self.tip)
         if following is None:
             raise ChatError("This is the end of this branch.")
-        return self.go(following, self.tip)
+        return self.checkout(following, self.tip)
 
     def sibling(self, by: int) -> int | None:
         """Stands at another answer of the nearest fork, at the end of its branch. Raises ChatError: there is none."""
@@ -48,15 +48,15 @@ class Travel:
         other = None if at is None else places.sibling(store, at, by)
         if other is None:
             raise ChatError("There is no other answer on that side.")
-        return self.go(other, other)
+        return self.checkout(other, other)
 
-    def go(self, message: int | None, tip: int | None = None) -> int | None:
+    def checkout(self, message: int | None, tip: int | None = None) -> int | None:
         """Stands at a message of this conversation.
 
         Args:
             tip: how far its branch goes; None looks for it.
         """
-        self._session.go(message)
+        self._session.checkout(message)
         self.tip = tip
         if tip is None:
             self.find()

@@ -178,7 +178,7 @@ class ConversationSession:
 
     # --- changes, on the disk when they return --------------------------------------------
 
-    def ask(self, text: str) -> Message:
+    def add_user_message(self, text: str) -> Message:
         """Adds a message of the user's after the head and stands there. Raises StoreError."""
         row = self.created(text.strip().splitlines()[0][:NEW_TITLE_CHARS].strip() if text.strip() else "")
         return self._at(self.store.messages.add_user(row.id, self._opened.at, text))
@@ -209,9 +209,9 @@ class ConversationSession:
             self.conversation.id, old.parent, MODEL, text, closed=True, created=time.time()
         )
         self.branch()
-        return self.go(new) or old
+        return self.checkout(new) or old
 
-    def go(self, message: int | None) -> Message | None:
+    def checkout(self, message: int | None) -> Message | None:
         """Stands at another message of this conversation (None: before the first). Raises StoreError.
 
         While one only looks at a conversation (`open` with `peek`), it still stands where it stood on the disk.

@@ -1,6 +1,6 @@
 """Replies of a model in the open conversation: written, gone on with, stopped; over any store.
 
-Knows where the model stands (`Memory`); nothing of files and widgets. What needs the model (`stand`, `reply`, `go_on`) takes
+Knows where the model stands (`Context`); nothing of files and widgets. What needs the model (`sync`, `generate_reply`, `continue_reply`) takes
 its time and belongs into a worker thread of a screen, one at a time. A reply stays in the conversation that it began in,
 whatever is opened while it is written.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..generation.engine import Progress
     from ..settings import Sampling
     from ..system.atomic import Undo
-    from .context import Horizon, Memory
+    from .context import Context, Horizon
     from .writer import Writer
 
 _GO_ON_TOKENS = 8  # a reply that had ended, and is to go on, says at least this much more
@@ -36,7 +36,7 @@ class ReplySession(ConversationSession):
     """The open conversation with one model.
 
     Attributes:
-        memory: None until the model is loaded.
+        context: None until the model is loaded.
         reading: (done, in all) while a long text is being read, else None. In tokens; while `reading_again` in about
             characters.
         reading_again: it is text that was there before, on the way to where the conversation stands.
@@ -52,22 +52,22 @@ class ReplySession(ConversationSession):
     ) -> None:
         """`system`, `sampling`: of new conversations; the second also of one that is opened, where it says nothing."""
         super().__init__(store, name, system=system, sampling=sampling)
-        self.memory: Memory | None = None
+        self.context: Context | None = None
         self.reading: tuple[int, int] | None = None
         self.reading_again = False
         self._cancel, self._expected = threading.Event(), False
 
     @property
-    def stands(self) -> bool:
+    def in_sync(self) -> bool:
         """Whether the model stands where the conversation does."""
-        return self.memory is not None and self.memory.at == self._opened.at
+        return self.context is not None and self.context.head == self._opened.at
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raises RgmlxError: one of these settings is out of range."""
         self.sampling(settings)
         sampling_settings.max_tokens(settings)
 
-    def stand(self) -> int:
+    def sync(self) -> int:
         """Brings the model to where the conversation stands.
 
         Returns:
@@ -76,11 +76,11 @@ class ReplySession(ConversationSession):
         Raises:
             ChatError: it was stopped.  StoreError.
         """
-        memory = self.needs()
+        context = self.require_context()
         self._begin_work()
-        return self._come(memory, self._opened.head, self._opened.system)
+        return self._come(context, self._opened.head, self._opened.system)
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
         """Writes a reply to the user's message that one stands at; yields it piece by piece.
 
         Args:
@@ -90,27 +90,27 @@ class ReplySession(ConversationSession):
             ChatError: one does not stand at a message of the user's.
             RgmlxError: a setting out of range, a full disk; what was written so far is kept.
         """
-        return self._delivered(self.start(endless=endless))
+        return self._delivered(self.start_reply(endless=endless))
 
-    def go_on(self, *, endless: bool = False) -> Iterator[str]:
+    def continue_reply(self, *, endless: bool = False) -> Iterator[str]:
         """Goes on with the reply that one stands at; yields what is added.
 
         One that was cut short grows; of one that had ended, or that others follow, a longer sibling is made.
 
         Raises:
-            ChatError: one does not stand at a reply.  RgmlxError: as `reply`.
+            ChatError: one does not stand at a reply.  RgmlxError: as `generate_reply`.
         """
-        return self._delivered(self.start(goes_on=True, endless=endless))
+        return self._delivered(self.start_reply(goes_on=True, endless=endless))
 
     def _delivered(self, run: ReplyRun) -> Iterator[str]:
         try:
-            yield from self.pieces(run)
+            yield from self.reply_pieces(run)
         finally:
-            self.end(run)
+            self.end_reply(run)
 
     # --- a reply, step by step ------------------------------------------------------------
 
-    def start(
+    def start_reply(
         self,
         *,
         goes_on: bool = False,
@@ -131,9 +131,9 @@ class ReplySession(ConversationSession):
         run.sampling, run.max_tokens, run.progress = sampling, max_tokens, progress
         return run
 
-    def pieces(self, run: ReplyRun) -> Iterator[str]:
-        """The pieces of a reply. Whatever ends this, `end` has to be called. Raises as `reply`, `go_on`."""
-        memory, asked = self.needs(), run.asked
+    def reply_pieces(self, run: ReplyRun) -> Iterator[str]:
+        """The pieces of a reply. Whatever ends this, `end` has to be called. Raises as `generate_reply`, `continue_reply`."""
+        context, asked = self.require_context(), run.asked
         if run.goes_on and (asked is None or asked.role != MODEL):
             raise ChatError("there is no reply to go on with: send a message first")
         if asked is None or (not run.goes_on and asked.role != USER):
@@ -142,19 +142,19 @@ class ReplySession(ConversationSession):
         self.check(run.opened.settings)
         # 2. where it is written
         if run.goes_on:
-            message = self._longer(memory, run, asked)
+            message = self._longer(context, run, asked)
         else:
-            self._come(memory, asked, run.opened.system)
+            self._come(context, asked, run.opened.system)
             message = self._start_message(run, asked.id)
         # 3. written
-        run.writer = writer = self._writer(memory, run, message)
+        run.writer = writer = self._writer(context, run, message)
         if self._cancel.is_set():  # stopped before there was a writer
             writer.stop()
         for piece in writer.pieces():
             self.reading = None
             yield piece
 
-    def end(self, run: ReplyRun) -> None:
+    def end_reply(self, run: ReplyRun) -> None:
         """Ends a reply, in the store and for the model. May be called again where it was interrupted.
 
         Raises:
@@ -192,8 +192,8 @@ class ReplySession(ConversationSession):
 
     def mark(self, run: ReplyRun | None) -> Undo:
         """What goes back to now, from wherever a change, or the reply, is then; a reply has only to be ended then."""
-        memory, opened = self.needs(), self._opened
-        here, kept, row, head = vars(opened).copy(), memory.mark(), opened.row, opened.head
+        context, opened = self.require_context(), self._opened
+        here, kept, row, head = vars(opened).copy(), context.mark(), opened.row, opened.head
         values = vars(run).copy() if run is not None else {}
         writer = run.writer.mark() if run is not None and run.writer is not None else None
         newest = -1
@@ -219,7 +219,7 @@ class ReplySession(ConversationSession):
 
         return undo
 
-    def _longer(self, memory: Memory, run: ReplyRun, old: Message) -> Message:
+    def _longer(self, context: Context, run: ReplyRun, old: Message) -> Message:
         """The open reply that goes on with this one, which the model stands at then."""
         if old.closed:
             if not run.min_tokens:
@@ -227,18 +227,18 @@ class ReplySession(ConversationSession):
             # The token that ended it is in the state: its text is read again, without that.
             text = self.store.messages.get(old.id).text  # the head's may be its end only
             message = self._start_message(run, old.parent, text)
-            self._come(memory, message, run.opened.system)
+            self._come(context, message, run.opened.system)
             return message
-        self._come(memory, old, run.opened.system)
+        self._come(context, old, run.opened.system)
         if self.store.messages.has_children(old.id):
             return self._start_message(run, old.parent, self.store.messages.get(old.id).text)
         with self._lock:
-            message = self.store.messages.reopen(old.id, memory.model.identity)
+            message = self.store.messages.reopen(old.id, context.model.identity)
             self._follow(run, message)
             run.message = message
         return message
 
-    def _writer(self, memory: Memory, run: ReplyRun, message: Message) -> Writer:
+    def _writer(self, context: Context, run: ReplyRun, message: Message) -> Writer:
         from .writer import Writer
 
         settings, limit = run.opened.settings, run.max_tokens
@@ -246,7 +246,7 @@ class ReplySession(ConversationSession):
             limit = sampling_settings.max_tokens(settings)
         return Writer(
             self.store,
-            memory,
+            context,
             message,
             run.sampling or self._sampling(message, settings),
             self.gauges,
@@ -274,55 +274,55 @@ class ReplySession(ConversationSession):
 
     def horizon(self) -> Horizon | None:
         """Where exact memory begins; None while it reaches to the first word, or no model is loaded."""
-        if self.memory is None or not self.stands:
+        if self.context is None or not self.in_sync:
             return None
-        point = self.memory.point
+        point = self.context.point
         if len(point.unread) > _FEW:  # reading was stopped: what was not read yet is not remembered at all
             return None
-        return self.memory.horizon(self.head.id if self.head else None, point.state.position + len(point.unread))
+        return self.context.horizon(self.head.id if self.head else None, point.state.position + len(point.unread))
 
     def _begin_work(self) -> None:
         if not self._expected:
             self._cancel.clear()
         self._expected = False
 
-    def _come(self, memory: Memory, head: Message | None, system: str | None) -> int:
+    def _come(self, context: Context, head: Message | None, system: str | None) -> int:
         stopped = self._cancel.is_set
         with contextlib.suppress(StoreError):  # the end of a reply takes its state along
             self.store.messages.write_pending()
         self.reading_again = True
         try:
             if head is not None and head.role == USER:
-                return memory.stand_before_reply(head, system, progress=self._progress, cancelled=stopped)
-            return memory.stand(head.id if head else None, system, progress=self._progress, cancelled=stopped)
+                return context.seek_for_reply(head, system, progress=self._progress, cancelled=stopped)
+            return context.seek(head.id if head else None, system, progress=self._progress, cancelled=stopped)
         finally:
             self.reading, self.reading_again = None, False
             self.measure()
 
     def sampling(self, settings: Mapping[str, Any]) -> Sampling:
         """The model's settings with these in their place. Raises RgmlxError: one is out of range."""
-        return sampling_settings.sampling(settings, self.memory.model.sampling if self.memory else None)
+        return sampling_settings.sampling(settings, self.context.model.sampling if self.context else None)
 
     def own_settings(self) -> dict[str, Any]:
         """What holds where the conversation says nothing, by setting; empty while no model is loaded."""
-        return sampling_settings.own(self.memory.model.sampling) if self.memory else {}
+        return sampling_settings.own(self.context.model.sampling) if self.context else {}
 
     def _sampling(self, message: Message, settings: Mapping[str, Any]) -> Sampling:
         return sampling_settings.seeded(self.sampling(settings), settings, message)
 
-    def needs(self) -> Memory:
-        """The loaded model's memory. Raises ChatError: none is loaded."""
-        if self.memory is None:
+    def require_context(self) -> Context:
+        """The loaded model's context. Raises ChatError: none is loaded."""
+        if self.context is None:
             raise ChatError(f"the model {self.name} is not loaded: choose a model with /model")
-        return self.memory
+        return self.context
 
     def _progress(self, done: int, total: int) -> None:
         self.reading = (done, total) if done < total else None
 
     def measure(self) -> None:
         """Brings the gauges up to date."""
-        if self.memory is not None:
-            state = self.memory.point.state
+        if self.context is not None:
+            state = self.context.point.state
             self.gauges.state_bytes, self.gauges.position = state.nbytes, state.position
-            self.gauges.window, self.gauges.read_again = self.memory.window, self.memory.read
+            self.gauges.window, self.gauges.read_again = self.context.window, self.context.read
         self.gauges.resident = resident_bytes()

@@ -39,13 +39,13 @@ def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, par
     Raises:
         RgmlxError: no model is loaded, or it can't be brought there.
     """
-    memory = session.needs()
+    context = session.require_context()
     if partial is None:
-        session.stand()
+        session.sync()
     messages = session.store.messages.path(session.head.id if session.head else None)
-    points = {NOW: memory.point if partial is None else Point(memory.point.state)}
+    points = {NOW: context.point if partial is None else Point(context.point.state)}
     for index in range(max(len(messages) - _BACK, 1), len(messages)):
-        if (before := memory.kept(messages[index - 1].id)) is not None:
+        if (before := context.kept(messages[index - 1].id)) is not None:
             points[str(index)] = before
     turns = [Turn(m.role, m.text, m.closed) for m in messages]
     if partial is not None:
@@ -55,10 +55,10 @@ def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, par
 
 def put(session: ReplySession, found: SavedChat) -> None:
     """Goes on with a saved conversation in the open, new one. Raises StoreError."""
-    memory, numbers = session.needs(), _add_turns(session, session.created().id, found.turns)
-    session.go(numbers[-1] if numbers else None)
+    context, numbers = session.require_context(), _add_turns(session, session.created().id, found.turns)
+    session.checkout(numbers[-1] if numbers else None)
     _remember(session, found, numbers)
-    memory.keep(numbers[-1] if numbers else None, found.points[NOW].copy())
+    context.set(numbers[-1] if numbers else None, found.points[NOW].copy())
 
 
 def save_file(session: ReplySession, path: Path) -> None:
@@ -81,8 +81,8 @@ def open_file(session: ReplySession, path: Path) -> None:
     """
     if path.suffix.lower() in (".json", ".md"):
         raise RgmlxError(f"{path} is not a .rgstate file, which /save writes: /import reads .json")
-    memory, store = session.needs(), session.store
-    found = SavedChat.read(path, memory.model)
+    context, store = session.require_context(), session.store
+    found = SavedChat.read(path, context.model)
     said = {**found.sampling, "max_tokens": found.max_tokens}
     settings = {k: v for k, v in said.items() if k in OFFERED and v is not None}
     made = store.conversations.create(
@@ -97,8 +97,8 @@ def open_file(session: ReplySession, path: Path) -> None:
         raise
     last = numbers[-1] if numbers else None
     _remember(session, found, numbers)
-    memory.keep(last, found.points[NOW].copy())
-    if last is not None and (sentence := memory.save(last)):
+    context.set(last, found.points[NOW].copy())
+    if last is not None and (sentence := context.save(last)):
         session.notices.append(sentence)
     session.measure()
 
@@ -117,4 +117,4 @@ def _remember(session: ReplySession, found: SavedChat, numbers: Sequence[int]) -
     """Keeps the states before turns as those after the messages that stand before them."""
     for name, point in found.points.items():
         if name.isdigit() and 0 < int(name) <= len(numbers):
-            session.needs().remember(numbers[int(name) - 1], point)
+            session.require_context().remember(numbers[int(name) - 1], point)

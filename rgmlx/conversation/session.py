@@ -1,6 +1,6 @@
 """The open conversation of a screen: over a file of conversations, with a model that is loaded by name.
 
-Knows nothing of widgets. What changes the conversation (`ask`, `go`, `edit`; see `opened`) may be called from the screen;
+Knows nothing of widgets. What changes the conversation (`add_user_message`, `checkout`, `edit`; see `opened`) may be called from the screen;
 what needs the model (`load`, and see `replies`) takes its time and belongs into a worker thread, one at a time.
 """
 
@@ -50,7 +50,7 @@ class Session(ReplySession):
     @property
     def ready(self) -> bool:
         """Whether a model is loaded."""
-        return self.memory is not None
+        return self.context is not None
 
     # --- with the model: in a worker ------------------------------------------------------
 
@@ -79,9 +79,9 @@ class Session(ReplySession):
                 warnings_told(lambda text: self._notice(sentence(text))),  # at once: one is that it will be slow
             ):
                 from ..generation.wired import wired
-                from .context import Memory
+                from .context import Context
 
-                memory = Memory(rgmlx.load(name), self.store)
+                context = Context(rgmlx.load(name), self.store)
         except (ModelNotFoundError, ConfigError) as e:  # whoever did not type the name has to know where it is from
             if opened.row is not None and opened.row.model == name:
                 raise type(e)(f"this conversation's model can't be loaded: {e}") from None
@@ -89,8 +89,8 @@ class Session(ReplySession):
                 raise type(e)(f"{self.origins[name]}: {e}") from None
             raise
         self._wired.close()
-        self._wired.enter_context(wired(memory.model))
-        self.memory, self.name = memory, name
+        self._wired.enter_context(wired(context.model))
+        self.context, self.name = context, name
         if opened.row is not None and opened.row.model != name and not self.store.read_only:
             self.store.conversations.set_model(opened.row.id, name)
         self.measure()
@@ -98,9 +98,9 @@ class Session(ReplySession):
     def horizon_while_writing(self) -> Horizon | None:
         """The same during a reply, as far as it is on the disk. From any thread."""
         run = self._run
-        if self.memory is None or run is None or (writer := run.writer) is None:
+        if self.context is None or run is None or (writer := run.writer) is None:
             return None
-        return self.memory.horizon(writer.message.id, self.gauges.position)
+        return self.context.horizon(writer.message.id, self.gauges.position)
 
     def so_far(self, chars: int) -> tuple[str, int] | None:
         """The running reply, as far as it was delivered; None once it has ended. From any thread.

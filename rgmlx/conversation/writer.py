@@ -19,7 +19,7 @@ from ..store.reply_end import FOLD_CHARS
 from ..system import debug_log
 from ..system.atomic import Undo
 from ..tokenizer import Detokenizer
-from .context import Memory
+from .context import Context
 from .metrics import Gauges
 from .storage import Storage
 from .turns import Point
@@ -43,7 +43,7 @@ class Writer:
     def __init__(
         self,
         store: Storage,
-        memory: Memory,
+        context: Context,
         message: Message,
         sampling: Sampling,
         gauges: Gauges,
@@ -52,7 +52,7 @@ class Writer:
         max_tokens: int | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """`memory` stands where the reply goes on: after the user's message, or inside the reply.
+        """`context` is where the reply goes on: after the user's message, or inside the reply.
 
         Args:
             message: an open reply.
@@ -64,9 +64,9 @@ class Writer:
             RgmlxError: there is nothing to go on from.
         """
         self.message, self.kept, self.notices = message, True, list[str]()
-        self._store, self._memory, self._gauges = store, memory, gauges
-        self._fresh = memory.at == message.parent
-        self._unread = memory.point.unread
+        self._store, self._context, self._gauges = store, context, gauges
+        self._fresh = context.head == message.parent
+        self._unread = context.point.unread
         self._parent_saved = message.parent is None
         self._left: tuple[int, ...] = ()  # of it, after a stop while reading
         self._lock = threading.RLock()  # between what is on the disk and what is not yet
@@ -75,15 +75,15 @@ class Writer:
         self._ids: list[int] = []
         self._piece: int | None = None  # the newest in the store; None: to be looked at
         self._intact = False  # whether the state is that of what was delivered, though the run broke off
-        stop_ids = memory.model.stop_ids
+        stop_ids = context.model.stop_ids
         self._run = Generation(
-            memory.model,
-            memory.point.state,
+            context.model,
+            context.point.state,
             self._unread,
             sampling=sampling,
             min_tokens=min_tokens,
             max_tokens=max_tokens,
-            stop_ids=stop_ids | memory.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
+            stop_ids=stop_ids | context.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
             progress=progress,
         )
 
@@ -127,7 +127,7 @@ class Writer:
     def pieces(self) -> Iterator[str]:
         """The reply, piece by piece. Raises StoreError: the disk is full."""
         begun = time.monotonic()
-        self._memory.lost(self.message.id)  # until it is known again
+        self._context.invalidate(self.message.id)  # until it is known again
         if self._read():
             yield from self._pieces(begun)
 
@@ -136,20 +136,20 @@ class Writer:
         start = self._run.position
         self._run.read_prompt()
         self._left = self._unread[self._run.position - start :]
-        self._memory.prefilled += self._run.position - start
+        self._context.prefilled += self._run.position - start
         if self._fresh:
-            self._memory.keep(self.message.parent, Point(self._run.state, self._left))
+            self._context.set(self.message.parent, Point(self._run.state, self._left))
         return not self._left
 
     def _pieces(self, begun: float) -> Iterator[str]:
-        detokenizer = Detokenizer(self._memory.tokenizer)
+        detokenizer = Detokenizer(self._context.tokenizer)
         first = flushed = 0.0
         saved, before = -math.inf, begun  # the first text that is on the disk has a state beside it at once
         wait, tokens = 2 * FLUSH_SECONDS, 0
         for tokens, token in enumerate(self._run, 1):
             now = time.monotonic()
             if not first:
-                self._memory.lost()
+                self._context.invalidate()
                 first = flushed = now
                 self._gauges.first_token = now - begun
             self._gauges.position = self._run.position
@@ -190,7 +190,7 @@ class Writer:
         begun = time.monotonic()
         parent = self.message.parent
         if parent is not None and self._fresh and not self._parent_saved:  # another reply to it, after a crash
-            self._parent_saved = not self._memory.save(parent)
+            self._parent_saved = not self._context.save(parent)
         with contextlib.suppress(StoreError):  # the text is what counts, and was written
             self._store.snapshots.put(self.message.id, self._run.state)
         return time.monotonic() - begun
@@ -230,18 +230,18 @@ class Writer:
             else:
                 self.message = self._store.messages.finish(number, closed=whole)
         if reason is None:  # broke off: what state that is in nobody knows
-            self._memory.lost()
+            self._context.invalidate()
         elif empty and self._fresh and self._left and self.message.parent is not None:
-            if sentence := self._memory.save(self.message.parent):  # a long message: what was read of it
+            if sentence := self._context.save(self.message.parent):  # a long message: what was read of it
                 self.notices.append(sentence)
         elif not empty:
             left = self._left
-            end = self._memory.tokenizer.end_of_turn
+            end = self._context.tokenizer.end_of_turn
             if self.message.closed and not whole and end is not None:  # it had ended before `mark` went back
                 left = (*left, end)
-            self._memory.keep(number, Point(self._run.state, left))
+            self._context.set(number, Point(self._run.state, left))
             for message in (number,) if self._parent_saved else (self.message.parent, number):
-                if message is not None and (sentence := self._memory.save(message)):
+                if message is not None and (sentence := self._context.save(message)):
                     self.notices.append(sentence)
 
     def _settle(self) -> None:

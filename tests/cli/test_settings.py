@@ -207,14 +207,14 @@ def _with_field(path: Path, states: Any, extra: dict[str, Any]) -> None:
 def test_a_conversation_with_a_setting_out_of_range_says_so_and_can_be_put_right(begin: Open) -> None:
     """As one that was imported may have."""
     session = begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     for name in OFFERED:
         for value in ("hot", math.nan, -1, [1], True):
             assert session.conversation is not None
             session.store.conversations.set_settings(session.conversation.id, {name: value})
             session.open(session.conversation.id)
             with pytest.raises(RgmlxError) as caught:
-                next(session.reply())
+                next(session.generate_reply())
             assert a_sentence(caught.value, name)
             assert operations.change_setting(session, f"{name} default").startswith(f"{name}: ")
             assert session.settings.get(name) is None
@@ -293,28 +293,28 @@ def test_two_halves_of_a_reply_equal_one(name: str, begin: Open) -> None:
     def reply(settings: dict[str, Any]) -> str:
         session = begin()
         session.set_settings(settings)
-        session.ask("Tell me a story")
-        return "".join(session.reply())
+        session.add_user_message("Tell me a story")
+        return "".join(session.generate_reply())
 
     changed = {**settings, name: 8 if name == "max_tokens" else OTHERS[name]}
     whole = reply({**changed, "max_tokens": 16})
     session = begin()
     session.set_settings({**changed, "max_tokens": 8})
-    session.ask("Tell me a story")
-    half = "".join(session.reply())
+    session.add_user_message("Tell me a story")
+    half = "".join(session.generate_reply())
     assert session.head is not None and not session.head.closed and whole.startswith(half) and whole != half
     session.close()
     other = begin(session.store.directory)
     assert session.conversation is not None and other.open(session.conversation.id)
     assert other.settings["max_tokens"] == 8
-    assert half + "".join(other.go_on()) == whole
+    assert half + "".join(other.continue_reply()) == whole
 
 
 def test_an_endless_reply_has_no_limit_of_tokens(begin: Open) -> None:
     session = begin(max_tokens=3)
-    session.ask("Hello")
+    session.add_user_message("Hello")
     written = 0
-    for written, _ in enumerate(session.reply(endless=True), 1):
+    for written, _ in enumerate(session.generate_reply(endless=True), 1):
         if written == 8:
             session.stop()
     assert written >= 8

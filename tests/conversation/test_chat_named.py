@@ -54,7 +54,7 @@ def test_rgchat_lists_it_and_goes_on_with_it(inbox: rgmlx.Chat, tmp_path: Path) 
         session = Session(store)
         assert session.open(row.id)
         session.load()
-        assert session.stand() == 0, "nothing is read again"
+        assert session.sync() == 0, "nothing is read again"
         assert [m.role for m in store.messages.path(session.head.id if session.head else None)] == [USER, MODEL]
         session.close()
 
@@ -62,7 +62,7 @@ def test_rgchat_lists_it_and_goes_on_with_it(inbox: rgmlx.Chat, tmp_path: Path) 
 def test_one_that_rgchat_has_made_is_gone_on_with(demo: rgmlx.Model, tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         session = Session(store, sampling={"max_tokens": 3, "temperature": 0.25})
-        session.ask("My name is Mia.")
+        session.add_user_message("My name is Mia.")
         session.close()
         with demo.chat("My name is Mia.", store=store) as chat:
             assert texts(chat) == ["My name is Mia."]

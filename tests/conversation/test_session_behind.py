@@ -40,15 +40,15 @@ def test_a_reply_goes_on_behind_another_conversation(begin: Open) -> None:
     reference = begin(seed=1, temperature=0.8)
     expected = reference.say(STORY, 200)
     session = begin(seed=1, temperature=0.8)
-    session.ask(STORY)
+    session.add_user_message(STORY)
     first = number(session)
-    pieces = session.reply()
+    pieces = session.generate_reply()
     text = pull(pieces, 20)
     assert session.at_running and session.writes_in(first)
     session.begin()
     assert not session.at_running and session.writes_in(first) and session.conversation is None
     text += pull(pieces, 20)
-    other = session.ask("Hello")
+    other = session.add_user_message("Hello")
     second = number(session)
     assert second != first and not session.writes_in(second)
     while len(text) <= 200 and (piece := next(pieces, "")):
@@ -60,19 +60,19 @@ def test_a_reply_goes_on_behind_another_conversation(begin: Open) -> None:
     assert session.running is None
     assert session.answer(WHOLE) and [len(texts(session, n)) for n in (first, second)] == [2, 2]
     fresh = reader(begin, session.store.messages.path(session.head.id), seed=1, temperature=0.8)
-    session.stand()
+    session.sync()
     assert same_tokens(session, fresh)
 
 
 def test_one_comes_back_to_a_running_reply(begin: Open) -> None:
     session = begin()
-    session.ask(STORY)
+    session.add_user_message(STORY)
     first = number(session)
-    pieces = session.reply(endless=True)
+    pieces = session.generate_reply(endless=True)
     text = pull(pieces, 10)
     opened = session.opened
     session.begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     text += pull(pieces, 30)
     assert session.open(first) and session.opened is opened and session.at_running
     said, delivered = session.so_far(10_000)
@@ -87,7 +87,7 @@ def test_one_comes_back_to_a_running_reply(begin: Open) -> None:
 def test_what_was_delivered_is_told_from_the_middle_of_a_reply_gone_on_with(begin: Open) -> None:
     session = begin()
     text = session.say(STORY)
-    pieces = session.go_on()
+    pieces = session.continue_reply()
     more = pull(pieces, 30)
     said, delivered = session.so_far(10_000)
     assert (said, delivered) == (text + more, len(more))
@@ -97,12 +97,12 @@ def test_what_was_delivered_is_told_from_the_middle_of_a_reply_gone_on_with(begi
 
 def test_both_conversations_are_held_until_the_reply_has_ended(begin: Open) -> None:
     session = begin()
-    session.ask(STORY)
+    session.add_user_message(STORY)
     first = number(session)
-    pieces = session.reply(endless=True)
+    pieces = session.generate_reply(endless=True)
     pull(pieces, 10)
     session.begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     second = number(session)
     other = begin(session.store.directory)
     assert not other.open(first) and not other.open(second)
@@ -115,8 +115,8 @@ def test_both_conversations_are_held_until_the_reply_has_ended(begin: Open) -> N
 
 def test_closed_while_a_reply_is_written_it_is_let_go_afterwards(begin: Open) -> None:
     session = begin()
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     pull(pieces, 10)
     session.close()
     other = begin(session.store.directory)
@@ -133,10 +133,10 @@ def test_one_goes_back_in_the_same_conversation_while_a_reply_is_written(begin: 
     session = begin()
     session.say("Hello", WHOLE)
     hello = session.head
-    asked = session.ask(STORY)
-    pieces = session.reply()
+    asked = session.add_user_message(STORY)
+    pieces = session.generate_reply()
     text = "" if when.startswith("before") else pull(pieces, 10)
-    session.go(hello.id)
+    session.checkout(hello.id)
     assert not session.at_running
     text += pull(pieces, 30)
     assert session.head.id == hello.id == head_on_disk(session, 1)
@@ -145,7 +145,7 @@ def test_one_goes_back_in_the_same_conversation_while_a_reply_is_written(begin: 
     assert session.head.id == hello.id == head_on_disk(session, 1)
     (reply,) = session.store.messages.children(asked.id)
     assert session.store.messages.get(reply).text == text
-    session.go(reply)
+    session.checkout(reply)
     assert session.head.text == text
 
 
@@ -153,10 +153,10 @@ def test_a_reply_without_a_word_takes_no_head_along(begin: Open, small_steps: No
     session = begin()
     session.say("Hello", WHOLE)
     hello = session.head
-    asked = session.ask(LONG)
+    asked = session.add_user_message(LONG)
     session.stop_at_progress = len(session.told) + 1
-    pieces = session.reply()
-    session.go(hello.id)
+    pieces = session.generate_reply()
+    session.checkout(hello.id)
     assert list(pieces) == []
     assert session.head.id == hello.id == head_on_disk(session, 1)
     assert session.store.messages.children(asked.id) == [] and session.running is None
@@ -167,11 +167,11 @@ def test_going_on_without_a_word_leaves_the_head_where_it_is(begin: Open) -> Non
     session.say("Hello", WHOLE)
     ended = session.head
     session.begin()
-    session.ask(NAME)
+    session.add_user_message(NAME)
     second = number(session)
     session.open(1)
     session.stop_before_writing = True
-    pieces = session.go_on()
+    pieces = session.continue_reply()
     session.open(second)
     assert list(pieces) == [] and session.conversation.id == second
     assert head_on_disk(session, 1) == ended.id and len(session.store.messages.tree(1)) == 2
@@ -179,11 +179,11 @@ def test_going_on_without_a_word_leaves_the_head_where_it_is(begin: Open) -> Non
 
 def test_settings_belong_to_the_conversation(begin: Open) -> None:
     session = begin()
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     pull(pieces, 10)
     session.begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     session.set_settings({"temperature": 0.25})
     session.stop()
     list(pieces)
@@ -198,11 +198,11 @@ def test_settings_belong_to_the_conversation(begin: Open) -> None:
 def test_a_power_cut_while_a_reply_is_written_behind_another(begin: Open) -> None:
     session = begin()
     session.say("Hello", WHOLE)
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     text = pull(pieces, 10)
     session.begin()
-    session.ask(NAME)
+    session.add_user_message(NAME)
     while not session.store._database.row("SELECT count(*) FROM pieces")[0]:
         text += next(pieces)
     other = crashed(begin, session, "crash")
@@ -210,7 +210,7 @@ def test_a_power_cut_while_a_reply_is_written_behind_another(begin: Open) -> Non
     assert other.open(1) and other.head is not None and other.head.role == MODEL and not other.head.streaming
     assert other.head.text and text.startswith(other.head.text)
     before = other.head.text
-    going = other.go_on(endless=True)
+    going = other.continue_reply(endless=True)
     more = pull(going, 20)
     other.stop()
     list(going)
@@ -230,13 +230,13 @@ say = lambda what: print(json.dumps(what), flush=True)
 mx.set_default_device(mx.cpu)
 session = Session(Store(sys.argv[1]), sampling={"temperature": 0.8, "seed": 7})
 session.load()
-session.ask(sys.argv[2])
-for number, piece in enumerate(session.reply(endless=True)):
+session.add_user_message(sys.argv[2])
+for number, piece in enumerate(session.generate_reply(endless=True)):
     say([time.time(), piece])
     if number == 5:
         session.begin()
     if number == 10:
-        session.ask("Meanwhile")
+        session.add_user_message("Meanwhile")
     if number == 15:
         session.open(1)
     if number == 20:
@@ -247,8 +247,8 @@ for number, piece in enumerate(session.reply(endless=True)):
 @pytest.mark.parametrize("tokens", [7, 40, 100, 200])
 def test_kill_9_while_a_reply_is_written_behind_another(begin: Open, tmp_path: Path, tokens: int) -> None:
     reference = begin(temperature=0.8, seed=7)
-    reference.ask(STORY)
-    undisturbed = reference.reply(endless=True)
+    reference.add_user_message(STORY)
+    undisturbed = reference.generate_reply(endless=True)
     process = subprocess.Popen(
         [sys.executable, "-c", _BEHIND, str(tmp_path / "killed"), STORY], stdout=subprocess.PIPE, text=True
     )
@@ -268,7 +268,7 @@ def test_kill_9_while_a_reply_is_written_behind_another(begin: Open, tmp_path: P
     written = session.texts()[1] if len(session.texts()) > 1 else ""
     assert len(written) >= len(old) and "".join(piece for _, piece in pieces).startswith(written[:1000])
     begun = session.head is not None and session.head.role == MODEL  # be it without a word
-    going = session.go_on(endless=True) if begun else session.reply(endless=True)
+    going = session.continue_reply(endless=True) if begun else session.generate_reply(endless=True)
     whole = written + pull(going, 20)
     session.stop()
     list(going)
@@ -288,10 +288,10 @@ def test_looking_at_a_place_does_not_move_the_conversation(begin: Open) -> None:
     tip = session.head
     session.begin()
     assert session.open(1, hello.id, peek=True) and session.head == hello
-    session.go(hello.parent)
+    session.checkout(hello.parent)
     assert head_on_disk(session, 1) == tip.id
     assert session.open(1) and session.head.id == tip.id
-    session.go(hello.id)  # this is meant
+    session.checkout(hello.id)  # this is meant
     assert head_on_disk(session, 1) == hello.id
     with pytest.raises(StoreError):
         session.open(1, 99, peek=True)
@@ -307,16 +307,16 @@ def test_what_is_written_from_a_place_that_is_looked_at_moves_it_there(begin: Op
     session.begin()
     session.open(1, hello.id, peek=True)
     if what == "ask":
-        session.ask("A branch")
+        session.add_user_message("A branch")
     elif what == "edit":
         session.edit(hello.parent, "Another")
     elif what == "fix":
         session.edit(hello.id, "Mine.")
     elif what == "reply":
-        session.go(hello.parent)
+        session.checkout(hello.parent)
         session.answer()
     else:
-        list(session.go_on())
+        list(session.continue_reply())
     assert session.head is not None and head_on_disk(session, 1) == session.head.id
     assert session.head.parent in (None, hello.id, hello.parent)
 
@@ -325,8 +325,8 @@ def test_a_running_reply_is_where_the_conversation_stands_after_a_look(begin: Op
     session = begin()
     session.say("Hello", WHOLE)
     hello = session.head
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     session.open(1, hello.id, peek=True)
     pull(pieces, 20)
     assert session.head.id == hello.id and not session.at_running

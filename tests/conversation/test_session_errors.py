@@ -48,11 +48,11 @@ class FullDisk(MessageStore):
 def test_the_disk_is_full_for_a_while(begin: Open) -> None:
     session = begin()
     session.store.messages = full = FullDisk(session.store._database)
-    session.ask(STORY)
+    session.add_user_message(STORY)
     full.room = 1
     delivered: list[str] = []
     with pytest.raises(StoreError, match="disk is full"):
-        for piece in session.reply(endless=True):
+        for piece in session.generate_reply(endless=True):
             delivered.append(piece)
     full.room = math.inf
     assert session.head is not None and session.head.role == MODEL and not session.head.closed
@@ -64,15 +64,15 @@ def test_the_disk_is_full_for_a_while(begin: Open) -> None:
 def test_a_reply_whose_end_could_not_be_written_has_not_ended(begin: Open) -> None:
     session = begin()
     session.store.messages = full = FullDisk(session.store._database)
-    session.ask("Hello")
+    session.add_user_message("Hello")
     full.room = 0
     with pytest.raises(StoreError):
-        list(session.reply())
+        list(session.generate_reply())
     full.room = math.inf
     head = session.store.messages.get(session.head.id) if session.head else None
     assert head is not None and (head.role == USER or not head.closed)
-    session.stand()
-    assert session.stands
+    session.sync()
+    assert session.in_sync
 
 
 _FULL = """
@@ -87,19 +87,19 @@ states._RETRY_SECONDS = 0.0  # the file of states, which made room, is had again
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 session = Session(Store(sys.argv[1]), sampling={"temperature": 0.0})
 session.load()
-session.ask(sys.argv[2])
+session.add_user_message(sys.argv[2])
 text, sentence = "", ""
 limit = lambda n: resource.setrlimit(resource.RLIMIT_FSIZE, (n, resource.RLIM_INFINITY))
 try:
-    for piece in session.reply(endless=True):
+    for piece in session.generate_reply(endless=True):
         text += piece
         if len(session.store.messages.get(session.head.id).text) > 20 and session.store.snapshots.usage().count:
             limit(1000)
 except StoreError as e:
     sentence = str(e)
 limit(resource.RLIM_INFINITY)
-session.ask("What is your name?")
-answer = "".join(session.reply())
+session.add_user_message("What is your name?")
+answer = "".join(session.generate_reply())
 print(json.dumps([text, sentence, answer]))
 """
 
@@ -114,7 +114,7 @@ def test_a_disk_that_fills_up_for_real(begin: Open, tmp_path: Path) -> None:
     path = session.store.messages.path(session.head.id if session.head else None)
     assert [m.role for m in path] == [USER, MODEL, USER, MODEL]
     assert delivered.startswith(path[1].text) and len(path[1].text) > 20 and path[3].text == answer
-    assert session.stand() == 0
+    assert session.sync() == 0
     assert answer.startswith(reader(begin, path[:2]).say(NAME))
 
 
@@ -148,11 +148,11 @@ def failing() -> Iterator[rgmlx.Model]:
 def test_an_engine_that_fails(begin: Open, failing: rgmlx.Model, steps: int) -> None:
     session = begin(model=failing)
     session.say("Hello", WHOLE)
-    asked = session.ask(STORY)
+    asked = session.add_user_message(STORY)
     Failing.steps = steps
     delivered = []
     with pytest.raises(RuntimeError, match="kernel"):
-        for piece in session.reply():
+        for piece in session.generate_reply():
             delivered.append(piece)
     Failing.steps = math.inf
     assert session.head is not None and session.reading is None
@@ -163,21 +163,21 @@ def test_an_engine_that_fails(begin: Open, failing: rgmlx.Model, steps: int) -> 
     goes_on_alike(begin, session)
     if delivered:  # also from the disk
         session = again(begin, session)
-        assert session.stand() == 0
+        assert session.sync() == 0
 
 
 def test_an_engine_that_fails_while_a_reply_is_gone_on_with(begin: Open, failing: rgmlx.Model) -> None:
     """What is in memory of the reply's first part is not the state of the whole."""
     session = begin(model=failing)
-    session.ask(STORY)
-    pieces = session.reply()
+    session.add_user_message(STORY)
+    pieces = session.generate_reply()
     pull(pieces, 10)
     session.stop()
     list(pieces)
     Failing.steps = 12
     delivered = []
     with pytest.raises(RuntimeError):
-        for piece in session.go_on():
+        for piece in session.continue_reply():
             delivered.append(piece)
     Failing.steps = math.inf
     assert len(delivered) > 5 and session.head is not None and session.head.text.endswith("".join(delivered))
@@ -196,8 +196,8 @@ def test_what_a_slow_model_writes_does_not_wait_for_its_next_token(begin: Open) 
     model = rgmlx.load("demo")
     model.__class__ = Slow
     session = begin(model=model)
-    session.ask("Hello")
-    pieces, text = session.reply(), ""
+    session.add_user_message("Hello")
+    pieces, text = session.generate_reply(), ""
     for _ in range(2):
         before, text = text, text + next(pieces)
         assert session.store.messages.get(2).text == before != text or not before  # all but the one in flight
@@ -208,23 +208,23 @@ def test_what_a_slow_model_writes_does_not_wait_for_its_next_token(begin: Open) 
 def test_going_on_with_settings_out_of_range_loses_nothing(begin: Open) -> None:
     """Such as an imported file may bring."""
     session = begin()
-    session.ask(STORY)
-    pieces = session.reply()
+    session.add_user_message(STORY)
+    pieces = session.generate_reply()
     text = pull(pieces, 10)
     session.stop()
     text += "".join(pieces)
     session.store.conversations.set_settings(1, {"temperature": -1})
     session = again(begin, session)
     with pytest.raises(RgmlxError, match="temperature"):
-        list(session.go_on())
+        list(session.continue_reply())
     assert session.store.messages.get(2).text == text and session.head is not None and session.head.id == 2
-    session.go(1)
+    session.checkout(1)
     with pytest.raises(RgmlxError, match="temperature"):
-        list(session.reply())
+        list(session.generate_reply())
     session.edit(2, "It had ended.")
     with pytest.raises(RgmlxError, match="temperature"):
-        list(session.go_on())
+        list(session.continue_reply())
     assert [m.text for m in session.store.messages.tree(1)] == [STORY, text, "It had ended."]
     session.set_settings({"temperature": 0.0})
-    session.go(2)
-    assert (text + "".join(session.go_on())).startswith(begin().say(STORY))
+    session.checkout(2)
+    assert (text + "".join(session.continue_reply())).startswith(begin().say(STORY))

@@ -35,8 +35,8 @@ def test_a_saved_conversation_goes_on_elsewhere(begin: Open, tmp_path: Path, dem
     session = begin()
     session.set_system("You are Griff.")
     session.say("Hello", WHOLE)
-    session.ask(STORY)
-    pieces = session.reply()
+    session.add_user_message(STORY)
+    pieces = session.generate_reply()
     pull(pieces, 20)
     session.stop()
     list(pieces)
@@ -44,15 +44,15 @@ def test_a_saved_conversation_goes_on_elsewhere(begin: Open, tmp_path: Path, dem
     save_file(session, path)
     other = begin()
     open_file(other, path)
-    assert other.texts() == session.texts() and other.stands and read(other) == 0
+    assert other.texts() == session.texts() and other.in_sync and read(other) == 0
     assert other.system == "You are Griff." and other.settings["temperature"] == 0.0
     assert other.conversation is not None and other.conversation.title == "fox"
-    rest = some(other, other.go_on())
-    assert rest == some(session, session.go_on()) != ""
+    rest = some(other, other.continue_reply())
+    assert rest == some(session, session.continue_reply()) != ""
     other = again(begin, other)  # what it remembers is on the disk as well
     assert other.say("Hello") == session.say("Hello") and read(other) == 0
     assert rgmlx.Chat.load(path, demo).turns[-1].text == session.texts()[1 + 2][: -len(rest)]
-    session.go(3)  # standing at a message that has a reply elsewhere
+    session.checkout(3)  # standing at a message that has a reply elsewhere
     save_file(session, path)
     third = begin()
     open_file(third, path)
@@ -90,7 +90,7 @@ def test_files_that_are_refused_change_nothing(begin: Open, tmp_path: Path) -> N
     session.store.messages = Full(session.store._database)
     with pytest.raises(StoreError, match="disk"):
         open_file(session, path)
-    assert (session.conversation, session.head) == was and session.stands
+    assert (session.conversation, session.head) == was and session.in_sync
     assert len(session.store.conversations.listed(archived=None)) == 1
     with pytest.raises(RgmlxError):
         save_file(session, path / "below.rgstate")
@@ -111,7 +111,7 @@ def test_a_saved_file_has_its_ending(begin: Open, tmp_path: Path, name: str) -> 
 def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> None:
     """Fault 13: "N should end in .md", of a file n."""
     session = begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     wrong = [
         lambda: operations.check_export(tmp_path / "n"),
         lambda: save_file(session, tmp_path / "n"),
@@ -121,9 +121,9 @@ def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> Non
         with pytest.raises(RgmlxError) as raised:
             do()
         assert sentence(str(raised.value)).startswith(f"{tmp_path / 'n'}")
-    session.memory = None
+    session.context = None
     with pytest.raises(RgmlxError) as raised:
-        session.needs()
+        session.require_context()
     assert sentence(str(raised.value)).startswith("The model demo is not loaded")
 
 
@@ -131,12 +131,12 @@ def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> Non
 
 
 def first_words(session: Watched, text: str = STORY) -> str:
-    session.ask(text)
+    session.add_user_message(text)
     return more_words(session)
 
 
 def more_words(session: Watched) -> str:
-    pieces = session.reply(endless=True)
+    pieces = session.generate_reply(endless=True)
     text = pull(pieces, 60)
     session.stop()
     list(pieces)
@@ -149,21 +149,21 @@ def test_the_same_seed_gives_the_same_reply(begin: Open) -> None:
     text = first_words(one)
     assert first_words(two) == text
     assert first_words(three) != text
-    one.go(1)
+    one.checkout(1)
     another = more_words(one)
     assert another != text
-    two.go(1)
+    two.checkout(1)
     assert more_words(two) == another  # the second reply of the same seed, too
     free = [begin(**options), begin(**options)]
     assert len({first_words(session) for session in free} | {text}) == 3
-    free[0].go(1)
+    free[0].checkout(1)
     free[0].store.messages.discard(2)
     assert free[0].settings["draw"] != free[1].settings["draw"]
 
 
 def test_settings_survive_a_restart_and_bad_ones_are_refused(begin: Open) -> None:
     session = begin(top_p=0.5)
-    session.ask("Hello")
+    session.add_user_message("Hello")
     session.set_settings({"temperature": 0.25, "seed": 9, "top_p": None})
     was = session.settings
     bad: list[dict[str, Any]] = [{"temperature": -1}, {"temperature": math.nan}, {"top_p": 2}, {"min_p": "x"}]
@@ -178,6 +178,6 @@ def test_settings_survive_a_restart_and_bad_ones_are_refused(begin: Open) -> Non
     assert {key: session.settings.get(key) for key in was} == was
     chosen = session.sampling(session.settings)
     assert (chosen.temperature, chosen.seed) == (0.25, 9)
-    assert chosen.top_p == session.memory.model.sampling.top_p == 0.9 if session.memory else False
+    assert chosen.top_p == session.context.model.sampling.top_p == 0.9 if session.context else False
     session.begin()
     assert session.settings["temperature"] == 0.0 and "seed" not in session.settings

@@ -66,23 +66,23 @@ def test_after_a_crash_nothing_is_read_that_a_snapshot_knows(begin: Open) -> Non
     """Also of the user's message, another reply to which is written at once."""
     session, whole = begin(temperature=0.8, seed=3), ""
     session.say("Hello", WHOLE)
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     whole = to_unread(session, pieces)
     other = crashed(begin, session, "crash")
     assert other.head is not None and other.head.text and whole.startswith(other.head.text)
     session.stop()
     whole += "".join(pieces)
     assert session.head is not None and session.head.text == whole
-    going = other.go_on(endless=True)
+    going = other.continue_reply(endless=True)
     text = other.head.text + pull(going, len(whole))
     other.stop()
     text += "".join(going)
     assert text.startswith(whole) and read(other) == 0
     third = again(begin, other)
     asked = third.store.messages.path(other.head.id)[-2]
-    third.go(asked.id)
-    assert third.stand() == 0 and third.memory is not None and not third.memory.point.unread
+    third.checkout(asked.id)
+    assert third.sync() == 0 and third.context is not None and not third.context.point.unread
 
 
 def to_unread(session: Watched, pieces: Iterator[str]) -> str:
@@ -100,8 +100,8 @@ def to_unread(session: Watched, pieces: Iterator[str]) -> str:
 
 def test_a_stop_while_the_rest_is_read_after_a_crash(begin: Open) -> None:
     session = begin(temperature=0.8, seed=3)
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     to_unread(session, pieces)
     other = crashed(begin, session, "crash")
     reference = pull(pieces, 100)
@@ -110,11 +110,11 @@ def test_a_stop_while_the_rest_is_read_after_a_crash(begin: Open) -> None:
     assert session.head is not None and session.head.text.endswith(reference)
     before = other.head
     other.stop_before_writing = True
-    assert list(other.go_on(endless=True)) == []
+    assert list(other.continue_reply(endless=True)) == []
     other.stop_before_writing = False
-    assert other.head == before and other.memory is not None and other.memory.point.unread
+    assert other.head == before and other.context is not None and other.context.point.unread
     other = again(begin, other)  # what is on the disk is as right as what is in memory
-    going = other.go_on(endless=True)
+    going = other.continue_reply(endless=True)
     text = before.text + pull(going, 60)
     other.stop()
     assert session.head.text.startswith(text) and read(other) == 0
@@ -124,20 +124,20 @@ def test_a_stop_while_the_rest_is_read_after_a_crash(begin: Open) -> None:
 def test_a_reply_too_long_for_one_text_survives_a_crash_as_well(begin: Open, monkeypatch: Any) -> None:
     monkeypatch.setattr(reply_end, "FOLD_CHARS", 40)
     session = begin(temperature=0.8, seed=3)
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     text = pull(pieces, 60)
     session.stop()
     text += "".join(pieces)
-    pieces = session.go_on(endless=True)
+    pieces = session.continue_reply(endless=True)
     row = session.store._database.states.row
     begun = row("SELECT chars FROM snapshots WHERE message = 2")[0]
     assert begun == len(text)
     while row("SELECT chars FROM snapshots WHERE message = 2")[0] == begun:
         text += next(pieces)  # until the state of the running reply is on the disk
     other = crashed(begin, session, "crash")
-    assert other.stand() == 0
+    assert other.sync() == 0
     before = other.store.messages.get(2).text
-    more = pull(other.go_on(endless=True), 10)
+    more = pull(other.continue_reply(endless=True), 10)
     text += pull(pieces, len(before) + len(more) - len(text))
     assert (before + more).startswith(text[: len(before + more)])

@@ -20,7 +20,7 @@ from sessions import (
 from stores import drop_snapshots
 
 import rgmlx
-from rgmlx.conversation.context import Memory
+from rgmlx.conversation.context import Context
 from rgmlx.conversation.turns import Point, ids_of
 from rgmlx.store import MODEL, USER
 
@@ -39,10 +39,10 @@ def test_without_a_snapshot_it_reads_again(begin: Open, how: str, small_steps: N
             c.execute("UPDATE snapshots SET data = zeroblob(length(data))")
     model = other_model() if how == "another model" else None
     other = again(begin, session, model=model, budget=session.store.snapshots.budget)
-    assert other.head is not None and not other.stands
-    tokens = other.stand()
+    assert other.head is not None and not other.in_sync
+    tokens = other.sync()
     assert tokens == read(other) == session.gauges.position > 60
-    assert other.stands and same_tokens(session, other)
+    assert other.in_sync and same_tokens(session, other)
     assert len(other.told) > 3 and other.told[-1] is None and other.reading is None
     done = [d for d, _ in filter(None, other.told)]
     assert done == sorted(done) and {total for _, total in filter(None, other.told)} == {len("".join(other.texts()))}
@@ -57,17 +57,17 @@ def test_without_a_snapshot_it_reads_again(begin: Open, how: str, small_steps: N
 def test_states_in_memory_and_on_the_disk_have_a_budget(begin: Open, demo: rgmlx.Model) -> None:
     session = begin(budget=1_500_000)
     size = demo.new_state().nbytes
-    session.memory = Memory(demo, session.store, kept_bytes=3 * size)
-    assert session.memory._most == 3
+    session.context = Context(demo, session.store, kept_bytes=3 * size)
+    assert session.context._most == 3
     for text in ("Hello", NAME, "Good night"):
         session.say(text)
     for message in session.store.messages.tree(1):
-        session.go(message.id)
-        session.stand()
-        assert len(session.memory._kept) <= 3
+        session.checkout(message.id)
+        session.sync()
+        assert len(session.context._kept) <= 3
         assert session.store.snapshots.usage().bytes <= 1_500_000
-    assert Memory(demo, session.store, kept_bytes=0)._most == 0
-    assert Memory(demo, session.store, kept_bytes=10**15)._most == 256
+    assert Context(demo, session.store, kept_bytes=0)._most == 0
+    assert Context(demo, session.store, kept_bytes=10**15)._most == 256
 
 
 def test_standing_costs_the_same_after_a_hundred_thousand_tokens(begin: Open) -> None:
@@ -75,12 +75,12 @@ def test_standing_costs_the_same_after_a_hundred_thousand_tokens(begin: Open) ->
     for pairs in (10, 2500):
         session = begin()
         last = long_conversation(session, pairs)
-        assert session.memory is not None
-        assert 2 * pairs * len(session.memory.tokenizer.encode("one two three " * 7)) > (100_000 if pairs > 10 else 0)
+        assert session.context is not None
+        assert 2 * pairs * len(session.context.tokenizer.encode("one two three " * 7)) > (100_000 if pairs > 10 else 0)
         counts = counted(session.store)
-        assert session.stand() == 0 and session.memory.at == last
-        session.ask("Hello")
-        session.stand()
+        assert session.sync() == 0 and session.context.head == last
+        session.add_user_message("Hello")
+        session.sync()
         costs.append(counts)
     assert costs[0] == costs[1] and sum(costs[1]) < 30
     assert read(session) == 0
@@ -93,12 +93,12 @@ def test_turns_as_ids_are_what_was_written(begin: Open) -> None:
     session.say("Hello")
     session.say(NAME)
     path = session.store.messages.path(session.head.id if session.head else None)
-    assert session.memory is not None
+    assert session.context is not None
     ids: list[int] = []
     for m, before in zip(path, [None, *path], strict=False):
-        ids += ids_of(session.memory.tokenizer, m, before, session.system)
-    assert session.memory.point.state.position == len(ids)
-    assert list(session.memory.point.state.recent[0]) == ids[-256:]
+        ids += ids_of(session.context.tokenizer, m, before, session.system)
+    assert session.context.point.state.position == len(ids)
+    assert list(session.context.point.state.recent[0]) == ids[-256:]
 
 
 # --- the horizon: of fewer tokens than the model remembers, so that less need be said and read ---
@@ -106,8 +106,8 @@ def test_turns_as_ids_are_what_was_written(begin: Open) -> None:
 
 def by_hand(session: Watched) -> tuple[int, int] | None:
     """(message, characters) of it that are among the last tokens, counted one by one."""
-    assert session.memory is not None and session.head is not None
-    encode, tokenizer = session.memory.tokenizer.encode, session.memory.tokenizer
+    assert session.context is not None and session.head is not None
+    encode, tokenizer = session.context.tokenizer.encode, session.context.tokenizer
     path = session.store.messages.path(session.head.id)
     stream: list[tuple[int, int | None]] = [(tokenizer.bos, None)]
     for m, before in zip(path, [None, *path], strict=False):
@@ -127,10 +127,10 @@ def by_hand(session: Watched) -> tuple[int, int] | None:
             words.append((tokenizer.end_of_turn or 0, None))
         stream += words
     # The embedded model reads 60 tokens a second here: it only says that it has.
-    state = session.memory.model.new_state()
+    state = session.context.model.new_state()
     state.positions = [len(stream)]
-    session.memory.keep(session.head.id, Point(state))
-    inside = stream[-session.memory.window :]
+    session.context.set(session.head.id, Point(state))
+    inside = stream[-session.context.window :]
     for m in reversed(path):
         seen = [t for t, owner in inside if owner == m.id]
         if len(seen) < sum(owner == m.id for _, owner in stream):
@@ -140,25 +140,25 @@ def by_hand(session: Watched) -> tuple[int, int] | None:
 
 
 def test_the_horizon_is_where_it_is(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Memory, "window", 256)
+    monkeypatch.setattr(Context, "window", 256)
     session = begin()
     words = (LONG * 7).split()
     assert session.horizon() is None
-    session.ask(" ".join(words[:40]) + " \n")
+    session.add_user_message(" ".join(words[:40]) + " \n")
     made = session.conversation
     assert made is not None and session.head is not None
     found = set()
     for n in (2, 30, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 90, 200):
-        session.go(1)
+        session.checkout(1)
         for number, closed in ((n // 2, True), (n, n % 2 == 0)):
             text = " ".join(words[:number])
             last = session.store.messages.add_finished(
                 made.id, session.head.id, MODEL, text, closed=closed, created=1.0
             )
-            session.go(last)
-            session.ask(f" {text}")
+            session.checkout(last)
+            session.add_user_message(f" {text}")
         for head in (session.head.id, session.head.parent):
-            session.go(head)
+            session.checkout(head)
             expected, horizon = by_hand(session), session.horizon()
             assert (horizon and (horizon.message, horizon.characters)) == expected
             found.add(expected and (session.store.messages.get(expected[0]).role, expected[1] > 0))
@@ -167,12 +167,14 @@ def test_the_horizon_is_where_it_is(begin: Open, monkeypatch: pytest.MonkeyPatch
 
 def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long message, the reading of which was stopped near its beginning: none of its end is remembered."""
-    monkeypatch.setattr(Memory, "window", 48)
+    monkeypatch.setattr(Context, "window", 48)
     session = begin()
-    session.ask("A fox met a bear near the old river. " * 20)
+    session.add_user_message("A fox met a bear near the old river. " * 20)
     session.stop_at_progress = 3
-    assert list(session.reply()) == []
-    assert session.stands and session.memory is not None and len(session.memory.point.unread) > session.memory.window
+    assert list(session.generate_reply()) == []
+    assert (
+        session.in_sync and session.context is not None and len(session.context.point.unread) > session.context.window
+    )
     assert session.horizon() is None
     session.answer()
     assert session.horizon() is not None
@@ -180,22 +182,22 @@ def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None, mon
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_the_horizon_inside_one_long_reply(begin: Open, closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Memory, "window", 256)
+    monkeypatch.setattr(Context, "window", 256)
     session = begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     last = session.store.messages.add_finished(1, 1, MODEL, LONG * 16, closed=closed, created=1.0)
-    session.go(last)
+    session.checkout(last)
     assert session.horizon() is None  # it does not stand there
     expected, horizon = by_hand(session), session.horizon()
     assert horizon is not None and (horizon.message, horizon.characters) == expected and horizon.message == last
 
 
 def test_the_horizon_of_a_reply_that_is_being_written(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Memory, "window", 48)
+    monkeypatch.setattr(Context, "window", 48)
     session = begin(temperature=0.8, seed=3)
-    session.ask(LONG)
+    session.add_user_message(LONG)
     assert session.horizon_while_writing() is None
-    pieces = session.reply(endless=True)
+    pieces = session.generate_reply(endless=True)
     pull(pieces, 30)
     horizon = session.horizon_while_writing()
     assert horizon is not None and horizon.message == 1 and 0 < horizon.characters < len(LONG)

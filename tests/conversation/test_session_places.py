@@ -32,14 +32,14 @@ def grow(session: Watched) -> list[Message]:
     hello = session.head
     session.say(NAME)
     assert hello is not None and hello.parent is not None
-    session.go(hello.id)
+    session.checkout(hello.id)
     session.say("What can you do?")
     session.edit(hello.id, "Good evening.")
     session.say(NAME)
     session.edit(hello.parent, "Good night")
-    "".join(session.reply())
-    session.go(hello.parent)
-    "".join(session.reply())
+    "".join(session.generate_reply())
+    session.checkout(hello.parent)
+    "".join(session.generate_reply())
     assert session.conversation is not None
     return session.store.messages.tree(session.conversation.id)
 
@@ -52,12 +52,12 @@ def test_any_place_goes_on_as_if_its_path_had_been_read(begin: Open) -> None:
     other = again(begin, session)
     for message in random.Random(1).sample(tree, len(tree)):
         for one in (session, other):
-            one.go(message.id)
+            one.checkout(message.id)
             # A reply of the user's own is read; every other was written, and its state is on the disk.
-            assert one.stand() == 0 or (one is other and message.text == "Good evening.")
-            assert one.stands and one.memory is not None and not one.memory.point.unread
+            assert one.sync() == 0 or (one is other and message.text == "Good evening.")
+            assert one.in_sync and one.context is not None and not one.context.point.unread
     for message in (tree[3], tree[6]):
-        other.go(message.id)
+        other.checkout(message.id)
         goes_on_alike(begin, other, "Good night")
     assert read(session) == before and read(other) < 10
 
@@ -71,8 +71,8 @@ def test_siblings_and_steps(begin: Open) -> None:
     session.say("Hello")
     first = session.head
     assert first is not None and first.parent is not None
-    session.go(first.parent)
-    "".join(session.reply())
+    session.checkout(first.parent)
+    "".join(session.generate_reply())
     second = session.head
     assert second is not None and (second.number, second.siblings, second.parent) == (2, 2, first.parent)
     third = session.edit(first.id, "Mine.")
@@ -139,9 +139,9 @@ def test_steps_of_a_long_conversation_are_a_few_queries(begin: Open) -> None:
 
 def test_a_conversation_is_open_once(begin: Open) -> None:
     session = begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     other = begin(session.store.directory)
-    other.ask("Other")
+    other.add_user_message("Other")
     was = other.conversation, other.head, other.settings, other.system
     assert other.open(1) is False
     assert (other.conversation, other.head, other.settings, other.system) == was
@@ -157,13 +157,13 @@ def test_the_next_start_opens_what_was_open_last(begin: Open) -> None:
     """Not what was changed last: by a look at an older one, or by a pipe, which leaves no such trace."""
     session = begin()
     session.last = session.store.directory / "last"
-    session.ask("Hello")
+    session.add_user_message("Hello")
     session.begin()
-    session.ask("Other")
+    session.add_user_message("Other")
     assert session.open(1)
     session.close()
     pipe = begin(session.store.directory)
-    pipe.ask("Of a pipe")
+    pipe.add_user_message("Of a pipe")
     pipe.close()
     again = begin(session.store.directory)
     again.last = session.last
@@ -178,10 +178,10 @@ def test_the_next_start_opens_what_was_open_last(begin: Open) -> None:
 
 def test_what_is_not_there_is_refused_and_nothing_changes(begin: Open) -> None:
     session = begin()
-    session.ask("Hello")
+    session.add_user_message("Hello")
     theirs = session.head
     session.begin()
-    session.ask("Other")
+    session.add_user_message("Other")
     was = session.conversation, session.head, session.settings
     assert theirs is not None and was[0] is not None and was[1] is not None
     for refused in (
@@ -190,8 +190,8 @@ def test_what_is_not_there_is_refused_and_nothing_changes(begin: Open) -> None:
         lambda: session.open(2, theirs.id),
         lambda: session.edit(theirs.id, "x"),
         lambda: session.edit(99, "x"),
-        lambda: session.go(theirs.id),
-        lambda: session.go(99),
+        lambda: session.checkout(theirs.id),
+        lambda: session.checkout(99),
     ):
         with pytest.raises(StoreError):
             refused()
@@ -200,11 +200,11 @@ def test_what_is_not_there_is_refused_and_nothing_changes(begin: Open) -> None:
     other = begin(session.store.directory)
     assert other.open(1) and not other.open(2)  # the failed look at 1 holds nothing
     with pytest.raises(ChatError, match="no message to reply to"):
-        session.go(None)
-        list(session.reply())
+        session.checkout(None)
+        list(session.generate_reply())
     unloaded = Session(session.store)
     with pytest.raises(ChatError, match="choose a model"):
-        list(unloaded.reply())
+        list(unloaded.generate_reply())
     with pytest.raises(RgmlxError):
         session.load(str(session.store.directory / "nothing"))
     assert session.ready and session.name == "demo"

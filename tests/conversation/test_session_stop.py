@@ -30,16 +30,16 @@ ABLE = "What can you do?"
 
 def test_stopped_while_the_message_is_read(begin: Open, small_steps: None) -> None:
     session, reference = begin(), begin()
-    reference.ask(LONG)
+    reference.add_user_message(LONG)
     expected = reference.answer()
-    asked = session.ask(LONG)
+    asked = session.add_user_message(LONG)
     for at in (1, 3):  # twice, a little further each time
         session.stop_at_progress = at
-        assert list(session.reply()) == []
+        assert list(session.generate_reply()) == []
         assert session.reading is None and session.head == asked
         assert session.store.messages.children(asked.id) == []  # no trace of a reply without a word
         assert session.store.conversations.get(1).head == asked.id
-    assert session.memory is not None and 0 < session.memory.point.state.position < 50
+    assert session.context is not None and 0 < session.context.point.state.position < 50
     assert session.answer() == expected
     assert read(session) == 0 and same_tokens(session, reference)
     assert session.head is not None and (session.head.number, session.head.siblings) == (1, 1)
@@ -49,9 +49,9 @@ def test_a_message_stopped_while_read_can_be_left_or_edited(begin: Open, small_s
     session, reference = begin(), begin()
     for s in (session, reference):
         s.say("Hello", WHOLE)
-    asked = session.ask(LONG)
+    asked = session.add_user_message(LONG)
     session.stop_at_progress = len(session.told) + 1
-    assert list(session.reply()) == []
+    assert list(session.generate_reply()) == []
     session.edit(asked.id, NAME)
     assert session.answer() == reference.say(NAME)
     assert read(session) == 0 and same_tokens(session, reference)
@@ -66,9 +66,9 @@ def test_a_stop_of_what_is_expected_holds_when_it_begins(begin: Open, what: str)
         asked = session.store.messages.add_finished(made, None, USER, LONG, closed=True, created=1.0)
         session.open(made, session.store.messages.add_finished(made, asked, MODEL, LONG, closed=True, created=1.0))
     else:
-        session.ask(STORY)
+        session.add_user_message(STORY)
     if what == "go_on":
-        pieces = session.reply()
+        pieces = session.generate_reply()
         next(pieces)
         session.stop()
         list(pieces)
@@ -77,13 +77,13 @@ def test_a_stop_of_what_is_expected_holds_when_it_begins(begin: Open, what: str)
     session.stop()
     if what == "stand":
         with pytest.raises(ChatError, match="stopped"):
-            session.stand()
-        assert session.memory is not None and session.memory.point.state.position == 0
-        session.ask(NAME)
+            session.sync()
+        assert session.context is not None and session.context.point.state.position == 0
+        session.add_user_message(NAME)
         session.stop()  # of nothing: it is over
         assert session.answer()
     else:
-        begun = session.reply if what == "reply" else session.go_on
+        begun = session.generate_reply if what == "reply" else session.continue_reply
         assert list(begun()) == [] and session.head == head
         session.stop()
         pieces = begun()
@@ -94,25 +94,25 @@ def test_a_stop_of_what_is_expected_holds_when_it_begins(begin: Open, what: str)
 
 def test_stopped_at_the_first_piece_and_later(begin: Open) -> None:
     reference = begin()
-    reference.ask(ABLE)
-    expected = "".join(reference.reply())
+    reference.add_user_message(ABLE)
+    expected = "".join(reference.generate_reply())
     assert len(expected) > 40, "too short to be stopped three times"
     session = begin()
-    session.ask(ABLE)
+    session.add_user_message(ABLE)
     text = ""
     for wanted in (1, 9):
-        pieces = session.reply() if not text else session.go_on()
+        pieces = session.generate_reply() if not text else session.continue_reply()
         for piece in pieces:
             text += piece
             if len(text) >= wanted:
                 session.stop()
                 session.stop()
         assert session.head is not None and session.head.text == text == expected[: len(text)]
-        assert not session.head.closed and len(text) < 30 and session.stands
+        assert not session.head.closed and len(text) < 30 and session.in_sync
     enough = threading.Event()
     other = threading.Thread(target=lambda: enough.wait() and session.stop())
     other.start()
-    for piece in session.go_on():
+    for piece in session.continue_reply():
         text += piece
         if len(text) > 20:
             enough.set()
@@ -123,35 +123,35 @@ def test_stopped_at_the_first_piece_and_later(begin: Open) -> None:
     assert partial is not None and not partial.closed
     # From here on: a new message, another reply, or the rest, each as if nothing had been stopped.
     goes_on_alike(begin, session, "Hello")
-    session.go(partial.parent)
-    assert "".join(session.reply()) == expected
-    session.go(partial.id)
-    rest = "".join(session.go_on())  # others follow the partial one: it is a longer sibling
+    session.checkout(partial.parent)
+    assert "".join(session.generate_reply()) == expected
+    session.checkout(partial.id)
+    rest = "".join(session.continue_reply())  # others follow the partial one: it is a longer sibling
     assert text + rest == expected and session.texts() == [ABLE, expected]
     assert session.store.messages.get(partial.id) == messages_with(partial, siblings=3)
     assert read(session) == 0 and same_tokens(session, reference)
     session = again(begin, session)
-    assert session.stand() == 0
+    assert session.sync() == 0
 
 
 def test_a_stopped_reading_of_a_message_is_kept_on_the_disk(begin: Open, small_steps: None) -> None:
     """Fault 11: opened again, nothing is read before it is needed, and what was read is not read again."""
     reference, session = begin(), begin()
     for s in (reference, session):
-        s.ask(LONG)
+        s.add_user_message(LONG)
     session.stop_at_progress = 2
-    assert list(session.reply()) == [] and session.memory is not None
+    assert list(session.generate_reply()) == [] and session.context is not None
     for text in ("", "Hello"):
         if text:
             for s in (reference, session):
-                s.ask(text)
+                s.add_user_message(text)
             session.stop_at_progress = len(session.told) + 1
-            assert list(session.reply()) == [] and session.memory is not None
-        position, left = session.memory.point.state.position, session.memory.point.unread
+            assert list(session.generate_reply()) == [] and session.context is not None
+        position, left = session.context.point.state.position, session.context.point.unread
         assert position > 0 and left
         session = again(begin, session)
-        assert session.stand() == 0 and session.told == [] and session.memory is not None
-        assert (session.memory.point.state.position, session.memory.point.unread) == (position, left)
+        assert session.sync() == 0 and session.told == [] and session.context is not None
+        assert (session.context.point.state.position, session.context.point.unread) == (position, left)
     assert session.answer() == reference.answer()
     assert read(session) == 0 and same_tokens(session, reference)
 
@@ -165,13 +165,13 @@ def test_a_stopped_reading_again_stays_stopped_until_it_is_needed(begin: Open, s
     other = again(begin, session)
     other.stop_at_progress = 2
     with pytest.raises(ChatError, match="goes on with it"):
-        other.stand()
+        other.sync()
     stopped_at = read(other)
     for _ in range(2):
-        assert other.stands and other.stand() == 0 and same_tokens(session, other)
-        assert other.memory is not None and other.memory.point.state.position == stopped_at > 0
+        assert other.in_sync and other.sync() == 0 and same_tokens(session, other)
+        assert other.context is not None and other.context.point.state.position == stopped_at > 0
         other = again(begin, other)
-        assert other.stand() == 0 and read(other) == 0
+        assert other.sync() == 0 and read(other) == 0
     assert other.say(NAME) == session.say(NAME) and same_tokens(session, other)
 
 
@@ -181,14 +181,14 @@ def test_how_far_a_reading_is_counts_what_was_left_of_it(
     """Fault 11: after a stop it stood at "0 of 6 tokens" while hundreds were read; and says what is read."""
     monkeypatch.setattr(context, "_UNREAD_CHARS", 0)
     session = begin()
-    session.ask(LONG)
-    session.ask("Hi")
-    session.ask("Hello")
+    session.add_user_message(LONG)
+    session.add_user_message("Hi")
+    session.add_user_message("Hello")
     session.stop_at_progress = 1
     with pytest.raises(ChatError):
-        session.stand()
-    assert session.memory is not None
-    left = len(session.memory.point.unread)
+        session.sync()
+    assert session.context is not None
+    left = len(session.context.point.unread)
     told: list[tuple[bool, int]] = []
     progress = session._progress
 
@@ -197,7 +197,7 @@ def test_how_far_a_reading_is_counts_what_was_left_of_it(
         told.append((session.reading_again, total))
 
     session._progress = note  # type: ignore[method-assign]
-    session.ask("x")
+    session.add_user_message("x")
     assert session.answer()
     assert {total for again, total in told if again} == {4 * left + len("Hi") + len("Hello")}
     assert told[0][0] and not told[-1][0] and not session.reading_again
@@ -210,10 +210,10 @@ def test_a_stop_while_reading_again_is_gone_on_with(begin: Open, small_steps: No
     other = again(begin, session)
     other.stop_at_progress = 2
     with pytest.raises(ChatError, match="goes on with it"):
-        other.stand()
+        other.sync()
     stopped_at = read(other)
     assert other.reading is None and 0 < stopped_at < session.gauges.position
-    other.stand()
+    other.sync()
     assert read(other) <= session.gauges.position and same_tokens(session, other)
     assert other.say("Hello") == session.say("Hello")
 
@@ -222,12 +222,12 @@ def test_a_stopped_reply_says_why_and_leaves_nothing(begin: Open, small_steps: N
     """Of a reply whose conversation had to be read again first."""
     session = begin()
     session.say(LONG)
-    session.ask("Hello")
+    session.add_user_message("Hello")
     drop_snapshots(session.store)
     other = again(begin, session)
     other.stop_at_progress = 1
     with pytest.raises(ChatError):
-        list(other.reply())
+        list(other.generate_reply())
     assert other.reading is None and other.head is not None and other.store.messages.children(other.head.id) == []
     assert other.answer() == session.answer()
 
@@ -238,11 +238,11 @@ def test_going_on_with_a_reply_that_had_ended(begin: Open) -> None:
         first = session.say(question, WHOLE)
         ended = session.head
         session.stop_before_writing = True
-        assert list(session.go_on()) == [] and session.head == ended  # without a word there is no sibling
+        assert list(session.continue_reply()) == [] and session.head == ended  # without a word there is no sibling
         session.stop_before_writing = False
-        more = "".join(session.go_on())
+        more = "".join(session.continue_reply())
         assert ended is not None and session.head is not None and session.head.text == first + more
-        assert len(session.memory.tokenizer.encode(more)) >= 7 if session.memory else False
+        assert len(session.context.tokenizer.encode(more)) >= 7 if session.context else False
         assert (session.head.number, session.head.parent) == (2, ended.parent)
         assert session.store.messages.get(ended.id).text == first
         if same_tokens(session, reader(begin, session.store.messages.path(session.head.id))):
@@ -250,4 +250,4 @@ def test_going_on_with_a_reply_that_had_ended(begin: Open) -> None:
     goes_on_alike(begin, session)
     with pytest.raises(ChatError, match="send a message first"):
         session.begin()
-        list(session.go_on())
+        list(session.continue_reply())

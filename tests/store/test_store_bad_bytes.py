@@ -151,7 +151,7 @@ async def test_a_damaged_message_is_marked_on_the_screen_and_in_lines(tmp_path: 
 
     session = Scripted(tmp_path)
     session.loaded = True
-    session.needs = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    session.require_context = lambda: None  # type: ignore[method-assign,assignment,return-value]
     session.open(1, 2)
     before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(b""), "utf-8")
     try:

@@ -490,10 +490,10 @@ def test_what_was_delivered_counts_though_it_can_not_be_written(
     """4: it is read and exported with the rest, and written first once there is room."""
     monkeypatch.setenv("HOME", str(tmp_path))
     session = begin()
-    session.ask(STORY)
+    session.add_user_message(STORY)
     room, delivered = NoRoom(session.store, monkeypatch), ""
     with pytest.raises(StoreError, match="disk is full"):
-        for piece in session.reply(endless=True):
+        for piece in session.generate_reply(endless=True):
             delivered += piece
             if session.store.messages.get(2).text and len(delivered) > 100:
                 room.full = True
@@ -504,7 +504,7 @@ def test_what_was_delivered_counts_though_it_can_not_be_written(
         delivered in exchange.markdown(chat) and json.loads(exchange.to_json(chat))["messages"][1]["text"] == delivered
     )
     with pytest.raises(StoreError, match="disk is full"):
-        session.ask("more")
+        session.add_user_message("more")
     assert len(session.texts()) == 2
     if then == "elsewhere":
         assert str(tmp_path) in session.store.rescue()
@@ -524,14 +524,14 @@ def test_what_was_delivered_counts_though_it_can_not_be_written(
 
 def test_a_reply_that_is_gone_on_with_when_there_is_room_again(begin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     session = begin()
-    session.ask(STORY)
+    session.add_user_message(STORY)
     room, delivered = NoRoom(session.store, monkeypatch), ""
     with pytest.raises(StoreError):
-        for piece in session.reply(endless=True):
+        for piece in session.generate_reply(endless=True):
             delivered += piece
             room.full = len(delivered) > 100
     room.full = False
-    more = some(session, session.go_on())
+    more = some(session, session.continue_reply())
     assert session.texts()[-1] == delivered + more
     goes_on_as_written(begin, session, delivered + more)
 
@@ -575,7 +575,7 @@ def test_what_is_owed_to_a_reply_that_is_no_more_is_forgotten(store: Store, chat
 def test_a_piped_message_that_is_not_stored_is_exit_code_1(tmp_path: Path, monkeypatch, capsys, which: str) -> None:
     session = Scripted(tmp_path, ["Good ", "day."])
     session.loaded = True
-    monkeypatch.setattr(session, "needs", lambda: None)
+    monkeypatch.setattr(session, "require_context", lambda: None)
     messages = session.store.messages
 
     def refuse(*_: object, **__: object) -> None:

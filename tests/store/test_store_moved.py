@@ -369,10 +369,10 @@ def test_the_file_is_gone_during_a_reply(begin: Open, tmp_path: Path, deed: Deed
     """Of a session with a real model: the reply is whole, on the disk, and is gone on with."""
     data = tmp_path / "data"
     session = begin(data)
-    session.ask("Hello")
-    list(session.reply())
-    session.ask(STORY)
-    pieces = session.reply(endless=True)
+    session.add_user_message("Hello")
+    list(session.generate_reply())
+    session.add_user_message(STORY)
+    pieces = session.generate_reply(endless=True)
     text = pull(pieces, 20)
     deed(data)
     text += pull(pieces, 60)
@@ -427,7 +427,7 @@ def test_lines_say_that_the_file_is_gone_and_go_on(tmp_path: Path, deed: Deed, c
     data = tmp_path / "data"
     session = Scripted(data, ["Good ", "day."])
     session.loaded = True
-    monkeypatch.setattr(session, "needs", lambda: None)
+    monkeypatch.setattr(session, "require_context", lambda: None)
 
     class Input(io.BytesIO):
         """Somebody types, and does it before the second line."""

@@ -186,7 +186,7 @@ async def test_a_reply_on_the_screen(ends: str, awake: Callable[[], bool], tmp_p
 async def test_a_text_that_is_read_on_the_screen(awake: Callable[[], bool], tmp_path: Path) -> None:
     go_on = threading.Event()
     session = Scripted(tmp_path / "data")
-    session.stand = lambda: int(not go_on.wait())  # type: ignore[method-assign]
+    session.sync = lambda: int(not go_on.wait())  # type: ignore[method-assign]
     app = ChatApp(session)
     async with app.run_test(size=(80, 24)):
         await wait_until(awake)

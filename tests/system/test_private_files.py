@@ -155,8 +155,8 @@ def test_what_a_session_writes_is_private(begin: Open, tmp_path: Path) -> None:
     try:
         session = begin(tmp_path / "data")
         session.last = tmp_path / "data" / "last"
-        session.ask("Hello")
-        list(session.reply())
+        session.add_user_message("Hello")
+        list(session.generate_reply())
         save_file(session, tmp_path / "data" / "chat.rgstate")
         _private(tmp_path / "data", "last", "chat.rgstate", "chats.db-wal", "open/1.lock")
     finally:

@@ -183,13 +183,13 @@ def test_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """Loads, replies, a long message, a journey, another reply, files and another model: all in one thread."""
     watched, counts = Watched(monkeypatch), list[int]()
     session = Session(Store(tmp_path), sampling={"temperature": 0.0, "max_tokens": 4})
-    send = session.reply
+    send = session.generate_reply
 
     def reply(**options: bool) -> Any:
         counts.append(watched.used)
         return send(**options)
 
-    monkeypatch.setattr(session, "reply", reply)
+    monkeypatch.setattr(session, "generate_reply", reply)
     file = tmp_path / "a.rgstate"
     typed = ["Hello!", LONG, "/back", "And now?", "/regenerate", f"/save {file}", f"/open {file}", "Who are you?"]
     typed += [f"/model {rgmlx.weights.hub.demo_directory()}", "/back", "Good night!"]
@@ -248,8 +248,8 @@ async def test_leaving_during_a_reply_ends_it_and_its_thread(tmp_path: Path) -> 
     app = ChatApp(made)
     async with app.run_test():
         await wait_until(lambda: idle(app))
-        made.ask("Tell me a story")
-        await app.begin(lambda: made.reply(endless=True))
+        made.add_user_message("Tell me a story")
+        await app.begin(lambda: made.generate_reply(endless=True))
         await wait_until(lambda: made.gauges.position > 20)
     assert not model_threads()
     reply = said(app)[-1]

@@ -10,7 +10,7 @@ import pytest
 from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen, session, type_and_send
 from waiting import PATIENCE, wait_for, wait_until
 
-from rgmlx.conversation.context import Memory
+from rgmlx.conversation.context import Context
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Store
@@ -51,8 +51,8 @@ async def test_a_first_conversation_survives_a_restart(tmp_path: Path) -> None:
 class Unhurried(Session):
     """The embedded model, whose replies wait in the middle until they are stopped: none ends before a key comes."""
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
-        return self._unhurried(super().reply(endless=endless))
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
+        return self._unhurried(super().generate_reply(endless=endless))
 
     def _unhurried(self, pieces: Iterator[str]) -> Iterator[str]:
         for number, piece in enumerate(pieces):
@@ -80,8 +80,8 @@ async def test_escape_stops_and_what_was_written_can_be_gone_on_with(tmp_path: P
         await wait_until(lambda: app.query_one(ReplyMessage).source == whole.text)
     straight = session(tmp_path / "other", temperature=0.0)
     straight.load()
-    straight.ask("Tell me a story about a bear and a kite")
-    assert "".join(straight.reply()) == whole.text
+    straight.add_user_message("Tell me a story about a bear and a kite")
+    assert "".join(straight.generate_reply()) == whole.text
 
 
 class HeldInReading(Session):
@@ -233,7 +233,7 @@ async def test_an_earlier_message_is_edited_and_the_first_is_kept(tmp_path: Path
 async def test_endless_goes_on_until_it_is_stopped_and_the_horizon_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Memory, "window", 128)  # fewer tokens than the model remembers: less need be written
+    monkeypatch.setattr(Context, "window", 128)  # fewer tokens than the model remembers: less need be written
     app = ChatApp(session(tmp_path))
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
@@ -249,7 +249,7 @@ async def test_endless_goes_on_until_it_is_stopped_and_the_horizon_is_drawn(
         assert mark is not None
         assert mark.message == said(app)[-1].id
         exact = said(app)[-1].text[-mark.characters :]
-        tokenizer = app.session.memory.tokenizer
+        tokenizer = app.session.context.tokenizer
         assert 120 <= len(tokenizer.encode(exact)) <= 128
 
 
@@ -300,9 +300,9 @@ async def test_model_text_cannot_harm_the_screen(tmp_path: Path) -> None:
 
 async def test_a_failing_reply_is_a_sentence_and_the_app_goes_on(tmp_path: Path) -> None:
     class Failing(Scripted):
-        def reply(self, *, endless: bool = False) -> Iterator[str]:
+        def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
             known = self.head.text == "known"
-            for piece in super().reply():
+            for piece in super().generate_reply():
                 yield piece
                 raise RgmlxError("the disk is full") if known else ZeroDivisionError("boom")
 

@@ -317,7 +317,7 @@ async def test_a_file_is_read_into_the_message(tmp_path: Path) -> None:
 async def test_after_a_restart_further_up_one_is_told_that_more_follows(tmp_path: Path) -> None:
     first = Scripted(tmp_path, past=["one", "1", "two", "2"])
     assert first.head is not None and first.conversation is not None
-    first.go(first.store.messages.path(first.head.id)[1].id)
+    first.checkout(first.store.messages.path(first.head.id)[1].id)
     app = ChatApp(first)
     async with app.run_test(size=(110, 30)) as pilot:
         await wait_until(lambda: idle(app))

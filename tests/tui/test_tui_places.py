@@ -36,7 +36,7 @@ def at(data: Path, reply: int) -> tuple[Scripted, int | None]:
     assert session.head is not None
     path = session.store.messages.path(session.head.id)
     message = path[2 * reply - 1].id if reply else None
-    session.go(message)
+    session.checkout(message)
     return session, message
 
 
@@ -60,7 +60,7 @@ async def test_a_conversation_left_back_in_time_says_that_more_follows(tmp_path:
             await app.actions.open_conversation(1)
         elif how == "tree":
             numbers = [m.id for m in session.store.messages.tree(1)]
-            await app.actions.arrive(app.navigation.go(numbers[2 * reply - 1] if reply else None))
+            await app.actions.arrive(app.navigation.checkout(numbers[2 * reply - 1] if reply else None))
         await wait_until(lambda: idle(app))
         assert len(app.query(ReplyMessage)) == reply
         if reply < 3:
@@ -145,7 +145,7 @@ def test_plain_says_in_words_that_more_follows(
     tmp_path: Path, reply: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, _ = at(tmp_path, reply)
-    monkeypatch.setattr(Scripted, "needs", lambda self: None)
+    monkeypatch.setattr(Scripted, "require_context", lambda self: None)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"/find two\n/open 1\n/list\n/open 1\n")))
     where = head_on_disk(session)
     assert PlainChat(session).run() == 0
@@ -182,7 +182,7 @@ async def test_esc_stops_what_the_screen_says_before_the_model_has_begun_with_it
     class Late(Scripted):
         begun = threading.Event()
 
-        def stand(self) -> int:
+        def sync(self) -> int:
             wait_for(self.begun.is_set)
             self._begin_work()
             if self._cancel.is_set():
@@ -190,7 +190,7 @@ async def test_esc_stops_what_the_screen_says_before_the_model_has_begun_with_it
             return 0
 
         @property
-        def stands(self) -> bool:
+        def in_sync(self) -> bool:
             return False
 
     app = ChatApp(Late(tmp_path, past=PAST))
@@ -220,7 +220,7 @@ def test_info_after_a_jump_tells_of_no_reply_that_took_no_time(tmp_path: Path) -
     session, _ = at(tmp_path, 3)
     session.gauges.rate, session.gauges.first_token = 31.0, 0.5
     assert "Last reply: 31.0 tokens a second, the first after 0.50 s" in operations.describe(session)
-    session.go(session.store.messages.tree(1)[1].id)
+    session.checkout(session.store.messages.tree(1)[1].id)
     (last,) = [text for text in operations.describe(session) if text.startswith("Last reply")]
     assert last == "Last reply: none was written here since this was opened"
 

@@ -197,7 +197,7 @@ class Talk(Scripted):
     def another(self, text: str) -> None:
         """Another reply in place of the one that one stands at."""
         assert self.head is not None and self.head.parent is not None
-        self.go(self.head.parent)
+        self.checkout(self.head.parent)
         self._reply(text)
 
 
@@ -212,11 +212,11 @@ def test_an_empty_chat(picture: Picture, tmp_path: Path) -> None:
 def talk(data: Path) -> Talk:
     """Two replies, of the second of which there are three; one stands at the one in the middle."""
     session = Talk(data, ("My name is Ada.", "Nice to meet you, Ada!"), exact=(1, 10))
-    session.ask("What do otters do all day?")
+    session.add_user_message("What do otters do all day?")
     for text in ("They sleep.", ANSWER, "They swim."):
         session._reply(text) if text == "They sleep." else session.another(text)
     assert session.head is not None
-    session.go(session.store.messages.siblings(session.head.id)[1])
+    session.checkout(session.store.messages.siblings(session.head.id)[1])
     return session
 
 
@@ -255,7 +255,7 @@ class Held(Talk):
         super().__init__(data)
         self.first, self.second, self.goes_on = first, second, False
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None
         message = self._begin(self.head.id)
         self._begin_work()
@@ -304,8 +304,8 @@ def test_standing_at_an_earlier_place(picture: Picture, tmp_path: Path) -> None:
 class Failing(Held):
     """Its disk is full after a few words."""
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
-        yield next(writing := super().reply())
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
+        yield next(writing := super().generate_reply())
         while not self.goes_on and not self._cancel.wait(0.01):
             pass
         self.stop()
@@ -365,7 +365,7 @@ def many(data: Path, clock: Clock) -> Talk:
         if title.startswith("Recipes"):
             store.conversations.archive(made.id)
     clock.now = NOON - HOUR
-    session.ask("What do otters do all day?")
+    session.add_user_message("What do otters do all day?")
     session._reply("They sleep, and hold hands.")
     clock.now = NOON
     return session
@@ -496,7 +496,7 @@ def test_settings_with_a_wrong_value(picture: Picture, tmp_path: Path) -> None:
     session = Talk(tmp_path)
     session.set_system("You are an otter. Answer in one sentence.")
     session.set_settings({"top_p": 0.9, "seed": 7})
-    session.ask("Hello!")
+    session.add_user_message("Hello!")
     session._reply("Hello to you!")
 
     async def mistype(pilot: Pilot[None]) -> None:
@@ -515,13 +515,13 @@ def test_the_tree(picture: Picture, tmp_path: Path, clock: Clock) -> None:
     clock.now = NOON - HOUR
     session.another("Ada is a fine name. " * 8)
     fork = session.head
-    session.ask("Tell me a story about an otter and a kite")
+    session.add_user_message("Tell me a story about an otter and a kite")
     session._reply("Once there was an otter.\n\nIt had a kite.")
     session.another("An otter flew a kite.")
-    session.ask("And then?")
+    session.add_user_message("And then?")
     assert fork is not None
-    session.go(fork.id)
-    session.ask("[b]What[/b] do otters eat?")
+    session.checkout(fork.id)
+    session.add_user_message("[b]What[/b] do otters eat?")
     session._reply("Fish.")
 
     async def show(pilot: Pilot[None]) -> None:

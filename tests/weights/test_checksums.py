@@ -337,8 +337,8 @@ def test_the_doctor_finds_a_model_that_is_not_finite(broken_directory: Path) -> 
 
 def test_a_session_keeps_the_message_and_says_it(begin: Open, broken: rgmlx.Model) -> None:
     session = begin(model=broken)
-    session.ask("Hello")
+    session.add_user_message("Hello")
     with pytest.raises(NotFiniteError, match="not finite"):
-        list(session.reply())
+        list(session.generate_reply())
     assert session.head is not None
     assert session.head.text == "Hello"

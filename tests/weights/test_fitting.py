@@ -364,8 +364,8 @@ def test_the_chat_keeps_its_model_in_memory_between_replies(machine: Callable[..
         session.load()
         held = mac.wired
         assert held > GIB
-        session.ask("Hello!")
-        assert "".join(session.reply())
+        session.add_user_message("Hello!")
+        assert "".join(session.generate_reply())
         assert mac.wired == held
         session.load(str(rgmlx.weights.hub.demo_directory()))
         assert mac.wired == held  # not both
@@ -395,12 +395,12 @@ async def test_one_that_does_not_fit_is_not_changed_to(tmp_path: Path, monkeypat
     app = ChatApp(Session(Store(tmp_path / "data")))
     async with app.run_test():
         await wait_until(lambda: idle(app))
-        before = app.session.memory
+        before = app.session.context
         monkeypatch.setattr(memory, "physical", lambda: 1_000_000)
         await type_and_send(app, f"/model {large}")
         await wait_until(lambda: "34.7M in 4 bits does not fit: its weights take" in notices(app))
         await wait_until(lambda: idle(app))
-        assert app.session.memory is before and app.session.name == "demo" and not app.chosen_model
+        assert app.session.context is before and app.session.name == "demo" and not app.chosen_model
         assert "There is no model" not in notices(app)
 
 

@@ -41,15 +41,15 @@ class MessageCommands:
         Raises:
             RgmlxError: it was not sent.
         """
-        self._session.needs()
+        self._session.require_context()
         found = expand(text)
         if found.problems:
             raise RgmlxError(f"{' '.join(found.problems)} This was not sent.", quotes=found.problems)
         try:
-            self._session.edit(instead.id, found.text) if instead else self._session.ask(found.text)
+            self._session.edit(instead.id, found.text) if instead else self._session.add_user_message(found.text)
         except RgmlxError as e:
             raise RgmlxError(f"this was not sent: {e}") from None
-        self._output.reply(self._session.reply)
+        self._output.reply(self._session.generate_reply)
 
     def _tree(self, _: str) -> None:
         head = self._session.head.id if self._session.head else None

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from rgmlx.conversation.navigation import Travel
+from rgmlx.conversation.navigation import Navigation
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER
@@ -36,7 +36,7 @@ class Output:
         self.session, self.store = session, session.store
         self.io = TerminalIO(session.store.directory / "history.jsonl")
         self.worker = Worker(session.stop, self.say)
-        self.navigation = Travel(session)
+        self.navigation = Navigation(session)
         self.failed = False
 
     # --- sentences ------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Output:
 
         def sync() -> None:
             nonlocal tokens
-            tokens = self.session.stand()
+            tokens = self.session.sync()
 
         self.worker.run(sync, lambda: self.reading(READING_AGAIN))
         if tokens:

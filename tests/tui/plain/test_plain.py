@@ -46,23 +46,23 @@ class Scripted(Session):
     def load(self, name: str | None = None, progress: object = None) -> None:
         self.name = name or self.name
 
-    def needs(self) -> Any:
+    def require_context(self) -> Any:
         return None
 
     @property
     def ready(self) -> bool:
         return True
 
-    def stand(self) -> int:
+    def sync(self) -> int:
         return 0
 
-    def reply(self, *, endless: bool = False) -> Iterator[str]:
+    def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.conversation is not None and self.head is not None and self.head.role == USER
         self._begin_work()
         self.head = self.store.messages.start_reply(self.conversation.id, self.head.id)
         return self._say(self.head)
 
-    def go_on(self, *, endless: bool = False) -> Iterator[str]:
+    def continue_reply(self, *, endless: bool = False) -> Iterator[str]:
         assert self.head is not None
         self._begin_work()
         return self._say(self.store.messages.reopen(self.head.id))
@@ -454,7 +454,7 @@ def test_a_pipe_ends_where_another_rgchat_has_the_conversation(
 ) -> None:
     """3: as above, for a conversation that is open elsewhere."""
     busy = Scripted(tmp_path)
-    busy.ask("theirs")
+    busy.add_user_message("theirs")
     out = talk(Scripted(tmp_path), "mine\n/open 2\n/delete\n", capsys, code=1)
     assert "Another rgchat has this conversation open" in out and "Deleted" not in out
     assert len(busy.store.conversations.listed()) == 2
@@ -657,7 +657,7 @@ def test_reading_again_tells_how_far_it_is_now_and_then(
         def load(self, name: str | None = None, progress: object = None) -> None:
             time.sleep(0.5)
 
-        def stand(self) -> int:
+        def sync(self) -> int:
             self.begun = time.monotonic()
             for done in range(100):
                 self.reading = (done, 100)
@@ -688,7 +688,7 @@ def test_what_is_too_long_is_left_out_and_said(
 
 def test_a_failing_engine_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Broken(Scripted):
-        def reply(self, *, endless: bool = False) -> Iterator[str]:
+        def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
             yield "so far "
             raise ValueError("no more\nlines")
 
@@ -720,7 +720,7 @@ def test_a_model_of_a_conversation_that_is_not_there(tmp_path: Path) -> None:
         session.origins = {"/gone": "rgchat.toml"}
         with pytest.raises(ModelNotFoundError, match=r"^rgchat\.toml: there is no model '/gone'"):
             session.load()
-        session.ask("hello")
+        session.add_user_message("hello")
         for name in (None, "/gone"):
             with pytest.raises(
                 ModelNotFoundError, match=r"^this conversation's model can't be loaded: there is no model"
