@@ -104,6 +104,10 @@ class NoDeviceError(RgmlxError):
         )
 
 
+class ComputeError(RgmlxError):
+    """MLX could not compute what it was asked for: there was no memory left, or the GPU's driver ended the work."""
+
+
 class NotFiniteError(RgmlxError, ArithmeticError):
     """A model computes NaN or infinite numbers."""
 

@@ -31,7 +31,7 @@ import mlx.core as mx
 from .griffin.config import ModelConfig
 from .griffin.network import RecurrentGemma
 from .system.reading import MAX_SETTINGS, read_json
-from .verification import selfcheck
+from .verification import outdated, selfcheck
 from .weights import checksums, fitting
 from .weights.checkpoint import dense_gates, read_weights
 
@@ -114,9 +114,10 @@ def prepare(directory: Path, *, lazy: bool = False) -> None:
         RgmlxError: a file is damaged, or the weights are more than this machine's memory.
 
     Warns:
-        RgmlxWarning: the model will be slow here, or a kernel is wrong; once in a process.
+        RgmlxWarning: the model will be slow here, the system is too old, or a kernel is wrong; once in a process.
     """
     checksums.verify(directory)
+    outdated.check()
     place = directory.resolve()  # by which it is known that it was said before
     if not lazy:
         _check_memory(place)

@@ -23,7 +23,7 @@ from .system import debug_log, variables
 from .system.atomic import Busy, Steps, whole
 from .system.process import enter
 from .tokenizer import Detokenizer, Tokenizer, as_ids
-from .verification import selfcheck
+from .verification import outdated, selfcheck
 from .weights import checkpoint, fitting, hub
 
 if TYPE_CHECKING:  # imported on use, as most programs hold no conversation
@@ -212,8 +212,8 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
             machine's memory.
 
     Warns:
-        RgmlxWarning: the model fits, but will be slow here (before it is loaded); a kernel is wrong on this machine; the
-            debug log can't be written.
+        RgmlxWarning: the model fits, but will be slow here (before it is loaded); this macOS is too old for
+            its chip; a kernel is wrong on this machine; the debug log can't be written.
     """
     variables.check()
     if problem := debug_log.begin():
@@ -236,6 +236,7 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
         )
     model = Model(config, tokenizer)
     weights = checkpoint.read_weights(directory)
+    outdated.check()
     fitting.check(config, wanted, checkpoint.loaded_nbytes(weights, getattr(mx, wanted)))
     checkpoint.build(config, weights, model, getattr(mx, wanted))
     model._weights_fingerprint = checkpoint.fingerprint(weights)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import RgmlxError, warnings_told
 from ..shell import typed
+from ..system import device
 from ..system.printable import printable
 from . import streams
 from .common import Parser, add_command, say
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     except Exception as e:  # mlx-lm reports by exceptions of every kind
         if isinstance(e, OSError) and e.filename is None and e.errno in _OUTPUT:
             raise
-        error = RgmlxError(f"mlx-lm's {name} stopped: {_sentence(e)}")
+        error = RgmlxError(f"mlx-lm's {name} stopped: {_sentence(device.explained(e) or e)}")
         # A thread that mlx-lm left waiting for work: Python would wait for it, for ever.
         if any(not t.daemon for t in set(threading.enumerate()) - threads):
             _end(error)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..griffin.config import ModelConfig, describe_quantization
+from ..system import device
 from ..system.files import load_arrays, read_header
 from ..system.reading import open_regular, read_json
 from ..weights.checkpoint import weight_files
@@ -155,8 +156,9 @@ class SafetensorsSource:
         w = load_arrays(stored.path, CheckpointError)[0][name]
         try:
             mx.eval(w)
-        except RuntimeError:  # a file that shrank after its header was read
-            raise CheckpointError(f"{stored.path} can't be read: download the model again") from None
+        except RuntimeError as e:  # else a file that shrank after its header was read
+            told = device.explained(e) or CheckpointError(f"{stored.path} can't be read: download the model again")
+            raise told from None
         return w
 
     def _rows(self, name: str, start: int, stop: int) -> mx.array:

@@ -26,9 +26,9 @@ from ..kernels import launch
 from ..model import Model, load
 from ..system import debug_log, device, macos, memory, threads, variables
 from ..system.anonymous import anonymous
-from ..system.macos import power
+from ..system.macos import power, version
 from ..system.printable import first_line
-from ..verification import parity, selfcheck
+from ..verification import outdated, parity, selfcheck
 from ..verification.marker import Marker
 from ..weights import checksums, fitting, hub
 from ..weights.checkpoint import disk_bytes, weight_files
@@ -120,7 +120,7 @@ def _device(s: Section) -> None:
     chip = str(mx.device_info().get("device_name", ""))
     if machine.is_paravirtual(chip):
         s.lines.append("A virtual machine's GPU: it may lack bfloat16, and its speed says nothing about a Mac.")
-    if problem := machine.system_problem(chip):
+    if problem := version.problem(chip):
         s.problems.append(problem)
 
 
@@ -177,6 +177,7 @@ def _loaded(s: Section, name: str = hub.DEMO, dtype: str | None = None) -> Model
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         warnings.simplefilter("ignore", fitting.TooLarge)  # the section on memory says it
+        warnings.simplefilter("ignore", outdated.Outdated)  # that on the device
         model = load(name, dtype=dtype)
     s.problems += [str(w.message) for w in caught]
     return model

@@ -20,7 +20,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..errors import RgmlxError
-from .disk import sync_directory
+from .disk import flush, sync_directory
 from .macos import privacy
 from .paths import is_utf8
 from .printable import first_line
@@ -117,7 +117,7 @@ def save_arrays(
         with os.fdopen(fd, "wb") as f:
             mx.save_safetensors(f, dict(arrays), dict(metadata))
             f.flush()
-            os.fsync(f.fileno())
+            flush(f.fileno())
         os.replace(temporary, path)
         temporary = None
         sync_directory(path.parent)

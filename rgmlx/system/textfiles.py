@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import RgmlxError
 from . import reading
 from .decoding import NotText
+from .disk import flush
 from .macos import privacy
 from .paths import expanded
 
@@ -31,7 +32,7 @@ def replace_text(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         os.replace(temporary, path)
         temporary = None
     finally:

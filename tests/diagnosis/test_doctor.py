@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -311,7 +312,7 @@ def test_a_system_too_old_for_its_chip_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, chip: str, version: str, says: str
 ) -> None:
     monkeypatch.setattr(mx, "device_info", lambda: {"device_name": chip})
-    monkeypatch.setattr(doctor.machine.platform, "mac_ver", lambda: (version, ("", "", ""), "arm64"))
+    monkeypatch.setattr(platform, "mac_ver", lambda: (version, ("", "", ""), "arm64"))
     section = doctor.Section("Device")
     doctor._device(section)
     assert len(section.problems) == bool(says) and says in " ".join(section.problems)

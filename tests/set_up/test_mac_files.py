@@ -140,8 +140,10 @@ def test_what_a_mac_takes_is_said_in_both(fact: str) -> None:
 
 
 def test_what_is_not_as_one_would_think_is_said() -> None:
-    """Notifications in tmux; and what installs without make has no look at the machine."""
+    """Notifications in tmux; a "p" that Terminal prints; keys of the terminal driver; what has no look at the machine first."""
     assert "set -g focus-events on" in README
+    assert 'a stray "p"' in GUIDE
+    assert all(re.search(rf"terminal driver.*Ctrl\+{key} ", GUIDE, re.DOTALL) for key in "OYT")
     for text in (README, GUIDE):
         assert "sh scripts/check_machine.sh" in text
     assert (ROOT / "scripts" / "check_machine.sh").is_file()

@@ -1,4 +1,4 @@
-"""A Mac that shows no Metal device: one sentence, whoever asked, and no traceback as the program ends.
+"""A Mac that shows no Metal device, or has no memory left: one sentence, whoever asked, and no traceback as the program ends.
 
 MLX is patched to do what it does there: it takes itself for available, raises when it first computes, which may be at an
 import, and once more when the program ends.
@@ -16,7 +16,7 @@ import pytest
 from rooms import ROOT
 from waiting import PATIENCE
 
-from rgmlx.errors import NoDeviceError, RgmlxError
+from rgmlx.errors import ComputeError, NoDeviceError, RgmlxError
 from rgmlx.system import device, process
 
 SENTENCE = str(NoDeviceError())
@@ -44,11 +44,11 @@ atexit.register(refuse)
 WHEN = ("compute", "import")
 
 
-def run(tmp_path: Path, when: str, *command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, when: str, *command: str, text: str = "", log: str = "") -> subprocess.CompletedProcess[str]:
     (tmp_path / "site").mkdir(exist_ok=True)
-    (tmp_path / "site" / "sitecustomize.py").write_text(SITE.format(text=OF_MLX))
+    (tmp_path / "site" / "sitecustomize.py").write_text(SITE.format(text=OF_MLX) if when in WHEN else "")
     places = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    environment = os.environ | places | {"REFUSES": when, "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}"}
+    environment = os.environ | places | {"REFUSES": when, "RGMLX_LOG": log, "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}"}
     return subprocess.run(
         [sys.executable, *command],
         input=text,
@@ -113,11 +113,94 @@ def test_what_computes_nothing_works_and_ends_quietly(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "") and "parameters" in done.stdout
 
 
-def test_another_error_of_mlx_stays_what_it_is() -> None:
-    with pytest.raises(RuntimeError, match="memory"), device.named():
-        raise RuntimeError("[metal::malloc] out of memory")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[METAL] Command buffer execution failed: Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+        "[metal::malloc] Attempting to allocate 9 bytes which is greater than the maximum allowed buffer size of 8 bytes.",
+        "[malloc_or_wait] Unable to allocate 9 bytes.",
+        "cudaMallocAsync(&data, size, stream) failed: out of memory",
+    ],
+)
+def test_a_lack_of_memory_says_what_to_do(text: str) -> None:
+    with pytest.raises(ComputeError, match=r"not enough memory .* take a smaller model") as caught, device.named():
+        raise RuntimeError(text)
+    assert text in str(caught.value) and str(caught.value.__cause__) == text
+
+
+def test_a_gpu_that_gives_up_is_asked_again() -> None:
+    text = (
+        "[METAL] Command buffer execution failed: Caused GPU Hang Error (00000003:kIOGPUCommandBufferCallbackErrorHang)"
+    )
+    with pytest.raises(ComputeError, match=r"try again.*rgmlx doctor.*GPU Hang"), device.named():
+        raise RuntimeError(text)
     with pytest.raises(NoDeviceError), device.named():
         raise RuntimeError(OF_MLX)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("IDLE is not followed by WRITING"),
+        RuntimeError("[eval] Attempting to eval an array during function transformations"),
+        RuntimeError("[metal::Device] Unable to build metal library from source"),
+        RuntimeError("cudaGraphLaunch(exec, stream) failed: an illegal memory access was encountered"),
+        NotImplementedError("[metal] out of memory"),
+        ValueError("[metal] out of memory"),
+    ],
+    ids=str,
+)
+def test_a_fault_of_the_program_stays_what_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, device.named():
+        raise error
+    assert caught.value is error
+
+
+BREAKS = """
+import sys
+import mlx.core as mx
+import rgmlx.griffin.network as network
+
+def fail(*args, **kwargs):
+    raise RuntimeError({text!r})
+
+network.RecurrentGemma.advance = fail
+if sys.argv[1] in ("compare", "convert"):
+    mx.eval = fail
+from rgmlx.cli import main
+main(sys.argv[1:])
+"""
+ASK = ("ask", "Hello")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ASK,
+        ("compare", "demo", "demo"),
+        ("convert", "--model", "demo", "--mlx-path", "out", "--recipe", "bf16"),
+        ("mlx-lm", "generate", "--prompt", "Hello"),
+    ],
+    ids=lambda c: c[0],
+)
+def test_a_command_that_has_no_memory_left_says_so(tmp_path: Path, command: tuple[str, ...]) -> None:
+    command = tuple(str(tmp_path / "out") if part == "out" else part for part in command)
+    script = tmp_path / "breaks.py"
+    text = "[METAL] Command buffer execution failed: Insufficient Memory (00000008)"
+    script.write_text(BREAKS.format(text=text))
+    done = run(tmp_path, "nothing", str(script), *command, log="debug")
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("rgmlx: ") and "not enough memory" in done.stderr
+    [log] = tmp_path.rglob("debug.log")
+    assert "RuntimeError" in log.read_text() and "ComputeError" in log.read_text()
+
+
+def test_a_fault_of_the_program_is_a_traceback(tmp_path: Path) -> None:
+    script = tmp_path / "breaks.py"
+    script.write_text(BREAKS.format(text="there is no such layer"))
+    done = run(tmp_path, "nothing", str(script), *ASK)
+    assert done.returncode == 1 and done.stderr.endswith("RuntimeError: there is no such layer\n")
+    assert "Traceback" in done.stderr
 
 
 def test_every_computation_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:

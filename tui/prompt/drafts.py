@@ -21,7 +21,7 @@ from pathlib import Path
 from rgmlx.store import Conversation, ConversationLock, DiskFullError, StoreError
 from rgmlx.store.locks import lock_conversation
 from rgmlx.system import debug_log
-from rgmlx.system.disk import is_out_of_space
+from rgmlx.system.disk import flush, is_out_of_space
 from rgmlx.system.formatting import joined
 from rgmlx.system.paths import dated_name
 from rgmlx.system.reading import parse_json, read_text
@@ -309,7 +309,7 @@ def _written_elsewhere(text: str) -> Path | None:
         with open(path, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(f"{text}\n")
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         return True
 
     return write_rescue_file("unsent", ".txt", fill)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import os
 from pathlib import Path
 from typing import SupportsIndex
 
+from ...system.disk import flush
 from ...system.private_files import opener
 from ...system.reading import read_bytes
 
@@ -29,7 +29,7 @@ class Notices(list[str]):
         with contextlib.suppress(OSError), open(_beside(damaged), "w", encoding="utf-8", opener=opener) as file:
             file.write(sentence)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
 
     def load(self, path: Path) -> None:
         """Adds what was kept for a file, and not shown. What was to be said of damaged files that are not there goes."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...shell import typed
+from ...system.disk import flush_file
 from ...system.rescue_file import write_rescue_file
 from .. import migrations
 from ..errors import StoreError
@@ -36,6 +37,7 @@ def write_rescue(
     """
 
     def fill(path: Path) -> bool:
+        written = False
         with (
             contextlib.suppress(sqlite3.Error, StoreError),
             contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new,
@@ -43,8 +45,11 @@ def write_rescue(
             migrations.migrate(new, path)
             if _copied(old, new, conversations) or recent.write_to(new, conversations):
                 finish(new)
-                return True
-        return False
+                written = True
+        if written:
+            with contextlib.suppress(OSError):  # it is there all the same
+                flush_file(path)
+        return written
 
     return write_rescue_file("rescued", ".db", fill)
 
