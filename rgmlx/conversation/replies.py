@@ -119,7 +119,7 @@ class ReplySession(ConversationSession):
         max_tokens: int | None = None,
         progress: Progress | None = None,
     ) -> ReplyRun:
-        """Begins a reply, or what is added to one, where one stands; `pieces` writes it, `end` ends it.
+        """Begins a reply, or what is added to one, where one stands; `reply_pieces` writes it, `end_reply` ends it.
 
         Args:
             sampling: how it is drawn, with `max_tokens`; None as the conversation's settings have both.
@@ -132,7 +132,7 @@ class ReplySession(ConversationSession):
         return run
 
     def reply_pieces(self, run: ReplyRun) -> Iterator[str]:
-        """The pieces of a reply. Whatever ends this, `end` has to be called. Raises as `generate_reply`, `continue_reply`."""
+        """The pieces of a reply. Whatever ends this, `end_reply` has to be called. Raises as `generate_reply`, `continue_reply`."""
         context, asked = self.require_context(), run.asked
         if run.goes_on and (asked is None or asked.role != MODEL):
             raise ChatError("there is no reply to go on with: send a message first")
