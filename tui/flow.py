@@ -143,6 +143,7 @@ class Flow(ConversationView):
     async def _synced(self, event: Synced) -> None:
         if not self.session.in_sync and self.machine.model in ("", self.session.name):  # it has gone on meanwhile
             self.machine.moved = False
+            self.session.expect(more=True)
             self.sync_again()
             return
         self.machine.enter(Activity.IDLE)

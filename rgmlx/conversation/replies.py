@@ -261,9 +261,14 @@ class ReplySession(ConversationSession):
             self.store.messages.discard(message.id)
         self._follow(run, head)
 
-    def expect(self) -> None:
-        """Says that something will soon be asked of the model: a stop from now on is one of that."""
-        self._cancel.clear()
+    def expect(self, *, more: bool = False) -> None:
+        """Says that something will soon be asked of the model: a stop from now on is one of that.
+
+        Args:
+            more: it goes on with what the model has been doing: a stop of that is one of this, too.
+        """
+        if not more:
+            self._cancel.clear()
         self._expected = True
 
     def stop(self) -> None:

@@ -202,6 +202,29 @@ async def test_esc_stops_what_the_screen_says_before_the_model_has_begun_with_it
         await wait_until(lambda: idle(app) and "It was stopped" in notices(app))
 
 
+async def test_esc_between_two_rounds_of_a_reading_stops_the_second(tmp_path: Path) -> None:
+    class Twice(Scripted):
+        rounds = 0
+
+        def sync(self) -> int:
+            self.rounds += 1
+            self._begin_work()
+            if self._cancel.is_set():
+                raise ChatError("it was stopped")
+            if self.rounds == 1:
+                self.stop()  # too late for this round
+            return 0
+
+        @property
+        def in_sync(self) -> bool:
+            return self.rounds > 1
+
+    app = ChatApp(Twice(tmp_path, past=PAST))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app) and app.session.rounds == 2)
+        assert "It was stopped" in notices(app)
+
+
 async def test_the_model_has_one_name_in_status_box_and_text(tmp_path: Path) -> None:
     app = ChatApp(Scripted(tmp_path, ["ok"]))
     async with app.run_test(size=SIZE):
