@@ -146,6 +146,10 @@ def picture(request: pytest.FixtureRequest, snap_compare: Callable[..., bool]) -
     return compare
 
 
+_DRAWING = ("fill", "draw", "jump")
+"""The transcript's workers, after which there may be more to be seen."""
+
+
 async def settle(pilot: Pilot[None]) -> None:
     """Waits until nothing on the screen changes any more."""
     now, same = "", 0
@@ -158,7 +162,8 @@ async def settle(pilot: Pilot[None]) -> None:
         await pilot.pause()
         await asyncio.sleep(0.03)
         before, now = now, pilot.app.export_screenshot()
-        same = same + 1 if before == now else 0
+        at_work = any(not one.is_finished for one in pilot.app.workers if one.group in _DRAWING)
+        same = same + 1 if before == now and not at_work else 0
 
 
 async def opened(pilot: Pilot[None], key: str, screen: type[Screen[Any]]) -> None:
