@@ -33,7 +33,7 @@ def chat(data: Path, pieces: Any = ("Yes.",), past: tuple[str, ...] = ()) -> Cha
 def held(data: Path, past: tuple[str, ...] = ()) -> tuple[ChatApp, threading.Event]:
     """One whose replies wait, and what lets them go on."""
     session = Held(data, ["word "] * 20, past=past)
-    return over(session), session.continue_reply
+    return over(session), session.go_on
 
 
 def over(session: Scripted) -> ChatApp:
