@@ -41,6 +41,12 @@ def test_import_alone_loads_nothing_heavy() -> None:
     assert not modules_after("import rgmlx") & {"mlx.core", "numpy", "sentencepiece", "huggingface_hub", "rich"}
 
 
+@pytest.mark.parametrize("module", ["tui.app", "tui.plain", "tui.cli", "rgmlx.conversation.session"])
+def test_the_chat_is_there_before_the_model(module: str) -> None:
+    """It shows what was said at once, and takes 20 MB less until there is a model."""
+    assert not modules_after(f"import {module}") & {"mlx.core", "numpy", "sentencepiece", "huggingface_hub"}
+
+
 def test_unknown_names_are_attribute_errors() -> None:
     import rgmlx
 

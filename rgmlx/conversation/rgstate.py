@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RgmlxError
 from ..settings import OFFERED, Sampling
@@ -16,7 +17,9 @@ from ..store import USER, StoreError
 from . import sampling_settings
 from .opened import NEW_TITLE_CHARS
 from .replies import ReplySession
-from .turns import NOW, Point, SavedChat, Turn
+
+if TYPE_CHECKING:  # imported on use: the screen is there before MLX is
+    from .turns import SavedChat, Turn
 
 _BACK = 2
 """Of so many of the last turns the state before them is kept, too: to write them anew without reading."""
@@ -39,6 +42,8 @@ def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, par
     Raises:
         RgmlxError: no model is loaded, or it can't be brought there.
     """
+    from .turns import NOW, Point, SavedChat, Turn
+
     context = session.require_context()
     if partial is None:
         session.sync()
@@ -55,6 +60,8 @@ def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, par
 
 def put(session: ReplySession, found: SavedChat) -> None:
     """Goes on with a saved conversation in the open, new one. Raises StoreError."""
+    from .turns import NOW
+
     context, numbers = session.require_context(), _add_turns(session, session.created().id, found.turns)
     session.checkout(numbers[-1] if numbers else None)
     _remember(session, found, numbers)
@@ -79,6 +86,8 @@ def open_file(session: ReplySession, path: Path) -> None:
     Raises:
         RgmlxError: no model is loaded, the file is damaged or another model's, the disk is full; nothing was changed.
     """
+    from .turns import NOW, SavedChat
+
     if path.suffix.lower() in (".json", ".md"):
         raise RgmlxError(f"{path} is not a .rgstate file, which /save writes: /import reads .json")
     context, store = session.require_context(), session.store
