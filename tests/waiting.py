@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,8 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
-PATIENCE = 300.0
-"""Seconds after which something is taken for something that will never happen."""
+PATIENCE = float(os.environ.get("PATIENCE", 300))
+"""Seconds after which something is taken for something that will never happen. Fewer while one writes a test."""
 
 
 async def wait_until(fact: Callable[[], object], seconds: float = PATIENCE) -> None:

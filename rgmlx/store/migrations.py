@@ -11,7 +11,7 @@ A new column, such as whether a conversation is pinned:
     STEPS = (_add_pinned,)
 
 and the same words as the last column of the table in `SCHEMA`: that is where SQLite adds it. What else there is to change is
-in docs/CONTRIBUTING.md; `tests/test_store_formats.py` compares an upgraded file of each format with a fresh one.
+in docs/CONTRIBUTING.md; `tests/store/test_store_formats.py` compares an upgraded file of each format with a fresh one.
 """
 
 from __future__ import annotations
