@@ -146,8 +146,8 @@ def picture(request: pytest.FixtureRequest, snap_compare: Callable[..., bool]) -
     return compare
 
 
-_DRAWING = ("fill", "draw", "jump")
-"""The transcript's workers, after which there may be more to be seen."""
+_DRAWING = ("fill", "jump")
+"""The transcript's workers after which there is more to be seen; the one that draws a reply is at it as long as that is written."""
 
 
 async def settle(pilot: Pilot[None]) -> None:
