@@ -27,7 +27,7 @@ import numpy as np
 import rgmlx
 from rgmlx import cli
 from rgmlx.cli.common import guarded
-from rgmlx.conversation.turns import NOW, Point, SavedChat, Turn
+from rgmlx.conversation.turns import NOW, CachedState, SavedChat, Turn
 from rgmlx.convert import recipe, run
 from rgmlx.convert.open import open_source
 from rgmlx.convert.plan import expected
@@ -510,7 +510,9 @@ class Rgstate:
         state = self._model.new_state()
         self._model.logits([[2, 5, 6]], state)
         turns = (Turn("user", "Hello"), Turn("model", "Hi", closed=False))
-        SavedChat(turns, {NOW: Point(state, (7, 8))}, "Be brief.", {"temperature": 0.5, "seed": 3}).write(self._path)
+        SavedChat(turns, {NOW: CachedState(state, (7, 8))}, "Be brief.", {"temperature": 0.5, "seed": 3}).write(
+            self._path
+        )
         self._arrays, self._metadata = load_arrays(self._path, RgmlxError)
         mx.eval(list(self._arrays.values()))
         self._texts = ("identity", "states", "extra")

@@ -250,7 +250,7 @@ def talk(what: str) -> Scenario:
         name, store = ("inbox", directory.name) if what.endswith("by name") else (None, None)
         here = model.chat(name, store=store, temperature=1.0, seed=1)
         "".join(here.send("Hi", max_tokens=2))
-        first = list(here._context.point.state.recent[0])
+        first = list(here._context.cached.state.recent[0])
         turns, position, read = here.turns, here.position, here.prefilled_tokens
         begun, got = list[object](), list[str]()
 
@@ -271,19 +271,19 @@ def talk(what: str) -> Scenario:
 
         def check() -> None:
             now = here.turns
-            ids = list(here._context.point.state.recent[0])
+            ids = list(here._context.cached.state.recent[0])
             expect(len(ids) == here.position, "position and ids differ")
-            same_state(model, here._context.point.state, ids)
+            same_state(model, here._context.cached.state, ids)
             if not begun:
                 expect((now, here.position, here.prefilled_tokens) == (turns, position, read), f"changed: {now}")
-                expect(not here._context.point.unread, "something is to be read")
+                expect(not here._context.cached.unread, "something is to be read")
             else:
                 asked = "Hi" if what == "regenerate" else "Who?"
                 kept = turns if what.startswith("send") else ()
                 expect([t.text for t in now if t.role == "user"].count("Who?") == (asked == "Who?"), f"turns {now}")
                 expect(now[: len(kept)] == kept and now[len(kept)].text == asked, f"turns {now}")
                 expect(len(now) - len(kept) == (2 if got else 1), f"{got} was delivered, turns are {now}")
-                unread = here._context.point.unread
+                unread = here._context.cached.unread
                 whole = [*ids, *unread]
                 start = first[: len(ids)] if what.startswith("send") else []
                 expect(whole[: len(start)] == start, "another past")
@@ -294,7 +294,7 @@ def talk(what: str) -> Scenario:
                     expect(set(unread) <= {model.text_tokenizer().end_of_turn}, "read, and to be read")
             "".join(here.send("More", max_tokens=1))  # and it goes on
             if begun:
-                shown = model.text_tokenizer().decode(list(here._context.point.state.recent[0]))
+                shown = model.text_tokenizer().decode(list(here._context.cached.state.recent[0]))
                 expect(shown.count("Who?") == (asked == "Who?"), f"the model has read {shown!r}")
             here.close()
             directory.cleanup()

@@ -118,8 +118,8 @@ class Photographer:
 
     async def picture(self, name: str) -> None:
         """Writes what is on the screen, as soon as it does not change any more."""
-        gauges = self.app.session.gauges
-        gauges.rate = gauges.first_token = gauges.resident = 0
+        metrics = self.app.session.metrics
+        metrics.rate = metrics.first_token = metrics.resident = 0
         self.app.show_status()
         before, now = "", self.app.export_screenshot()
         while before != now:

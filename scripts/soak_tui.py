@@ -83,7 +83,7 @@ class Scripted(Session):
 
     def load(self, name: str | None = None, progress: object = None) -> None:
         self._loaded = True
-        self.gauges.state_bytes = 600_000
+        self.metrics.state_bytes = 600_000
 
     @property
     def ready(self) -> bool:
@@ -102,13 +102,13 @@ class Scripted(Session):
     def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
         self._cancel.clear()
         message, text, flushed, due = self._open(), list[str](), time.monotonic(), time.monotonic()
-        last = self.gauges.position >= self._total // 2
-        for count, token in enumerate(tokens(self.gauges.position), 1):
-            if self._cancel.is_set() or self.gauges.position >= self._total or (count > 300 and not last):
+        last = self.metrics.position >= self._total // 2
+        for count, token in enumerate(tokens(self.metrics.position), 1):
+            if self._cancel.is_set() or self.metrics.position >= self._total or (count > 300 and not last):
                 break
             due = max(due + 1 / self._rate, time.monotonic() - 1)
             time.sleep(max(0.0, due - time.monotonic()))
-            self.gauges.position += 1
+            self.metrics.position += 1
             text.append(token)
             yield token
             if time.monotonic() - flushed > FLUSH_SECONDS:
@@ -165,8 +165,8 @@ async def soak(session: Session, total: int, size: tuple[int, int], message: str
             await asyncio.sleep(0.05)
         prompt = app.query_one(Prompt)
         print(f"{'tokens':>8} {'RSS MB':>8} {'widgets':>8} {'parts':>6} {'key ms':>7} {'worst':>7} {'CPU s/1k':>9}")
-        seen, cpu, keys, begun = 0, time.process_time(), list[float](), session.gauges.position
-        while (made := session.gauges.position - begun) < total:
+        seen, cpu, keys, begun = 0, time.process_time(), list[float](), session.metrics.position
+        while (made := session.metrics.position - begun) < total:
             if not app.busy:
                 app.post_message(Prompt.Submitted(message))
                 await asyncio.sleep(0.05)

@@ -153,7 +153,7 @@ def same_tokens(a: Session, b: Session) -> bool:
     return len({s.point.state.position + len(s.point.unread) for s in (a.context, b.context)}) == 1
 
 
-def goes_on_alike(begin: Open, session: Watched, question: str = NAME) -> None:
+def continues_alike(begin: Open, session: Watched, question: str = NAME) -> None:
     """The next answer is that of a session that has read the same path."""
     assert session.head is not None
     fresh = reader(begin, session.store.messages.path(session.head.id))
@@ -162,7 +162,7 @@ def goes_on_alike(begin: Open, session: Watched, question: str = NAME) -> None:
     assert session.say(question) == fresh.say(question)
 
 
-def goes_on_as_written(begin: Open, session: Watched, written: str, question: str = NAME) -> None:
+def continues_as_written(begin: Open, session: Watched, written: str, question: str = NAME) -> None:
     """The next answer is that of a session whose endless story was stopped after the same text, whatever its tokens."""
     twin = begin()
     twin.add_user_message(STORY)

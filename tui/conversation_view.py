@@ -106,7 +106,7 @@ class ConversationView(Chatting):
 
     async def mark(self, horizon: Horizon | None) -> None:
         message, characters = (horizon.message, horizon.characters) if horizon else (None, 0)
-        await self.transcript.mark_horizon(message, characters, self.session.gauges.window)
+        await self.transcript.mark_horizon(message, characters, self.session.metrics.window)
 
     @on(Transcript.News)
     def _there_is_news(self, event: Transcript.News) -> None:
@@ -176,7 +176,7 @@ class ConversationView(Chatting):
         self.show_waiting()
         doing = self.doing(self.outbox.item is not None)
         news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
-        text = status_line(self.session.name, self.session.gauges, doing, news, self.size.width - 4)
+        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 4)
         self.query_one("#status", Static).update(Content(printable(text)))
         if self.escape is not self._escape:
             self._escape = self.escape

@@ -298,17 +298,17 @@ def describe(session: Session) -> list[str]:
     """The same, a line each."""
     session.measure()
     there = session.context is None or session.in_sync
-    gauges, snapshots = session.gauges, session.store.snapshots
+    metrics, snapshots = session.metrics, session.store.snapshots
     usage = snapshots.usage()
-    rate = f"{gauges.rate:.1f} tokens a second, the first after {gauges.first_token:.2f} s"
-    tokens = f"{gauges.position:,}" if there else "the model is on its way here"
+    rate = f"{metrics.rate:.1f} tokens a second, the first after {metrics.first_token:.2f} s"
+    tokens = f"{metrics.position:,}" if there else "the model is on its way here"
     return [
         f"Model: {session.name}",
-        f"Memory: {gauges.state_bytes / 1e6:.2f} MB, which never grows; the last {gauges.window:,} tokens word by word, "
+        f"Memory: {metrics.state_bytes / 1e6:.2f} MB, which never grows; the last {metrics.window:,} tokens word by word, "
         "what is older in gist",
-        f"Tokens so far: {tokens}; read again since the model was loaded: {gauges.read_again:,}",
-        f"Last reply: {rate if gauges.rate else 'none was written here since this was opened'}",
-        f"This program: {gauges.resident / 1e6:,.0f} MB",
+        f"Tokens so far: {tokens}; read again since the model was loaded: {metrics.read_again:,}",
+        f"Last reply: {rate if metrics.rate else 'none was written here since this was opened'}",
+        f"This program: {metrics.resident / 1e6:,.0f} MB",
         f"States on the disk: {usage.count:,}, {usage.bytes / 1e6:,.1f} of {snapshots.budget / 1e6:,.0f} MB",
         f"Conversations: {session.store.directory}",
     ]

@@ -235,7 +235,7 @@ class WorkerApp(Lifecycle, InlineApp):
     def _weigh(self) -> None:
         forget_geometry()
         give_back()
-        self.session.gauges.resident = resident_bytes()
+        self.session.metrics.resident = resident_bytes()
 
     def _left(self, done: int, total: int) -> str:
         """How long a long text will take to be read, once that can be told."""

@@ -170,12 +170,12 @@ class Chat:
     @property
     def position(self) -> int:
         """Tokens that the state has consumed: read and written."""
-        return self._context.point.state.position
+        return self._context.cached.state.position
 
     @property
     def state_nbytes(self) -> int:
         """Bytes of the state; they never change."""
-        return self._context.point.state.nbytes
+        return self._context.cached.state.nbytes
 
     @property
     def prefilled_tokens(self) -> int:
@@ -252,7 +252,7 @@ class Chat:
         head = self._session.head
         if head is None or head.role != MODEL:
             raise ChatError("there is no reply to go on with: send a message first")
-        return self._start(settings, max_tokens, goes_on=True)
+        return self._start(settings, max_tokens, continues=True)
 
     @_whole
     def edit(self, index: int, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
@@ -288,7 +288,7 @@ class Chat:
         """
         self._end_reply()
         if isinstance(to, Checkpoint):
-            if to.point.state.owner is not self._model:
+            if to.cached.state.owner is not self._model:
                 raise ChatError("this checkpoint belongs to another model")
             self._return_to(to)
             return
@@ -366,7 +366,7 @@ class Chat:
         """Stands at a checkpoint; one of another chat becomes a branch of this one, with the `states` kept on its way."""
         head = to.add_to(self._session, states)
         self._session.checkout(head)
-        self._context.set(head, to.point.copy())
+        self._context.set(head, to.cached.copy())
 
     def _undo(self) -> Undo:
         """What goes back to now, from wherever the chat is then; a reply is over then."""
@@ -391,10 +391,10 @@ class Chat:
             self._reply = None
 
     def _start(
-        self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None, *, goes_on: bool = False
+        self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None, *, continues: bool = False
     ) -> Reply:
         limit = self.max_tokens if max_tokens is None else max_tokens
-        run = self._session.start_reply(goes_on=goes_on, sampling=settings, max_tokens=limit, progress=progress)
+        run = self._session.start_reply(continues=continues, sampling=settings, max_tokens=limit, progress=progress)
         self._reply = Reply(
             run,
             lambda reply: Steps(self._write(reply, run), self._busy, self._undo, waits=True),

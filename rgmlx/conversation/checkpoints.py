@@ -8,7 +8,7 @@ from ..store import MODEL, Message
 from .context import Context
 from .replies import ReplySession
 from .storage import Storage
-from .turns import Point
+from .turns import CachedState
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Checkpoint:
     Attributes:
         store: where the messages are.
         head: the message that it stands at; None before the first.
-        point: what the model remembers there.
+        cached: the state of the model there, and what it has still to read.
         chars: how long that message was then.
     """
 
     store: Storage
     head: Message | None
-    point: Point
+    cached: CachedState
     chars: int
 
     @classmethod
@@ -32,7 +32,7 @@ class Checkpoint:
         """Where a session, and its model, stand."""
         context, head = session.require_context(), session.head
         chars = 0 if head is None else session.store.messages.path_sizes(head.id, 1)[0][1]
-        return cls(session.store, head, context.point.copy(), chars)
+        return cls(session.store, head, context.cached.copy(), chars)
 
     def add_to(self, session: ReplySession, states: Context | None) -> int | None:
         """Its message in a session: that itself, a copy as long as it was then, or copies of all up to it.
@@ -61,6 +61,6 @@ class Checkpoint:
             last = messages.add_finished(
                 made.id, last, old.role, text, closed=closed or old.role != MODEL, created=old.created
             )
-            if states is not None and (point := states.kept(old.id)) is not None:
-                session.require_context().remember(last, point)
+            if states is not None and (cached := states.kept(old.id)) is not None:
+                session.require_context().remember(last, cached)
         return last

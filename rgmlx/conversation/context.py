@@ -18,7 +18,7 @@ from ..store import MODEL, USER, Message, StoreError
 from ..system.atomic import Undo
 from ..tokenizer import turn_ids
 from .storage import Storage
-from .turns import Point, Turn, ids_of
+from .turns import CachedState, Turn, ids_of
 
 KEPT_BYTES = 512 * 2**20
 """States kept in memory: 30 places of 2B, over a hundred of the embedded model."""
@@ -47,7 +47,7 @@ class Context:
 
     Attributes:
         head: the message that the model has read and written up to; None before the first, `UNKNOWN` after a failure.
-        point: its state there.
+        cached: its state there.
         read: tokens that were read again, ever.
         prefilled: tokens that were read, ever: again, or for the first time.
     """
@@ -57,11 +57,11 @@ class Context:
         self.model, self.tokenizer = model, model.text_tokenizer()
         turn_ids(self.tokenizer, "")
         self._store = store
-        self._kept: OrderedDict[int, Point] = OrderedDict()
+        self._kept: OrderedDict[int, CachedState] = OrderedDict()
         self.head: int | None = None
-        self.point = Point(model.new_state())
+        self.cached = CachedState(model.new_state())
         self.read = self.prefilled = 0
-        self._most = min(MAX_KEPT, kept_bytes // self.point.state.nbytes)
+        self._most = min(MAX_KEPT, kept_bytes // self.cached.state.nbytes)
 
     @property
     def window(self) -> int:
@@ -70,32 +70,32 @@ class Context:
 
     # --- where it stands ------------------------------------------------------------------
 
-    def set(self, message: int | None, point: Point) -> None:
+    def set(self, message: int | None, cached: CachedState) -> None:
         """Notes that the model stands after a message now."""
-        self.head, self.point = message, point
+        self.head, self.cached = message, cached
         if message is not None:
-            self.remember(message, point)
+            self.remember(message, cached)
 
-    def remember(self, message: int, point: Point) -> None:
+    def remember(self, message: int, cached: CachedState) -> None:
         """Keeps a copy of the state after a message, to go back to. The oldest ones give way."""
         kept = self._kept.copy()  # a new one: `mark` keeps the old one
-        kept[message] = point.copy()
+        kept[message] = cached.copy()
         kept.move_to_end(message)
         while len(kept) > self._most:
             kept.popitem(last=False)
         self._kept = kept
 
-    def kept(self, message: int) -> Point | None:
+    def kept(self, message: int) -> CachedState | None:
         """The state after a message, where it is in memory."""
         return self._kept.get(message)
 
     def mark(self) -> Undo:
         """What goes back to now."""
-        here, point, now = vars(self).copy(), self.point, self.point.state.copy()
+        here, cached, now = vars(self).copy(), self.cached, self.cached.state.copy()
 
         def undo() -> None:
             vars(self).update(here)
-            point.state.become(now)
+            cached.state.become(now)
 
         return undo
 
@@ -107,7 +107,7 @@ class Context:
         """
         self.head = UNKNOWN
         if message in self._kept:
-            self._kept = OrderedDict((number, point) for number, point in self._kept.items() if number != message)
+            self._kept = OrderedDict((number, cached) for number, cached in self._kept.items() if number != message)
 
     def seek(
         self,
@@ -132,7 +132,7 @@ class Context:
         if message == self.head:
             return 0
         if message is None:
-            self.set(None, Point(self.model.new_state()))
+            self.set(None, CachedState(self.model.new_state()))
             return 0
         if message in self._kept:
             self.set(message, self._kept[message].copy())
@@ -160,7 +160,7 @@ class Context:
             return self.seek(asked.id, system, progress=progress, cancelled=cancelled)
         read = self.seek(asked.parent, system, progress=progress, cancelled=cancelled)
         ids = ids_of(self.tokenizer, asked, self._turn(asked.parent), system)
-        self.set(asked.id, Point(self.point.state, (*self.point.unread, *ids)))
+        self.set(asked.id, CachedState(self.cached.state, (*self.cached.unread, *ids)))
         return read
 
     def _turn(self, message: int | None) -> Message | None:
@@ -179,13 +179,13 @@ class Context:
                 line = self._store.messages.path_sizes(message, -1 if found is None else found[0].after)
                 in_memory = next((i for i, (number, _) in enumerate(line) if number in self._kept), len(line))
             if found is not None and in_memory == len(line):
-                self.set(found[0].message, Point(found[1].state, found[1].unread))
+                self.set(found[0].message, CachedState(found[1].state, found[1].unread))
                 return line[::-1]
         if in_memory < len(line):
             number = line[in_memory][0]
             self.set(number, self._kept[number].copy())
         else:
-            self.set(None, Point(self.model.new_state()))
+            self.set(None, CachedState(self.model.new_state()))
         return line[:in_memory][::-1]
 
     def _read_on(
@@ -196,7 +196,7 @@ class Context:
         cancelled: Callable[[], bool],
     ) -> int:
         before = self._turn(self.head)
-        state, unread = self.point.state, list(self.point.unread)
+        state, unread = self.cached.state, list(self.cached.unread)
         behind = _CHARS_A_TOKEN * len(unread)  # of a text whose reading was stopped
         total, done, read, saved = behind + sum(chars for _, chars in ahead), 0, 0, 0
         for at, (number, chars) in enumerate(ahead):
@@ -215,45 +215,45 @@ class Context:
             read += count
             saved += count
             if count < len(unread):
-                self._stopped(number, Point(state, tuple(unread[count:])), message, ahead[at + 1 :], system)
+                self._stopped(number, CachedState(state, tuple(unread[count:])), message, ahead[at + 1 :], system)
                 raise ChatError("stopped reading the conversation again: whatever you do next goes on with it")
             unread, before, done = [], message, done + chars
-            self.set(number, Point(state))
+            self.set(number, CachedState(state))
             if saved >= _SAVE_EVERY:
                 self.save(number)
                 saved = 0
         return read
 
     def _stopped(
-        self, number: int, point: Point, before: Message | Turn, ahead: list[tuple[int, int]], system: str | None
+        self, number: int, cached: CachedState, before: Message | Turn, ahead: list[tuple[int, int]], system: str | None
     ) -> None:
         """Keeps what was read when a reading is stopped; the model stands at its end, with all that is left unread.
 
         Args:
-            point: after the message `number`, which is `before` as well.
+            cached: after the message `number`, which is `before` as well.
             ahead: what follows it, to the end.
         """
-        self.set(number, point)
+        self.set(number, cached)
         self.save(number)
         if not ahead or sum(chars for _, chars in ahead) > _UNREAD_CHARS:
             return
-        unread = list(point.unread)
+        unread = list(cached.unread)
         for number, _ in ahead:
             message = self._store.messages.get(number)
             unread += ids_of(self.tokenizer, message, before, system)
             before = message
-        self.set(number, Point(point.state, tuple(unread)))
+        self.set(number, CachedState(cached.state, tuple(unread)))
         self.save(number)
 
     # --- on the disk ----------------------------------------------------------------------
 
     def save(self, message: int) -> str:
         """Keeps the state after a message on the disk; a sentence if that failed, which loses no text."""
-        point = self.point if message == self.head else self._kept.get(message)
-        if point is None:
+        cached = self.cached if message == self.head else self._kept.get(message)
+        if cached is None:
             return ""
         try:
-            self._store.snapshots.put(message, point.state, point.unread)
+            self._store.snapshots.put(message, cached.state, cached.unread)
         except StoreError as e:
             return f"What the model remembers could not be saved ({e}); the text is."
         return ""

@@ -13,7 +13,7 @@ from ..system.macos.footprint import footprint
 
 
 @dataclass
-class Gauges:
+class Metrics:
     """What the status line shows. Written by workers, read by the screen."""
 
     state_bytes: int = 0  # of the model's state; it never changes

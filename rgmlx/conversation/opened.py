@@ -16,7 +16,7 @@ from typing import Any
 from ..store import MODEL, USER, Conversation, Message, StoreError
 from ..system.textfiles import read_number, replace_text
 from . import sampling_settings
-from .metrics import Gauges
+from .metrics import Metrics
 from .runs import OpenConversation, ReplyRun
 from .storage import Storage
 
@@ -30,7 +30,7 @@ class ConversationSession:
 
     Attributes:
         name: the model's name.
-        gauges: numbers for the status line.
+        metrics: numbers for the status line.
         notices: sentences that the user should see.
         last: a file that tells which conversation is open, for the next start; None for a pipe, which is nobody's.
     """
@@ -47,7 +47,7 @@ class ConversationSession:
         self.store, self.name = store, name
         self.defaults = dict(sampling or {})
         self.default_system = system
-        self.gauges = Gauges()
+        self.metrics = Metrics()
         self.notices = store.notices  # the same list: the store has something to say later, too
         self.last: Path | None = None
         self._lock = threading.RLock()  # the screen and the reply both move heads
@@ -111,7 +111,7 @@ class ConversationSession:
         with self._lock:
             self._leave()
             self._opened = OpenConversation(self.default_system, self.new_settings())
-        self.gauges.rate = self.gauges.first_token = 0.0
+        self.metrics.rate = self.metrics.first_token = 0.0
 
     def open(self, conversation: int, message: int | None = None, *, peek: bool = False) -> bool:
         """Goes on with a conversation, at a message or where it was left.
@@ -152,7 +152,7 @@ class ConversationSession:
             if opened is not self._opened:
                 self._leave()
                 self._opened = opened
-        self.gauges.rate = self.gauges.first_token = 0.0  # of another reply
+        self.metrics.rate = self.metrics.first_token = 0.0  # of another reply
         self._keep_last()
         return True
 
@@ -226,7 +226,7 @@ class ConversationSession:
             if not opened.peeking:
                 self.store.conversations.set_head(opened.row.id, message)
             opened.head = head
-        self.gauges.rate = self.gauges.first_token = 0.0
+        self.metrics.rate = self.metrics.first_token = 0.0
         return head
 
     def branch(self) -> None:

@@ -100,7 +100,7 @@ class ReplySession(ConversationSession):
         Raises:
             ChatError: one does not stand at a reply.  RgmlxError: as `generate_reply`.
         """
-        return self._delivered(self.start_reply(goes_on=True, endless=endless))
+        return self._delivered(self.start_reply(continues=True, endless=endless))
 
     def _delivered(self, run: ReplyRun) -> Iterator[str]:
         try:
@@ -113,7 +113,7 @@ class ReplySession(ConversationSession):
     def start_reply(
         self,
         *,
-        goes_on: bool = False,
+        continues: bool = False,
         endless: bool = False,
         sampling: Sampling | None = None,
         max_tokens: int | None = None,
@@ -127,21 +127,21 @@ class ReplySession(ConversationSession):
         """
         self._begin_work()  # now, not when the first piece is asked for: what comes after is a stop
         run = self._start_run()
-        run.goes_on, run.min_tokens = goes_on, math.inf if endless else 0
+        run.continues, run.min_tokens = continues, math.inf if endless else 0
         run.sampling, run.max_tokens, run.progress = sampling, max_tokens, progress
         return run
 
     def reply_pieces(self, run: ReplyRun) -> Iterator[str]:
         """The pieces of a reply. Whatever ends this, `end_reply` has to be called. Raises as `generate_reply`, `continue_reply`."""
         context, asked = self.require_context(), run.asked
-        if run.goes_on and (asked is None or asked.role != MODEL):
+        if run.continues and (asked is None or asked.role != MODEL):
             raise ChatError("there is no reply to go on with: send a message first")
-        if asked is None or (not run.goes_on and asked.role != USER):
+        if asked is None or (not run.continues and asked.role != USER):
             raise ChatError("there is no message to reply to: send one first")
         # 1. before anything is changed
         self.check(run.opened.settings)
         # 2. where it is written
-        if run.goes_on:
+        if run.continues:
             message = self._longer(context, run, asked)
         else:
             self._come(context, asked, run.opened.system)
@@ -168,7 +168,7 @@ class ReplySession(ConversationSession):
             if message is None:
                 return
             parent = None if message.parent is None else self._message(message.parent)
-            is_copy = run.goes_on and asked is not None and message.id != asked.id
+            is_copy = run.continues and asked is not None and message.id != asked.id
             try:
                 if writer is not None:
                     writer.end()
@@ -205,7 +205,7 @@ class ReplySession(ConversationSession):
             if newest >= 0 and row is not None:
                 for number in self.store.messages.since(row.id, newest):
                     self.store.messages.discard(number)
-                if head is not None and run is not None and run.goes_on:
+                if head is not None and run is not None and run.continues:
                     self.store.messages.finish(head.id, closed=False)
                 self.store.conversations.set_head(row.id, head.id if head is not None else None)
             # 2. what is known of it
@@ -249,7 +249,7 @@ class ReplySession(ConversationSession):
             context,
             message,
             run.sampling or self._sampling(message, settings),
-            self.gauges,
+            self.metrics,
             min_tokens=run.min_tokens,
             max_tokens=limit,
             progress=run.progress or self._progress,
@@ -281,10 +281,10 @@ class ReplySession(ConversationSession):
         """Where exact memory begins; None while it reaches to the first word, or no model is loaded."""
         if self.context is None or not self.in_sync:
             return None
-        point = self.context.point
-        if len(point.unread) > _FEW:  # reading was stopped: what was not read yet is not remembered at all
+        cached = self.context.cached
+        if len(cached.unread) > _FEW:  # reading was stopped: what was not read yet is not remembered at all
             return None
-        return self.context.horizon(self.head.id if self.head else None, point.state.position + len(point.unread))
+        return self.context.horizon(self.head.id if self.head else None, cached.state.position + len(cached.unread))
 
     def _begin_work(self) -> None:
         if not self._expected:
@@ -325,9 +325,9 @@ class ReplySession(ConversationSession):
         self.reading = (done, total) if done < total else None
 
     def measure(self) -> None:
-        """Brings the gauges up to date."""
+        """Brings the metrics up to date."""
         if self.context is not None:
-            state = self.context.point.state
-            self.gauges.state_bytes, self.gauges.position = state.nbytes, state.position
-            self.gauges.window, self.gauges.read_again = self.context.window, self.context.read
-        self.gauges.resident = resident_bytes()
+            state = self.context.cached.state
+            self.metrics.state_bytes, self.metrics.position = state.nbytes, state.position
+            self.metrics.window, self.metrics.read_again = self.context.window, self.context.read
+        self.metrics.resident = resident_bytes()

@@ -42,20 +42,20 @@ def saved(session: ReplySession, sampling: Sampling, max_tokens: int | None, par
     Raises:
         RgmlxError: no model is loaded, or it can't be brought there.
     """
-    from .turns import NOW, Point, SavedChat, Turn
+    from .turns import NOW, CachedState, SavedChat, Turn
 
     context = session.require_context()
     if partial is None:
         session.sync()
     messages = session.store.messages.path(session.head.id if session.head else None)
-    points = {NOW: context.point if partial is None else Point(context.point.state)}
+    cached = {NOW: context.cached if partial is None else CachedState(context.cached.state)}
     for index in range(max(len(messages) - _BACK, 1), len(messages)):
         if (before := context.kept(messages[index - 1].id)) is not None:
-            points[str(index)] = before
+            cached[str(index)] = before
     turns = [Turn(m.role, m.text, m.closed) for m in messages]
     if partial is not None:
         turns[-1] = partial
-    return SavedChat(tuple(turns), points, session.system, vars(sampling), max_tokens)
+    return SavedChat(tuple(turns), cached, session.system, vars(sampling), max_tokens)
 
 
 def put(session: ReplySession, found: SavedChat) -> None:
@@ -65,7 +65,7 @@ def put(session: ReplySession, found: SavedChat) -> None:
     context, numbers = session.require_context(), _add_turns(session, session.created().id, found.turns)
     session.checkout(numbers[-1] if numbers else None)
     _remember(session, found, numbers)
-    context.set(numbers[-1] if numbers else None, found.points[NOW].copy())
+    context.set(numbers[-1] if numbers else None, found.cached[NOW].copy())
 
 
 def save_file(session: ReplySession, path: Path) -> None:
@@ -106,7 +106,7 @@ def open_file(session: ReplySession, path: Path) -> None:
         raise
     last = numbers[-1] if numbers else None
     _remember(session, found, numbers)
-    context.set(last, found.points[NOW].copy())
+    context.set(last, found.cached[NOW].copy())
     if last is not None and (sentence := context.save(last)):
         session.notices.append(sentence)
     session.measure()
@@ -124,6 +124,6 @@ def _add_turns(session: ReplySession, conversation: int, turns: Sequence[Turn]) 
 
 def _remember(session: ReplySession, found: SavedChat, numbers: Sequence[int]) -> None:
     """Keeps the states before turns as those after the messages that stand before them."""
-    for name, point in found.points.items():
+    for name, cached in found.cached.items():
         if name.isdigit() and 0 < int(name) <= len(numbers):
-            session.require_context().remember(numbers[int(name) - 1], point)
+            session.require_context().remember(numbers[int(name) - 1], cached)

@@ -54,7 +54,7 @@ class ReplyRun:
         message: the reply, as it began; None before it is in the store.
         head: the message at that place: in the end the reply, or what it began from where it has no word.
         writer: what writes it; None before its first token is asked for.
-        goes_on: it is the reply `asked` that goes on.
+        continues: it is the reply `asked` that goes on.
         min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
         sampling, max_tokens: how it is drawn; None as the conversation's settings have it.
         progress: told (tokens, tokens in all) while a message is read.
@@ -63,7 +63,7 @@ class ReplyRun:
 
     opened: OpenConversation
     asked: Message | None
-    goes_on: bool = False
+    continues: bool = False
     min_tokens: float = 0
     sampling: Sampling | None = None
     max_tokens: int | None = None

@@ -100,7 +100,7 @@ class Session(ReplySession):
         run = self._run
         if self.context is None or run is None or (writer := run.writer) is None:
             return None
-        return self.context.horizon(writer.message.id, self.gauges.position)
+        return self.context.horizon(writer.message.id, self.metrics.position)
 
     def so_far(self, chars: int) -> tuple[str, int] | None:
         """The running reply, as far as it was delivered; None once it has ended. From any thread.

@@ -32,15 +32,15 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Point:
+class CachedState:
     """Where a model stands in a conversation: a state, and ids that it has yet to read."""
 
     state: State
     unread: tuple[int, ...] = ()
 
-    def copy(self) -> Point:
+    def copy(self) -> CachedState:
         """The same point, which stays when this one's state moves on. Shares memory until then."""
-        return Point(self.state.copy(), self.unread)
+        return CachedState(self.state.copy(), self.unread)
 
 
 class AnyTurn(Protocol):
@@ -76,12 +76,12 @@ class SavedChat:
     """A conversation as it is in a `.rgstate` file.
 
     Attributes:
-        points: what the model remembers, by `NOW` and by the numbers of turns, as text.
+        cached: what the model remembers, by `NOW` and by the numbers of turns, as text.
         max_tokens: after how many tokens a reply stops; None for no limit.
     """
 
     turns: tuple[Turn, ...]
-    points: Mapping[str, Point]
+    cached: Mapping[str, CachedState]
     system: str | None
     sampling: Mapping[str, Any]
     max_tokens: int | None = None
@@ -94,12 +94,12 @@ class SavedChat:
         """
         chat = {
             "turns": [[t.role, t.text, t.closed] for t in self.turns],
-            "unread": {key: point.unread for key, point in self.points.items()},
+            "unread": {key: cached.unread for key, cached in self.cached.items()},
             "system": self.system,
             "sampling": dict(self.sampling),
             "max_tokens": self.max_tokens,
         }
-        save_states(path, {key: point.state for key, point in self.points.items()}, {"chat": chat})
+        save_states(path, {key: cached.state for key, cached in self.cached.items()}, {"chat": chat})
 
     @classmethod
     def read(cls, path: str | Path, model: Owner) -> SavedChat:
@@ -121,11 +121,11 @@ class SavedChat:
                 raise ValueError
             if not isinstance(system, str | None):
                 raise ValueError
-            points = {key: Point(state, tuple(unread[key])) for key, state in states.items()}
+            cached = {key: CachedState(state, tuple(unread[key])) for key, state in states.items()}
             turns = tuple(_turn(*turn) for turn in saved["turns"])
             settings = vars(make_sampling(sampling))
             budget = checked_budget(saved.get("max_tokens"))  # files of earlier versions have none
-            return cls(turns, {NOW: points[NOW], **points}, system, settings, budget)
+            return cls(turns, {NOW: cached[NOW], **cached}, system, settings, budget)
         except ChatError:
             raise
         except RgmlxError as e:

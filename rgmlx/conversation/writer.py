@@ -20,9 +20,9 @@ from ..system import debug_log
 from ..system.atomic import Undo
 from ..tokenizer import Detokenizer
 from .context import Context
-from .metrics import Gauges
+from .metrics import Metrics
 from .storage import Storage
-from .turns import Point
+from .turns import CachedState
 
 FLUSH_SECONDS = 0.5
 """How often a running reply goes to the disk."""
@@ -46,7 +46,7 @@ class Writer:
         context: Context,
         message: Message,
         sampling: Sampling,
-        gauges: Gauges,
+        metrics: Metrics,
         *,
         min_tokens: float = 0,
         max_tokens: int | None = None,
@@ -64,9 +64,9 @@ class Writer:
             RgmlxError: there is nothing to go on from.
         """
         self.message, self.kept, self.notices = message, True, list[str]()
-        self._store, self._context, self._gauges = store, context, gauges
+        self._store, self._context, self._metrics = store, context, metrics
         self._fresh = context.head == message.parent
-        self._unread = context.point.unread
+        self._unread = context.cached.unread
         self._parent_saved = message.parent is None
         self._left: tuple[int, ...] = ()  # of it, after a stop while reading
         self._lock = threading.RLock()  # between what is on the disk and what is not yet
@@ -78,7 +78,7 @@ class Writer:
         stop_ids = context.model.stop_ids
         self._run = Generation(
             context.model,
-            context.point.state,
+            context.cached.state,
             self._unread,
             sampling=sampling,
             min_tokens=min_tokens,
@@ -138,7 +138,7 @@ class Writer:
         self._left = self._unread[self._run.position - start :]
         self._context.prefilled += self._run.position - start
         if self._fresh:
-            self._context.set(self.message.parent, Point(self._run.state, self._left))
+            self._context.set(self.message.parent, CachedState(self._run.state, self._left))
         return not self._left
 
     def _pieces(self, begun: float) -> Iterator[str]:
@@ -151,8 +151,8 @@ class Writer:
             if not first:
                 self._context.invalidate()
                 first = flushed = now
-                self._gauges.first_token = now - begun
-            self._gauges.position = self._run.position
+                self._metrics.first_token = now - begun
+            self._metrics.position = self._run.position
             self._ids.append(token)
             if piece := detokenizer.add(token):
                 self._deliver(piece)
@@ -163,12 +163,12 @@ class Writer:
                 continue
             self._flush()
             flushed = now
-            self._gauges.rate = (tokens - 1) / max(now - first, 1e-9)
+            self._metrics.rate = (tokens - 1) / max(now - first, 1e-9)
             if now - saved > wait and not self._ids:
                 wait = max(2 * FLUSH_SECONDS, SAVE_SHARE * self._snapshot())
                 saved = time.monotonic()
         if tokens > 1:
-            self._gauges.rate = (tokens - 1) / max(time.monotonic() - first, 1e-9)
+            self._metrics.rate = (tokens - 1) / max(time.monotonic() - first, 1e-9)
         if rest := detokenizer.finish():
             self._deliver(rest)
             yield rest
@@ -239,7 +239,7 @@ class Writer:
             end = self._context.tokenizer.end_of_turn
             if self.message.closed and not whole and end is not None:  # it had ended before `mark` went back
                 left = (*left, end)
-            self._context.set(number, Point(self._run.state, left))
+            self._context.set(number, CachedState(self._run.state, left))
             for message in (number,) if self._parent_saved else (self.message.parent, number):
                 if message is not None and (sentence := self._context.save(message)):
                     self.notices.append(sentence)

@@ -18,8 +18,8 @@ from sessions import (
     WHOLE,
     Open,
     again,
-    goes_on_alike,
-    goes_on_as_written,
+    continues_alike,
+    continues_as_written,
     pull,
     reader,
 )
@@ -58,7 +58,7 @@ def test_the_disk_is_full_for_a_while(begin: Open) -> None:
     assert session.head is not None and session.head.role == MODEL and not session.head.closed
     assert len(session.head.text) > 0 and "".join(delivered).startswith(session.head.text)
     assert session.head == full.get(session.head.id)
-    goes_on_as_written(begin, session, "".join(delivered))
+    continues_as_written(begin, session, "".join(delivered))
 
 
 def test_a_reply_whose_end_could_not_be_written_has_not_ended(begin: Open) -> None:
@@ -160,7 +160,7 @@ def test_an_engine_that_fails(begin: Open, failing: rgmlx.Model, steps: int) -> 
         assert session.head.text == "".join(delivered) == session.store.messages.get(session.head.id).text
     else:
         assert session.head == asked and session.store.messages.children(asked.id) == []
-    goes_on_alike(begin, session)
+    continues_alike(begin, session)
     if delivered:  # also from the disk
         session = again(begin, session)
         assert session.sync() == 0
@@ -181,7 +181,7 @@ def test_an_engine_that_fails_while_a_reply_is_gone_on_with(begin: Open, failing
             delivered.append(piece)
     Failing.steps = math.inf
     assert len(delivered) > 5 and session.head is not None and session.head.text.endswith("".join(delivered))
-    goes_on_alike(begin, session)
+    continues_alike(begin, session)
 
 
 class Slow(rgmlx.Model):

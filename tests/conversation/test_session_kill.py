@@ -82,7 +82,7 @@ def test_after_a_crash_nothing_is_read_that_a_snapshot_knows(begin: Open) -> Non
     third = again(begin, other)
     asked = third.store.messages.path(other.head.id)[-2]
     third.checkout(asked.id)
-    assert third.sync() == 0 and third.context is not None and not third.context.point.unread
+    assert third.sync() == 0 and third.context is not None and not third.context.cached.unread
 
 
 def to_unread(session: Watched, pieces: Iterator[str]) -> str:
@@ -112,7 +112,7 @@ def test_a_stop_while_the_rest_is_read_after_a_crash(begin: Open) -> None:
     other.stop_before_writing = True
     assert list(other.continue_reply(endless=True)) == []
     other.stop_before_writing = False
-    assert other.head == before and other.context is not None and other.context.point.unread
+    assert other.head == before and other.context is not None and other.context.cached.unread
     other = again(begin, other)  # what is on the disk is as right as what is in memory
     going = other.continue_reply(endless=True)
     text = before.text + pull(going, 60)

@@ -41,14 +41,14 @@ def test_without_a_snapshot_it_reads_again(begin: Open, how: str, small_steps: N
     other = again(begin, session, model=model, budget=session.store.snapshots.budget)
     assert other.head is not None and not other.in_sync
     tokens = other.sync()
-    assert tokens == read(other) == session.gauges.position > 60
+    assert tokens == read(other) == session.metrics.position > 60
     assert other.in_sync and same_tokens(session, other)
     assert len(other.told) > 3 and other.told[-1] is None and other.reading is None
     done = [d for d, _ in filter(None, other.told)]
     assert done == sorted(done) and {total for _, total in filter(None, other.told)} == {len("".join(other.texts()))}
     session.open(other.head.conversation)
     assert other.say(NAME) == session.say(NAME)
-    assert other.gauges.read_again == tokens
+    assert other.metrics.read_again == tokens
 
 
 # --- what it costs ------------------------------------------------------------------------
@@ -97,8 +97,8 @@ def test_turns_as_ids_are_what_was_written(begin: Open) -> None:
     ids: list[int] = []
     for m, before in zip(path, [None, *path], strict=False):
         ids += ids_of(session.context.tokenizer, m, before, session.system)
-    assert session.context.point.state.position == len(ids)
-    assert list(session.context.point.state.recent[0]) == ids[-256:]
+    assert session.context.cached.state.position == len(ids)
+    assert list(session.context.cached.state.recent[0]) == ids[-256:]
 
 
 # --- the horizon: of fewer tokens than the model remembers, so that less need be said and read ---
@@ -173,7 +173,7 @@ def test_no_horizon_in_what_was_not_read_yet(begin: Open, small_steps: None, mon
     session.stop_at_progress = 3
     assert list(session.generate_reply()) == []
     assert (
-        session.in_sync and session.context is not None and len(session.context.point.unread) > session.context.window
+        session.in_sync and session.context is not None and len(session.context.cached.unread) > session.context.window
     )
     assert session.horizon() is None
     session.answer()

@@ -11,8 +11,8 @@ from sessions import (
     Open,
     Watched,
     again,
+    continues_alike,
     counted,
-    goes_on_alike,
     long_conversation,
     messages_with,
     read,
@@ -55,10 +55,10 @@ def test_any_place_goes_on_as_if_its_path_had_been_read(begin: Open) -> None:
             one.checkout(message.id)
             # A reply of the user's own is read; every other was written, and its state is on the disk.
             assert one.sync() == 0 or (one is other and message.text == "Good evening.")
-            assert one.in_sync and one.context is not None and not one.context.point.unread
+            assert one.in_sync and one.context is not None and not one.context.cached.unread
     for message in (tree[3], tree[6]):
         other.checkout(message.id)
-        goes_on_alike(begin, other, "Good night")
+        continues_alike(begin, other, "Good night")
     assert read(session) == before and read(other) < 10
 
 

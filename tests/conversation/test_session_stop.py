@@ -12,7 +12,7 @@ from sessions import (
     WHOLE,
     Open,
     again,
-    goes_on_alike,
+    continues_alike,
     messages_with,
     read,
     reader,
@@ -39,7 +39,7 @@ def test_stopped_while_the_message_is_read(begin: Open, small_steps: None) -> No
         assert session.reading is None and session.head == asked
         assert session.store.messages.children(asked.id) == []  # no trace of a reply without a word
         assert session.store.conversations.get(1).head == asked.id
-    assert session.context is not None and 0 < session.context.point.state.position < 50
+    assert session.context is not None and 0 < session.context.cached.state.position < 50
     assert session.answer() == expected
     assert read(session) == 0 and same_tokens(session, reference)
     assert session.head is not None and (session.head.number, session.head.siblings) == (1, 1)
@@ -78,7 +78,7 @@ def test_a_stop_of_what_is_expected_holds_when_it_begins(begin: Open, what: str)
     if what == "stand":
         with pytest.raises(ChatError, match="stopped"):
             session.sync()
-        assert session.context is not None and session.context.point.state.position == 0
+        assert session.context is not None and session.context.cached.state.position == 0
         session.add_user_message(NAME)
         session.stop()  # of nothing: it is over
         assert session.answer()
@@ -122,7 +122,7 @@ def test_stopped_at_the_first_piece_and_later(begin: Open) -> None:
     partial = session.head
     assert partial is not None and not partial.closed
     # From here on: a new message, another reply, or the rest, each as if nothing had been stopped.
-    goes_on_alike(begin, session, "Hello")
+    continues_alike(begin, session, "Hello")
     session.checkout(partial.parent)
     assert "".join(session.generate_reply()) == expected
     session.checkout(partial.id)
@@ -147,11 +147,11 @@ def test_a_stopped_reading_of_a_message_is_kept_on_the_disk(begin: Open, small_s
                 s.add_user_message(text)
             session.stop_at_progress = len(session.told) + 1
             assert list(session.generate_reply()) == [] and session.context is not None
-        position, left = session.context.point.state.position, session.context.point.unread
+        position, left = session.context.cached.state.position, session.context.cached.unread
         assert position > 0 and left
         session = again(begin, session)
         assert session.sync() == 0 and session.told == [] and session.context is not None
-        assert (session.context.point.state.position, session.context.point.unread) == (position, left)
+        assert (session.context.cached.state.position, session.context.cached.unread) == (position, left)
     assert session.answer() == reference.answer()
     assert read(session) == 0 and same_tokens(session, reference)
 
@@ -169,7 +169,7 @@ def test_a_stopped_reading_again_stays_stopped_until_it_is_needed(begin: Open, s
     stopped_at = read(other)
     for _ in range(2):
         assert other.in_sync and other.sync() == 0 and same_tokens(session, other)
-        assert other.context is not None and other.context.point.state.position == stopped_at > 0
+        assert other.context is not None and other.context.cached.state.position == stopped_at > 0
         other = again(begin, other)
         assert other.sync() == 0 and read(other) == 0
     assert other.say(NAME) == session.say(NAME) and same_tokens(session, other)
@@ -188,7 +188,7 @@ def test_how_far_a_reading_is_counts_what_was_left_of_it(
     with pytest.raises(ChatError):
         session.sync()
     assert session.context is not None
-    left = len(session.context.point.unread)
+    left = len(session.context.cached.unread)
     told: list[tuple[bool, int]] = []
     progress = session._progress
 
@@ -212,9 +212,9 @@ def test_a_stop_while_reading_again_is_gone_on_with(begin: Open, small_steps: No
     with pytest.raises(ChatError, match="goes on with it"):
         other.sync()
     stopped_at = read(other)
-    assert other.reading is None and 0 < stopped_at < session.gauges.position
+    assert other.reading is None and 0 < stopped_at < session.metrics.position
     other.sync()
-    assert read(other) <= session.gauges.position and same_tokens(session, other)
+    assert read(other) <= session.metrics.position and same_tokens(session, other)
     assert other.say("Hello") == session.say("Hello")
 
 
@@ -247,7 +247,7 @@ def test_going_on_with_a_reply_that_had_ended(begin: Open) -> None:
         assert session.store.messages.get(ended.id).text == first
         if same_tokens(session, reader(begin, session.store.messages.path(session.head.id))):
             break  # where the end was may be within what is one token when it is read again
-    goes_on_alike(begin, session)
+    continues_alike(begin, session)
     with pytest.raises(ChatError, match="send a message first"):
         session.begin()
         list(session.continue_reply())

@@ -18,7 +18,7 @@ import rooms
 from piped import Piped
 from ptys import Pty
 from scripted import Scripted, command, idle, notices, screen
-from sessions import STORY, Open, goes_on_as_written, some
+from sessions import STORY, Open, continues_as_written, some
 from stores import check, say, texts
 from waiting import wait_for, wait_until
 
@@ -514,7 +514,7 @@ def test_what_was_delivered_counts_though_it_can_not_be_written(
     if then == "there again":
         assert session.store.rescue() == ""
     else:
-        goes_on_as_written(begin, session, delivered)
+        continues_as_written(begin, session, delivered)
         assert session.store.rescue() == ""
     with Store(session.store.directory) as other:
         found = other.messages.tree(chat)
@@ -533,7 +533,7 @@ def test_a_reply_that_is_gone_on_with_when_there_is_room_again(begin: Open, monk
     room.full = False
     more = some(session, session.continue_reply())
     assert session.texts()[-1] == delivered + more
-    goes_on_as_written(begin, session, delivered + more)
+    continues_as_written(begin, session, delivered + more)
 
 
 @pytest.mark.parametrize("followed", [False, True])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from scripted import Held, Scripted, ask, idle, notices, wait_until
-from sessions import NAME, STORY, Open, goes_on_alike, pull
+from sessions import NAME, STORY, Open, continues_alike, pull
 from stores import check, say, texts
 from test_store_states import fill, right
 
@@ -381,7 +381,7 @@ def test_the_file_is_gone_during_a_reply(begin: Open, tmp_path: Path, deed: Deed
     assert session.texts()[3] == text
     said = [n for n in session.notices if RECOVERED.get(deed, "\0") not in n]
     assert _says_so(said, deed)
-    goes_on_alike(begin, session, NAME)
+    continues_alike(begin, session, NAME)
     whole = session.texts()
     session.close()
     session.store.close()

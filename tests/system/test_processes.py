@@ -294,7 +294,7 @@ def test_a_chat_saved_from_a_second_thread_while_it_writes_is_whole(small: rgmlx
         saved += 1
         there = Chat.load(tmp_path / "c", small)
         if there.turns and there.turns[-1].role == MODEL:
-            ids = list(there._context.point.state.recent[0])
+            ids = list(there._context.cached.state.recent[0])
             assert len(ids) == there.position
             written = small.text_tokenizer().decode(ids)
             assert written.rstrip("\ufffd").endswith(there.turns[-1].text.rstrip("\ufffd"))

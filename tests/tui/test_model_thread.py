@@ -250,7 +250,7 @@ async def test_leaving_during_a_reply_ends_it_and_its_thread(tmp_path: Path) -> 
         await wait_until(lambda: idle(app))
         made.add_user_message("Tell me a story")
         await app.begin(lambda: made.generate_reply(endless=True))
-        await wait_until(lambda: made.gauges.position > 20)
+        await wait_until(lambda: made.metrics.position > 20)
     assert not model_threads()
     reply = said(app)[-1]
     assert reply.text and not reply.streaming and not reply.closed

@@ -35,15 +35,15 @@ async def test_a_first_conversation_survives_a_restart(tmp_path: Path) -> None:
         assert app.query_one(ReplyMessage).source == said(app)[1].text
         assert "memory 4.3 MB, always" in line(app, "#status")
         assert line(app, "#title") == "I have a cat named Zibo."
-        position = app.session.gauges.position
+        position = app.session.metrics.position
 
     again = ChatApp(session(tmp_path, temperature=0.0))
     async with again.run_test(size=SIZE):
         await wait_until(lambda: len(again.query(ReplyMessage)) == 1)  # before the model is there
         await wait_until(lambda: idle(again))
         assert [m.role for m in said(again)] == [USER, MODEL]
-        assert again.session.gauges.position == position
-        assert again.session.gauges.read_again == 0
+        assert again.session.metrics.position == position
+        assert again.session.metrics.read_again == 0
         again.session.set_settings({"temperature": 0.0})
         assert "Zibo" in await ask(again, "What is my cat called?")
 
@@ -180,27 +180,27 @@ async def test_time_travel_reads_nothing_again_and_branches(tmp_path: Path) -> N
         called = await ask(app, "What is my cat called?")
         await ask(app, "Tell me a joke")
         assert "Zibo" in called
-        places = {6: app.session.gauges.position}
+        places = {6: app.session.metrics.position}
         for shown in (4, 2, 0):
             app.simulate_key("alt+up")
             await wait_until(lambda n=shown: idle(app) and len(said(app)) == n)
             await wait_until(lambda n=shown: len(app.query(UserMessage)) == n // 2)
             assert "0 tokens re-read" in line(app, "#position")
-            places[shown] = app.session.gauges.position
+            places[shown] = app.session.metrics.position
         assert sorted(places.values(), reverse=True) == list(places.values())
         assert places[0] == 0
         for shown in (2, 4, 6):
             app.simulate_key("alt+down")
             await wait_until(lambda n=shown: idle(app) and len(said(app)) == n)
-            assert app.session.gauges.position == places[shown]
-        assert app.session.gauges.read_again == 0
+            assert app.session.metrics.position == places[shown]
+        assert app.session.metrics.read_again == 0
         app.simulate_key("alt+up")
         app.simulate_key("alt+up")
         await wait_until(lambda: idle(app) and len(said(app)) == 2)
         assert await ask(app, "What is my cat called?") == called
         assert line(app, "#position") == ""
         assert len(app.session.store.messages.tree(app.session.conversation.id)) == 8
-        assert app.session.gauges.read_again == 0
+        assert app.session.metrics.read_again == 0
 
 
 async def test_an_earlier_message_is_edited_and_the_first_is_kept(tmp_path: Path) -> None:
@@ -221,13 +221,13 @@ async def test_an_earlier_message_is_edited_and_the_first_is_kept(tmp_path: Path
         await wait_until(lambda: idle(app) and said(app)[-1].role == MODEL and said(app)[-2].number == 2)
         assert [m.text for m in said(app) if m.role == USER] == ["I have a cat named Zibo.", "What is my cat called?"]
         assert "Zibo" in said(app)[-1].text
-        assert app.session.gauges.read_again == 0
+        assert app.session.metrics.read_again == 0
         await wait_until(lambda: any("You ‹2/2›" in text for text in screen(app)))
         await command(app, "/fix")
         prompt.load_text("It is Mimi.")
         app.simulate_key("enter")
         await wait_until(lambda: idle(app) and said(app)[-1].text == "It is Mimi.")
-        assert app.session.gauges.read_again > 0, "what it did not write itself it has to read"
+        assert app.session.metrics.read_again > 0, "what it did not write itself it has to read"
 
 
 async def test_endless_goes_on_until_it_is_stopped_and_the_horizon_is_drawn(
@@ -241,7 +241,7 @@ async def test_endless_goes_on_until_it_is_stopped_and_the_horizon_is_drawn(
         assert len(app.query(HorizonLine)) == 0
         await command(app, "/endless")
         for position in range(50, 201, 50):
-            await wait_until(lambda so_far=position: app.session.gauges.position > so_far)
+            await wait_until(lambda so_far=position: app.session.metrics.position > so_far)
         app.simulate_key("escape")
         await wait_until(lambda: idle(app))
         assert not said(app)[-1].closed

@@ -291,7 +291,7 @@ async def test_a_saved_state_goes_on_without_reading(tmp_path: Path) -> None:
     other = ChatApp(session(tmp_path / "other", temperature=0.0), file=file)
     async with other.run_test(size=SIZE):
         await wait_until(lambda: idle(other) and len(said(other)) == 2)
-        assert other.session.gauges.read_again == 0
+        assert other.session.metrics.read_again == 0
         assert await ask(other, "What is my cat called?") == called
         file.write_bytes(file.read_bytes()[:-100])
         await command(other, f"/open {file}")

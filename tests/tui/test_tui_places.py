@@ -241,7 +241,7 @@ async def test_the_model_has_one_name_in_status_box_and_text(tmp_path: Path) -> 
 
 def test_info_after_a_jump_tells_of_no_reply_that_took_no_time(tmp_path: Path) -> None:
     session, _ = at(tmp_path, 3)
-    session.gauges.rate, session.gauges.first_token = 31.0, 0.5
+    session.metrics.rate, session.metrics.first_token = 31.0, 0.5
     assert "Last reply: 31.0 tokens a second, the first after 0.50 s" in operations.describe(session)
     session.checkout(session.store.messages.tree(1)[1].id)
     (last,) = [text for text in operations.describe(session) if text.startswith("Last reply")]

@@ -27,7 +27,7 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from waiting import PATIENCE, wait_until
 
 from rgmlx.conversation.context import Horizon
-from rgmlx.conversation.metrics import Gauges
+from rgmlx.conversation.metrics import Metrics
 from rgmlx.errors import RgmlxError
 from rgmlx.weights.catalog import Installed
 from tui.app import ChatApp
@@ -188,9 +188,9 @@ class Talk(Scripted):
     def __init__(self, data: Path, past: tuple[str, ...] = (), exact: tuple[int, int] | None = None) -> None:
         """`exact`: a message by its place in `past`, and how many of its last characters are remembered exactly."""
         super().__init__(data, past=past)
-        self.gauges = Gauges(state_bytes=635_000, window=2048)
+        self.metrics = Metrics(state_bytes=635_000, window=2048)
         if past:
-            self.gauges.position, self.gauges.rate, self.gauges.first_token = 1234, 31, 0.4
+            self.metrics.position, self.metrics.rate, self.metrics.first_token = 1234, 31, 0.4
         self._exact = exact
 
     def horizon(self) -> Horizon | None:

@@ -32,7 +32,7 @@ _HARD = 2 * PART_CHARS
 _BITE = 4_096  # what is left after a cut is copied: not ten megabytes for each
 
 
-def goes_on(part: str) -> bool:
+def continues(part: str) -> bool:
     """Whether the block that a closed part ends with goes on in the next one: a list, code, a long line."""
     return not part.endswith("\n\n")
 

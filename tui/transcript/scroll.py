@@ -18,7 +18,7 @@ from textual.scrollbar import ScrollBar
 from textual.widget import Widget
 
 from .message_window import MessageWindow
-from .parts import goes_on
+from .parts import continues
 from .reply import Entry, MessageWidget, ReplyMessage, lines
 
 MAX_MESSAGES = 50
@@ -162,19 +162,19 @@ class MessageScroll(VerticalScroll):
         row = entry.widget(number)
         row.set_class(number == entry.first, "-first")
         row.set_class(number == entry.end - 1, "-last")
-        row.set_class(self._goes_on(entry, number), "-goes-on")
-        row.set_class(self._goes_on(entry, number - 1), "-went-on")
+        row.set_class(self._continues(entry, number), "-goes-on")
+        row.set_class(self._continues(entry, number - 1), "-went-on")
         return row
 
-    def _goes_on(self, entry: Entry, number: int) -> bool:
+    def _continues(self, entry: Entry, number: int) -> bool:
         """Whether a block is cut after this part: nothing on the screen tells that."""
-        return entry.first <= number < entry.end - 1 and goes_on(entry.parts[number])
+        return entry.first <= number < entry.end - 1 and continues(entry.parts[number])
 
     async def _mount(self, entry: Entry, number: int, first: bool = False) -> None:
         row = self._make(entry, number)
         if not first and self.children and (last := self._rows[-1]).entry is entry:
             last.remove_class("-last")
-            last.set_class(self._goes_on(entry, last.number), "-goes-on")
+            last.set_class(self._continues(entry, last.number), "-goes-on")
         await self.mount(row, before=0 if first and self.children else None)
         await self._refresh(row)
 

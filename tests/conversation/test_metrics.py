@@ -14,7 +14,7 @@ import pytest
 from macs import Mac, linux, mac
 from textual.geometry import Region
 
-from rgmlx.conversation.metrics import Gauges, give_back, resident_bytes
+from rgmlx.conversation.metrics import Metrics, give_back, resident_bytes
 from rgmlx.system.formatting import sentence
 from rgmlx.system.macos import footprint
 from tui.status import status_line
@@ -116,4 +116,4 @@ def test_sentences() -> None:
 
 def test_the_status_says_what_its_seconds_are_of() -> None:
     """Ugly h: "first after 0.0 s"."""
-    assert "first token 0.4 s" in status_line("demo", Gauges(first_token=0.4), "", "", 80)
+    assert "first token 0.4 s" in status_line("demo", Metrics(first_token=0.4), "", "", 80)
