@@ -150,7 +150,7 @@ def long_conversation(session: Watched, pairs: int, text: str = "one two three "
 
 def same_tokens(a: Session, b: Session) -> bool:
     assert a.context is not None and b.context is not None
-    return len({s.point.state.position + len(s.point.unread) for s in (a.context, b.context)}) == 1
+    return len({s.cached.state.position + len(s.cached.unread) for s in (a.context, b.context)}) == 1
 
 
 def continues_alike(begin: Open, session: Watched, question: str = NAME) -> None:

@@ -36,7 +36,7 @@ from tui.prompt.history import History
 LOADING = "Loading demo.\n"  # said where it takes long
 
 
-class Scripted(Session):
+class GatedSession(Session):
     """No model: chosen pieces, in a real store. The third waits for the file `gate`."""
 
     def __init__(self, data: Path, pieces: Iterable[str] = (" ", " Good ", "day."), gate: Path | None = None) -> None:
@@ -199,8 +199,8 @@ def scripted(data: Path, pieces: list[str], gate: Path | None = None) -> tuple[s
     there = f", gate=Path({str(gate)!r})" if gate else ""
     code = (
         f"import sys; sys.path.insert(0, {str(rooms.TESTS)!r})\n"
-        "import rooms; from pathlib import Path; from test_plain import Scripted; from tui.plain import PlainChat\n"
-        f"sys.exit(PlainChat(Scripted(Path({str(data)!r}), {pieces!a}{there})).run())"
+        "import rooms; from pathlib import Path; from test_plain import GatedSession; from tui.plain import PlainChat\n"
+        f"sys.exit(PlainChat(GatedSession(Path({str(data)!r}), {pieces!a}{there})).run())"
     )
     return "-c", code
 
@@ -319,7 +319,7 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("sys.stdin", _pipe("hello\n"))
     monkeypatch.setattr("sys.stdout", Head())
     with pytest.raises(BrokenPipeError):
-        PlainChat(Scripted(tmp_path, ["one ", "two ", *["three "] * 5000])).run()
+        PlainChat(GatedSession(tmp_path, ["one ", "two ", *["three "] * 5000])).run()
     reply = said(tmp_path)[1]
     assert reply.text.startswith("one two ") and not reply.streaming
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -428,7 +428,7 @@ def test_text_of_a_model_cannot_command_the_terminal(tmp_path: Path, terminals: 
 def test_what_can_not_be_done_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: str, answer: str
 ) -> None:
-    session = Scripted(tmp_path)
+    session = GatedSession(tmp_path)
     out = talk(session, f"{typed}\n", capsys, code=int(answer not in ("There is none.", "There are none.")))
     _, _, after = out.partition(f"You: {typed}\n")
     assert answer.lower() in after.lower() and not after[0].islower() and after.count("\n") == 1
@@ -440,7 +440,7 @@ def test_a_pipe_ends_where_another_conversation_is_not_opened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], failing: str
 ) -> None:
     """3: what follows is for that conversation: /delete would delete this one."""
-    session = Scripted(tmp_path)
+    session = GatedSession(tmp_path)
     out = talk(session, f"keep this\n{failing}\n\n/delete\nnot for this\n", capsys, code=1)
     name = failing[1:].split()[0]
     assert out.endswith(
@@ -453,9 +453,9 @@ def test_a_pipe_ends_where_another_rgchat_has_the_conversation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """3: as above, for a conversation that is open elsewhere."""
-    busy = Scripted(tmp_path)
+    busy = GatedSession(tmp_path)
     busy.add_user_message("theirs")
-    out = talk(Scripted(tmp_path), "mine\n/open 2\n/delete\n", capsys, code=1)
+    out = talk(GatedSession(tmp_path), "mine\n/open 2\n/delete\n", capsys, code=1)
     assert "Another rgchat has this conversation open" in out and "Deleted" not in out
     assert len(busy.store.conversations.listed()) == 2
 
@@ -467,7 +467,7 @@ def test_a_command_that_fails_in_a_pipe_is_exit_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
     """3: and the lines after it are run."""
-    session = Scripted(tmp_path)
+    session = GatedSession(tmp_path)
     before = "" if line.startswith("/find") else "a fox\n"
     if not before:
         with session.store._database.transaction() as c:
@@ -488,7 +488,7 @@ def test_a_model_that_can_not_be_loaded(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_branches_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = Scripted(tmp_path)
+    session = GatedSession(tmp_path)
     out = talk(
         session,
         "first\nsecond\n/regenerate\n/edit third\n/tree\n/previous\n/back\n/forward\n/forward\n",
@@ -520,7 +520,7 @@ def test_branches_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = Scripted(tmp_path)
+    session = GatedSession(tmp_path)
     talk(session, "a fox\n/new\na hen\n/rename Hens\n", capsys)
     session.open_latest()
     out = talk(session, "/list\n/find fox\n/open 1\n/delete\n/open 1\n", capsys, code=1)
@@ -533,10 +533,10 @@ def test_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert out.endswith("/open and a number goes on with one.\n") and out[out.index("/archive") :].count(". Hens") == 1
     assert "a fox" not in out[out.index("You: /archive") :]
 
-    busy = Scripted(tmp_path)
+    busy = GatedSession(tmp_path)
     assert busy.open(1)
     assert "Another rgchat has this conversation open: close it there first." in talk(
-        Scripted(tmp_path), "/find fox\n/open 1\n", capsys, code=1
+        GatedSession(tmp_path), "/find fox\n/open 1\n", capsys, code=1
     )
     busy.close()
 
@@ -557,13 +557,13 @@ def test_what_has_the_name_of_a_file_to_write_is_there_already(
     path = tmp_path / "out.md"
     there(path)
     before = path.lstat()
-    out = talk(Scripted(tmp_path / "data"), f"hello\n/export {path}\n", capsys, code=1)
+    out = talk(GatedSession(tmp_path / "data"), f"hello\n/export {path}\n", capsys, code=1)
     assert f"{path} is there already: give another name.\n" in out
     assert os.path.samestat(path.lstat(), before) and {*os.listdir(tmp_path)} == {"out.md", "data"}
 
 
 def test_files_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session, there = Scripted(tmp_path / "data"), tmp_path / "chat.json"
+    session, there = GatedSession(tmp_path / "data"), tmp_path / "chat.json"
     (tmp_path / "note.txt").write_text("the note\n")
     commands = [
         f"read @{tmp_path / 'note.txt'}",
@@ -626,12 +626,12 @@ def test_a_limit_of_tokens_cuts_a_reply_and_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["quit", "exit", "bye", "EXIT"])
 def test_each_name_for_leaving_leaves(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = talk(Scripted(tmp_path), f"hello\n/{name} now\n/{name}\nnot read", capsys, code=1)
+    out = talk(GatedSession(tmp_path), f"hello\n/{name} now\n/{name}\nnot read", capsys, code=1)
     assert f"/{name.lower()} takes nothing after it" in out and "not read" not in out
 
 
 def test_clear_is_another_name_for_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = Scripted(tmp_path)
+    session = GatedSession(tmp_path)
     out = talk(session, "hello\n/clear\n/help\n/claer", capsys, code=1)
     assert "\nYou: /clear\nThis is a new conversation." in out and session.conversation is None
     assert "\n/new, /clear: a new conversation\n" in out and "\n/quit, /exit, /bye: leave" in out
@@ -639,7 +639,7 @@ def test_clear_is_another_name_for_new(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_the_help_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = talk(Scripted(tmp_path), "/help", capsys)
+    out = talk(GatedSession(tmp_path), "/help", capsys)
     listed = re.findall(r"^/(\w+)", out[out.index("You: /help") + 10 :], re.MULTILINE)
     wanted = "help new list open find rename archive delete undelete export import save model set settings system regenerate "
     wanted += "continue endless edit back forward previous next tree history info quit"
@@ -653,7 +653,7 @@ def test_the_help_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_reading_again_tells_how_far_it_is_now_and_then(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow(Scripted):
+    class Slow(GatedSession):
         def load(self, name: str | None = None, progress: object = None) -> None:
             time.sleep(0.5)
 
@@ -680,14 +680,14 @@ def test_what_is_too_long_is_left_out_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal_io, "MAX_CHARS", 100)
-    out = talk(Scripted(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys, code=1)
+    out = talk(GatedSession(tmp_path), f'{"x" * 950}\nshort\n"""{("y" * 60 + chr(10)) * 3}"""\nlast', capsys, code=1)
     assert "A line may have 100 characters: this one was left out.\n" in out
     assert "A message may have 100 characters: send a part of this.\n" in out
     assert [m.text for m in said(tmp_path) if m.role == USER] == ["short", "last"]
 
 
 def test_a_failing_engine_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    class Broken(Scripted):
+    class Broken(GatedSession):
         def generate_reply(self, *, endless: bool = False) -> Iterator[str]:
             yield "so far "
             raise ValueError("no more\nlines")
