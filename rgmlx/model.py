@@ -16,11 +16,13 @@ from .errors import RgmlxError, RgmlxWarning, TokenizerError
 from .generation.engine import Generation, Progress, check_ids, generate_batch
 from .generation.language_model import LanguageModel
 from .generation.sampling import make_sampling, recommended
+from .generation.scoring import Score, log_probs
 from .griffin.config import DTYPES, ModelConfig
 from .griffin.state import State
 from .kernels import launch
 from .system import debug_log, variables
 from .system.atomic import Busy, Steps, whole
+from .system.awaited import awaited, stepped
 from .system.process import enter
 from .tokenizer import Detokenizer, Tokenizer, as_ids
 from .verification import outdated, selfcheck
@@ -161,6 +163,47 @@ class Model(LanguageModel):
             texts[row].append(detokenizers[row].add(token))
         return ["".join(t) + d.finish() for t, d in zip(texts, detokenizers, strict=True)]
 
+    def score(
+        self,
+        text: str | Sequence[int],
+        *,
+        prompt: str | Sequence[int] | None = None,
+        raw: bool = False,
+        state: State | None = None,
+        progress: Progress | None = None,
+    ) -> Score:
+        """How likely the model finds a text: the log-probability of each token, given all before it.
+
+        Args:
+            text: text, taken as it is; or token ids. Where nothing comes before ids, the first one is only read.
+            prompt: what comes before and is not scored: text, sent as a user's turn, so that `text` is the reply to it; or
+                token ids. None: the text stands alone, after `<bos>`.
+            raw: the prompt is a text that `text` goes on with, and no turn.
+            state: what was read before both (advanced in place, by both; score a copy to keep it); None starts afresh.
+            progress: told (tokens read, tokens to read).
+
+        Raises:
+            RgmlxError: no tokenizer, nothing to score, a state of several rows, an id outside the vocabulary.
+            NotFiniteError: the weights are damaged.  StateError: another thread advances the state.
+        """
+        tokenizer = self.text_tokenizer()
+        state = self.new_state() if state is None else state
+        fresh, ids = not any(state.positions), as_ids(text, tokenizer, raw=True, fresh=False)
+        if prompt is not None:
+            before = as_ids(prompt, tokenizer, raw=raw, fresh=fresh)
+        else:
+            before = [tokenizer.bos] if fresh and isinstance(text, str) else []
+        if fresh and not before:
+            before, ids = ids[:1], ids[1:]
+        if not ids:
+            raise RgmlxError("there is nothing to score: give a text, or two token ids or more")
+        found = log_probs(self, state, ids, prompt=before, progress=progress)
+        found.flags.writeable = False
+        detokenizer = Detokenizer(tokenizer)
+        pieces = [detokenizer.add(i) for i in ids]
+        pieces[-1] += detokenizer.finish()
+        return Score(tuple(ids), tuple(pieces), found)
+
     def chat(
         self,
         name: str | None = None,
@@ -185,6 +228,15 @@ class Model(LanguageModel):
         if name is None:
             return Chat(self, system, **sampling)
         return Chat.open(self, name, system=system, store=store, **sampling)
+
+    # --- for coroutines -------------------------------------------------------------------
+
+    alogits = awaited(logits)
+    agenerate = awaited(generate)
+    abatch = awaited(batch)
+    ascore = awaited(score)
+    achat = awaited(chat)
+    astream = stepped(stream)
 
 
 def _decode(tokenizer: Tokenizer, run: Generation) -> Generator[str]:

@@ -22,6 +22,7 @@ from ..griffin.state import State
 from ..kernels import launch
 from ..settings import Sampling, checked_budget
 from ..system.atomic import Steps, whole
+from ..system.cancellation import checkpoint
 from ..system.process import enter, stop_at_end
 from .sampling import Sampler
 from .wired import while_wired, wired
@@ -104,6 +105,7 @@ def _prefill(
     read = 0
     with wired(network):
         for start in range(0, total, chunk):
+            checkpoint()
             if cancelled():
                 break
             parts = [ids[start : start + chunk] for ids in rows]
@@ -250,6 +252,7 @@ class Generation:
             mx.async_eval(token)
             delivered = 0
             while not self._cancel.is_set():
+                checkpoint()
                 ahead = state.copy()
                 network.advance(token[:, None], ahead)
                 following = self._sample(sample, ahead, delivered + 1)
@@ -339,6 +342,7 @@ def _batch(
     alive = list(range(len(prompts)))
     step = 0
     while alive:
+        checkpoint()
         logits = network.head(state.hidden)
         tokens = _checked(sample(logits, state.positions), logits)
         network.advance(tokens[:, None], state)
