@@ -115,7 +115,7 @@ def replied(method: Callable[Concatenate[S, P], Reply]) -> Callable[Concatenate[
     name = method.__name__
 
     @wraps(method)
-    def twin(self: S, *args: P.args, **options: P.kwargs) -> AsyncReply:
+    def twin(self: S, /, *args: P.args, **options: P.kwargs) -> AsyncReply:
         return AsyncReply(self.threads, lambda: getattr(self, name)(*args, **options))
 
     return named_twin(twin, method, "for `async for`, or `await` for the whole text; it begins with the first piece")

@@ -57,7 +57,7 @@ def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
     name = method.__name__
 
     @wraps(method)
-    async def twin(self: S, *args: P.args, **options: P.kwargs) -> T:
+    async def twin(self: S, /, *args: P.args, **options: P.kwargs) -> T:
         return await done_in(self.threads.calls, lambda: getattr(self, name)(*args, **options))
 
     return named_twin(twin, method, "awaited; cancelled, all is as after Ctrl+C")
@@ -68,7 +68,7 @@ def stepped(method: Callable[Concatenate[S, P], Any]) -> Callable[Concatenate[S,
     name = method.__name__
 
     @wraps(method)
-    def twin(self: S, *args: P.args, **options: P.kwargs) -> AsyncSteps[Any]:
+    def twin(self: S, /, *args: P.args, **options: P.kwargs) -> AsyncSteps[Any]:
         return AsyncSteps(self.threads.steps, lambda: getattr(self, name)(*args, **options))
 
     return named_twin(twin, method, "for `async for`; it begins with the first step, and raises there")
