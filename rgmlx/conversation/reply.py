@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec
 
 from ..system.atomic import Steps
-from ..system.awaited import AsyncSteps, HasThreads, Threads, done_in, named_twin
+from ..system.awaited import AsyncSteps, Threads, bound, done_in, named_twin
 from .runs import ReplyRun
 
 P = ParamSpec("P")
-S = TypeVar("S", bound=HasThreads)
 
 
 class Reply:
@@ -110,12 +109,12 @@ class AsyncReply:
         return iter(self._reply)
 
 
-def replied(method: Callable[Concatenate[S, P], Reply]) -> Callable[Concatenate[S, P], AsyncReply]:
+def replied(method: Callable[P, Reply]) -> Callable[P, AsyncReply]:
     """The async twin of a method that begins a reply: `asend = replied(send)`."""
-    name = method.__name__
 
     @wraps(method)
-    def twin(self: S, /, *args: P.args, **options: P.kwargs) -> AsyncReply:
-        return AsyncReply(self.threads, lambda: getattr(self, name)(*args, **options))
+    def twin(*args: P.args, **options: P.kwargs) -> AsyncReply:
+        owner, call = bound(method, *args, **options)
+        return AsyncReply(owner.threads, call)
 
     return named_twin(twin, method, "for `async for`, or `await` for the whole text; it begins with the first piece")

@@ -124,5 +124,5 @@ def _score(network: RecurrentGemma, outputs: mx.array, ids: Sequence[int], into:
     for start in range(0, len(ids), rows):
         these = ids[start : start + rows]
         logits = network.head(outputs[start : start + rows])
-        chosen = mx.take_along_axis(logits, mx.array(these)[:, None], axis=-1)[:, 0]
+        chosen = mx.take_along_axis(logits, mx.array(list(these))[:, None], axis=-1)[:, 0]
         into[start : start + len(these)] = np.array(chosen - mx.logsumexp(logits, axis=-1))

@@ -8,9 +8,9 @@ when it is asked for. Knows threads and event loops; nothing of models.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from .atomic import END, Steps
 from .cancellation import Cancellation
@@ -42,36 +42,31 @@ class Threads:
         self.steps.leave()
 
 
-class HasThreads(Protocol):
-    """What has methods with twins."""
-
-    @property
-    def threads(self) -> Threads: ...
-
-
-S = TypeVar("S", bound=HasThreads)
-
-
-def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """The async twin of a method: `agenerate = awaited(generate)`."""
-    name = method.__name__
+def awaited(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The async twin of a method of what has `threads`: `agenerate = awaited(generate)`."""
 
     @wraps(method)
-    async def twin(self: S, /, *args: P.args, **options: P.kwargs) -> T:
-        return await done_in(self.threads.calls, lambda: getattr(self, name)(*args, **options))
+    async def twin(*args: P.args, **options: P.kwargs) -> T:
+        owner, call = bound(method, *args, **options)
+        return await done_in(owner.threads.calls, call)
 
     return named_twin(twin, method, "awaited; cancelled, all is as after Ctrl+C")
 
 
-def stepped(method: Callable[Concatenate[S, P], Any]) -> Callable[Concatenate[S, P], AsyncSteps[Any]]:
+def stepped(method: Callable[P, Iterator[T]]) -> Callable[P, AsyncSteps[T]]:
     """The async twin of a method that returns `Steps`: `astream = stepped(stream)`, for `async for`."""
-    name = method.__name__
 
     @wraps(method)
-    def twin(self: S, /, *args: P.args, **options: P.kwargs) -> AsyncSteps[Any]:
-        return AsyncSteps(self.threads.steps, lambda: getattr(self, name)(*args, **options))
+    def twin(*args: P.args, **options: P.kwargs) -> AsyncSteps[T]:
+        owner, call = bound(method, *args, **options)
+        return AsyncSteps(owner.threads.steps, call)
 
     return named_twin(twin, method, "for `async for`; it begins with the first step, and raises there")
+
+
+def bound(method: Callable[..., Any], owner: Any, /, *args: Any, **options: Any) -> tuple[Any, Callable[[], Any]]:
+    """Whose method it is, and a call of it: of a subclass's own, where there is one."""
+    return owner, lambda: getattr(owner, method.__name__)(*args, **options)
 
 
 def named_twin(twin: F, method: Callable[..., object], how: str) -> F:
