@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 from .atomic import END, Steps
 from .cancellation import Cancellation
 from .model_thread import ModelThread
+from .process import enter
 
 if TYPE_CHECKING:
     import asyncio
@@ -124,9 +125,13 @@ async def done_in(thread: ModelThread, action: Callable[[], T], undo: Callable[[
 
     Args:
         undo: called there with what came of it, where that was cancelled before anybody got it.
+
+    Raises:
+        RgmlxError: this process was forked after MLX had computed.  What the action raises.
     """
     import asyncio
 
+    enter()  # in a forked child there is no thread to wait for
     cancellation = Cancellation()
 
     def cancellable() -> T:
