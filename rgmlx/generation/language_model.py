@@ -5,7 +5,6 @@ Knows texts only as far as its tokenizer does; makes no reply itself.
 
 from __future__ import annotations
 
-import weakref
 from pathlib import Path
 
 import mlx.core as mx
@@ -43,7 +42,6 @@ class LanguageModel(RecurrentGemma):
         self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
         self._weights_fingerprint: str | None = None
         self._threads = Threads()
-        weakref.finalize(self, self._threads.leave).atexit = False
 
     @property
     def threads(self) -> Threads:

@@ -8,6 +8,7 @@ when it is asked for. Knows threads and event loops; nothing of models.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -36,11 +37,12 @@ class Threads:
 
     def __init__(self) -> None:
         self.calls, self.steps = ModelThread(), ModelThread()
+        for thread in (self.calls, self.steps):  # they end with the model
+            weakref.finalize(self, thread.leave).atexit = False
 
-    def leave(self) -> None:
-        """Ends both once all is done that they were given; does not wait."""
-        self.calls.leave()
-        self.steps.leave()
+    def __reduce__(self) -> tuple[type[Threads], tuple[()]]:
+        """A copy of a model has threads of its own."""
+        return Threads, ()
 
 
 def awaited(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:

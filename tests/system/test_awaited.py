@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import gc
 import inspect
 import random
@@ -503,6 +504,13 @@ def test_threads_begin_with_a_coroutine_and_end_with_the_model(begun: Callable[[
         return gone() is None and not begun()
 
     wait_for(over)
+
+
+def test_a_copy_of_a_model_has_threads_of_its_own() -> None:
+    model = small_model()
+    other = copy.deepcopy(model)
+    assert other.threads is not model.threads
+    assert run(other.agenerate(PROMPT, max_tokens=3, **DRAWN)) == model.generate(PROMPT, max_tokens=3, **DRAWN)
 
 
 def test_a_state_that_another_thread_advances_is_refused(small: rgmlx.Model) -> None:
