@@ -241,7 +241,7 @@ class Model(LanguageModel):
     agenerate = awaited(generate)
     abatch = awaited(batch)
     ascore = awaited(score)
-    achat = awaited(chat)
+    achat = awaited(chat, short=True)
     astream = stepped(stream)
 
 

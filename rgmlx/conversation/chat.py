@@ -356,15 +356,22 @@ class Chat:
 
     # --- for coroutines -------------------------------------------------------------------
 
-    asend, aregenerate = replied(send), replied(regenerate)
-    aedit, acontinue_reply = replied(edit), replied(continue_reply)
-    acheckpoint, arewind, aswitch, afork = awaited(checkpoint), awaited(rewind), awaited(switch), awaited(fork)
-    asave, ahorizon, aclose = awaited(save), awaited(horizon), awaited(close)
+    asend = replied(send)
+    aregenerate = replied(regenerate)
+    aedit = replied(edit)
+    acontinue_reply = replied(continue_reply)
+    acheckpoint = awaited(checkpoint, short=True)
+    arewind = awaited(rewind, short=True)
+    aswitch = awaited(switch, short=True)
+    afork = awaited(fork, short=True)
+    ahorizon = awaited(horizon, short=True)
+    asave = awaited(save, short=True)
+    aclose = awaited(close, short=True)
 
     @classmethod
     async def aload(cls, path: str | Path, model: LanguageModel, **options: Any) -> Chat:
         """`load`, awaited."""
-        return await done_in(model.threads.calls, lambda: cls.load(path, model, **options))
+        return await done_in(model.threads.steps, lambda: cls.load(path, model, **options))
 
     @property
     def threads(self) -> Threads:

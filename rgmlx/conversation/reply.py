@@ -59,7 +59,7 @@ class Reply:
 
 
 class AsyncReply:
-    """A reply for coroutines: `async for` gives its pieces, `await` the whole text.
+    """A reply for coroutines: `async for` gives its pieces, `await` the whole text, or what is left of it.
 
     It is asked for with its first piece, and raises there what `Chat.send` and `Reply` raise. Cancelled while a piece is
     being written, the reply is over, and what was delivered stays.

@@ -31,8 +31,8 @@ class Threads:
     """A model's threads, which begin with the first thing that is asked of them.
 
     Attributes:
-        calls: does whole calls, one after another in the order of asking.
-        steps: does the steps of streams and replies, a step of each by turns, and does not wait for `calls`.
+        calls: does whole calls that may take long, one after another in the order of asking.
+        steps: does the steps of streams and replies, a step of each by turns, and what is short. It does not wait for `calls`.
     """
 
     def __init__(self) -> None:
@@ -45,13 +45,18 @@ class Threads:
         return Threads, ()
 
 
-def awaited(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The async twin of a method of what has `threads`: `agenerate = awaited(generate)`."""
+def awaited(method: Callable[P, T], *, short: bool = False) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The async twin of a method of what has `threads`: `agenerate = awaited(generate)`.
+
+    Args:
+        short: it is done among the steps, and waits for no long call.
+    """
 
     @wraps(method)
     async def twin(*args: P.args, **options: P.kwargs) -> T:
         owner, call = bound(method, *args, **options)
-        return await done_in(owner.threads.calls, call)
+        threads: Threads = owner.threads
+        return await done_in(threads.steps if short else threads.calls, call)
 
     return named_twin(twin, method, "awaited; cancelled, all is as after Ctrl+C")
 

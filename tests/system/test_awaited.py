@@ -215,6 +215,9 @@ def test_calls_are_done_in_the_order_of_asking_and_streams_meanwhile(small: rgml
         await asyncio.to_thread(there.wait, PATIENCE)
         tasks += [asyncio.create_task(call(name)) for name in ("second", "third")]
         assert len(await collected(small.astream(PROMPT, max_tokens=3))) > 0
+        async with await small.achat(**DRAWN) as chat:
+            assert await chat.asend("Hi", max_tokens=2)
+            await chat.acheckpoint()
         assert done == []
         go_on.set()
         await asyncio.gather(*tasks)
