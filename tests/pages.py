@@ -1,7 +1,8 @@
 """Pages of the documentation: their code blocks, and the command lines in them. The conventions are those of docs/CONTRIBUTING.md.
 
     ```python         run, all of a page in one namespace and one empty directory, from the top down
-    ```python shown   compiled only: it needs what a test has not, such as other weights or a Mac
+    ```python shown   compiled only: it needs what a test has not, such as other weights
+    ```python macos   the same, as it needs a Mac; ```sh macos is as ```sh
     ```sh             its `rgmlx` and `rgchat` lines are parsed; of others, scripts and make's targets must be there
     ```sh run         run as well, by bash, in the same directory: for what takes a second or two, and must succeed
 
@@ -26,7 +27,9 @@ import tui.cli
 
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
 OURS = ("rgmlx", "rgchat")
-MARKS = {"python": ("", "shown"), "sh": ("", "run"), "": ("",)}
+MARKS = {"python": ("", "shown", "macos"), "sh": ("", "run", "macos"), "": ("",)}
+ELSEWHERE = {"llm.md": "scripts/check_llm.py runs it where llm is installed"}
+"""Pages whose code is only compiled and parsed here, and why."""
 OTHER = {"text", "json", "toml", "mermaid"}
 """Languages of blocks that nobody runs, such as output."""
 _BETWEEN = re.compile(r"[|&;()]+")

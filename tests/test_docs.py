@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import pages
 import pytest
-from pages import PAGES, Block, anchors, blocks, commands, links, problem
+from pages import ELSEWHERE, PAGES, Block, anchors, blocks, commands, links, problem
 from rooms import ROOT
 from waiting import PATIENCE
 
@@ -50,14 +50,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: rgmlx.Model) -> 
 def python(block: Block, page: Path, module: types.ModuleType) -> None:
     # Line numbers of a traceback are the page's.
     code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
-    if block.mark != "shown":
+    if not block.mark and page.name not in ELSEWHERE:
         exec(code, module.__dict__)
 
 
 def shell(block: Block, page: Path) -> None:
     wrong = [f"{page.name}:{block.line}: {' '.join(c)}: {said}" for c in commands(block) if (said := problem(c))]
     assert not wrong
-    if block.mark == "run":
+    if block.mark == "run" and page.name not in ELSEWHERE:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block.text],
             stdin=subprocess.DEVNULL,
@@ -104,6 +104,7 @@ WRONG = {
     "```sh run\nfalse\n```": "page.md:2",
     "```sh run\nfalse | true\n```": "page.md:2",
     "```\nrgmlx nonsense\n```": "nonsense",
+    "```sh macos\npbpaste | rgmlx nonsense\n```": "nonsense",
     "```Python\n```": "a block is one of",
     "```python norun\n```": "a block is one of",
 }
@@ -120,6 +121,14 @@ See rgmlx nonsense.
 
 ```python shown
 rgmlx.load("no/such")
+```
+
+```python macos
+import no_such_module
+```
+
+```sh macos
+rgmlx ask "What is on the clipboard?" | pbcopy
 ```
 
 ```sh
