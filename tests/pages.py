@@ -33,6 +33,7 @@ ELSEWHERE = {"llm.md": "scripts/check_llm.py runs it where llm is installed"}
 OTHER = {"text", "json", "toml", "mermaid"}
 """Languages of blocks that nobody runs, such as output."""
 _BETWEEN = re.compile(r"[|&;()]+")
+_KEYWORDS = {"do", "then", "else", "elif", "if", "while", "until", "!", "{", "time", "exec"}
 _REDIRECTION = re.compile(r"\d*(>>|>|<<<|<)&?")
 _HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 
@@ -111,9 +112,11 @@ def _split(words: list[str]) -> Iterator[list[str]]:
             command, skip = [], False
         elif _REDIRECTION.fullmatch(word):
             skip = True
+            if command and command[-1].isdecimal():  # of 2>&1
+                command.pop()
         elif skip:
             skip = False
-        elif command or not re.fullmatch(r"[A-Za-z_]\w*=.*", word, re.DOTALL):
+        elif command or not (word in _KEYWORDS or re.fullmatch(r"[A-Za-z_]\w*=.*", word, re.DOTALL)):
             command.append(word)
 
 

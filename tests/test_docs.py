@@ -99,6 +99,7 @@ WRONG = {
     "```sh\ncat notes.txt | rgmlx nonsense\n```": "nonsense",
     "```sh\nA=1 rgchat --no-such | cat > file\n```": "no-such",
     "```sh\nrgmlx ask \\\n  --temperature warm Hi\n```": "warm",
+    "```sh\nwhile read x; do rgmlx nonsense; done\n```": "nonsense",
     "```sh\nmake no-such\n```": "no target",
     "```sh\npython scripts/no_such.py\n```": "no scripts",
     "```sh run\nfalse\n```": "page.md:2",
@@ -137,6 +138,8 @@ rgmlx ask --raw <<END
 rgmlx nonsense
 END
 rgmlx --help
+rgmlx info 2> problems
+while read -r line; do RGMLX_LOG=debug rgmlx info; done
 make test
 sh scripts/setup.sh  # as it is
 ```
