@@ -21,13 +21,15 @@ _HOMES = {
     "State": "griffin.state",
     "Chat": "conversation.chat",
     "Sampling": "settings",
+    "Score": "generation.scoring",
     "RgmlxError": "errors",
 }
-__all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "__version__", "load"]
+__all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "Score", "State", "__version__", "load"]
 
 if TYPE_CHECKING:
     from .conversation.chat import Chat
     from .errors import RgmlxError
+    from .generation.scoring import Score
     from .griffin.config import ModelConfig
     from .griffin.state import State
     from .model import Model, load

@@ -40,7 +40,7 @@ from rgmlx.conversation import (
     turns,
     writer,
 )
-from rgmlx.generation import engine, sampling, wired
+from rgmlx.generation import engine, sampling, scoring, wired
 from rgmlx.generation.engine import Generation, prefill
 from rgmlx.griffin import state
 from rgmlx.griffin.config import ModelConfig
@@ -48,7 +48,7 @@ from rgmlx.system import atomic, process
 from rgmlx.tokenizer import Tokenizer
 
 CHAT = (chat, checkpoints, context, in_memory, opened, replies, reply, rgstate, runs, turns, writer)
-FILES = {m.__file__ for m in (*CHAT, atomic, engine, model, process, sampling, state, wired)}
+FILES = {m.__file__ for m in (*CHAT, atomic, engine, model, process, sampling, scoring, state, wired)}
 """Whose frames are interrupted: all that moves a state or a chat."""
 
 PROMPT = [2, 7, 1, 9]
@@ -239,6 +239,17 @@ def reading(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None
     return action, lambda: same_state(model, here, read)
 
 
+def scored(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
+    """`log_probs` on a state: it has read all of it, or nothing."""
+    here, read = model.new_state(), list[int]()
+
+    def action() -> None:
+        scoring.log_probs(model, here, [5, 6, 7], prompt=PROMPT, chunk=3)
+        read.extend([*PROMPT, 5, 6, 7])
+
+    return action, lambda: same_state(model, here, read)
+
+
 def talk(what: str) -> Scenario:
     """A chat of two turns in which `what` happens: "send", "edit", "regenerate", "rewind", "fork", "checkpoint".
 
@@ -308,6 +319,7 @@ SCENARIOS: dict[str, Scenario] = {
     "Generation": tokens,
     "Model.stream": pieces,
     "Model.logits, prefill": reading,
+    "log_probs": scored,
     **{f"Chat.{n}": talk(n) for n in ("send", "send by name", "edit", "regenerate", "rewind", "fork", "checkpoint")},
 }
 

@@ -26,12 +26,13 @@ from ..generation.sampling import make_sampling
 from ..settings import Sampling
 from ..store import MODEL, USER, Message
 from ..system.atomic import Busy, Steps, whole
+from ..system.awaited import Threads, awaited, done_in
 from . import named, places, rgstate, sampling_settings
 from .checkpoints import Checkpoint
 from .context import Context
 from .in_memory import MAX_REPLY_CHARS, MemoryStore
 from .replies import ReplySession
-from .reply import Reply
+from .reply import Reply, replied
 from .turns import SavedChat, Turn
 
 if TYPE_CHECKING:
@@ -352,6 +353,36 @@ class Chat:
         chat.max_tokens = saved.max_tokens
         rgstate.put(chat._session, saved)
         return chat
+
+    # --- for coroutines -------------------------------------------------------------------
+
+    asend = replied(send)
+    aregenerate = replied(regenerate)
+    aedit = replied(edit)
+    acontinue_reply = replied(continue_reply)
+    acheckpoint = awaited(checkpoint, short=True)
+    arewind = awaited(rewind, short=True)
+    aswitch = awaited(switch, short=True)
+    afork = awaited(fork, short=True)
+    ahorizon = awaited(horizon, short=True)
+    asave = awaited(save, short=True)
+    aclose = awaited(close, short=True)
+
+    @classmethod
+    async def aload(cls, path: str | Path, model: LanguageModel, **options: Any) -> Chat:
+        """`load`, awaited."""
+        return await done_in(model.threads.steps, lambda: cls.load(path, model, **options))
+
+    @property
+    def threads(self) -> Threads:
+        """Where the work of coroutines is done."""
+        return self._model.threads
+
+    async def __aenter__(self) -> Chat:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     # --- inside ---------------------------------------------------------------------------
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import ParamSpec
 
 from ..system.atomic import Steps
+from ..system.awaited import AsyncSteps, Threads, bound, done_in, named_twin
 from .runs import ReplyRun
+
+P = ParamSpec("P")
 
 
 class Reply:
@@ -49,5 +54,67 @@ class Reply:
         self._pieces.close()
         self._end(self.run)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Steps[str]:
         return self._pieces
+
+
+class AsyncReply:
+    """A reply for coroutines: `async for` gives its pieces, `await` the whole text, or what is left of it.
+
+    It is asked for with its first piece, and raises there what `Chat.send` and `Reply` raise. Cancelled while a piece is
+    being written, the reply is over, and what was delivered stays.
+    """
+
+    def __init__(self, threads: Threads, begin: Callable[[], Reply]) -> None:
+        self._threads, self._begin = threads, begin
+        self._reply: Reply | None = None
+        self._stopped = False
+        self._pieces = AsyncSteps(threads.steps, self._start)
+
+    @property
+    def text(self) -> str:
+        """What has been delivered so far."""
+        return self._reply.text if self._reply is not None else ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """As `Reply.finish_reason`."""
+        return self._reply.finish_reason if self._reply is not None else None
+
+    def stop(self) -> None:
+        """Ends the reply after the token in flight, from any thread or task; what was delivered stays."""
+        self._stopped = True
+        if self._reply is not None:
+            self._reply.stop()
+
+    async def aclose(self) -> None:
+        """Ends the reply where it is."""
+        await self._pieces.aclose()
+        if self._reply is not None:
+            await done_in(self._threads.steps, self._reply.close)
+
+    def __aiter__(self) -> AsyncSteps[str]:
+        return self._pieces
+
+    def __await__(self) -> Generator[object, None, str]:
+        return self._whole().__await__()
+
+    async def _whole(self) -> str:
+        return "".join([piece async for piece in self])
+
+    def _start(self) -> Steps[str]:
+        self._reply = self._begin()
+        if self._stopped:
+            self._reply.stop()
+        return iter(self._reply)
+
+
+def replied(method: Callable[P, Reply]) -> Callable[P, AsyncReply]:
+    """The async twin of a method that begins a reply: `asend = replied(send)`."""
+
+    @wraps(method)
+    def twin(*args: P.args, **options: P.kwargs) -> AsyncReply:
+        owner, call = bound(method, *args, **options)
+        return AsyncReply(owner.threads, call)
+
+    return named_twin(twin, method, "for `async for`, or `await` for the whole text; it begins with the first piece")

@@ -22,7 +22,9 @@ from ..griffin.state import State
 from ..kernels import launch
 from ..settings import Sampling, checked_budget
 from ..system.atomic import Steps, whole
+from ..system.cancellation import checkpoint
 from ..system.process import enter, stop_at_end
+from .grouping import groups
 from .sampling import Sampler
 from .wired import while_wired, wired
 
@@ -59,6 +61,14 @@ def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
         raise RgmlxError(
             f"token id {bad} is outside the vocabulary of {network.config.vocab_size:,}", quotes=(str(bad),)
         )
+
+
+def check_prompts(network: RecurrentGemma, prompts: Sequence[Sequence[int]]) -> None:
+    """Raises RgmlxError: a prompt of a batch is empty, or an id outside the vocabulary."""
+    for ids in prompts:
+        check_ids(network, ids)
+    if any(len(p) == 0 for p in prompts):
+        raise RgmlxError("every prompt of a batch needs at least one token")
 
 
 def prefill(
@@ -104,6 +114,7 @@ def _prefill(
     read = 0
     with wired(network):
         for start in range(0, total, chunk):
+            checkpoint()
             if cancelled():
                 break
             parts = [ids[start : start + chunk] for ids in rows]
@@ -250,6 +261,7 @@ class Generation:
             mx.async_eval(token)
             delivered = 0
             while not self._cancel.is_set():
+                checkpoint()
                 ahead = state.copy()
                 network.advance(token[:, None], ahead)
                 following = self._sample(sample, ahead, delivered + 1)
@@ -309,10 +321,7 @@ def generate_batch(
     Raises:
         RgmlxError: a prompt is empty, or an id outside the vocabulary.  NotFiniteError, while iterating.
     """
-    for ids in prompts:
-        check_ids(network, ids)
-    if any(len(p) == 0 for p in prompts):
-        raise RgmlxError("every prompt of a batch needs at least one token")
+    check_prompts(network, prompts)
     max_tokens = checked_budget(max_tokens)
     enter()
     steps = _batch(network, state, prompts, sampling or Sampling(), max_tokens, frozenset(stop_ids), chunk)
@@ -321,6 +330,22 @@ def generate_batch(
         state.busy,
         lambda: _undo(state),
     )
+
+
+def _read_rows(network: RecurrentGemma, state: State, prompts: Sequence[Sequence[int]], chunk: int) -> None:
+    """Reads a prompt into each row, those of about one length together."""
+    together = groups([len(p) for p in prompts], chunk)
+    if len(together) == 1:
+        _prefill(network, state, prompts, chunk, lambda: False, None)
+        return
+    parts = []
+    for rows in together:
+        parts.append(state.rows(rows))
+        _prefill(network, parts[-1], [prompts[row] for row in rows], chunk, lambda: False, None)
+    order = [row for rows in together for row in rows]
+    read = State.joined(parts).rows([order.index(row) for row in range(len(order))])
+    mx.eval(read.arrays())
+    state.become(read)
 
 
 def _batch(
@@ -332,13 +357,14 @@ def _batch(
     stop: frozenset[int],
     chunk: int | None,
 ) -> Generator[tuple[int, int]]:
-    _prefill(network, state, prompts, chunk, lambda: False, None)
+    _read_rows(network, state, prompts, chunk or default_chunk())
     if max_tokens == 0:
         return
     sample = Sampler(sampling, state.recent)
     alive = list(range(len(prompts)))
     step = 0
     while alive:
+        checkpoint()
         logits = network.head(state.hidden)
         tokens = _checked(sample(logits, state.positions), logits)
         network.advance(tokens[:, None], state)

@@ -16,6 +16,7 @@ from ..griffin.network import RecurrentGemma
 from ..griffin.state import State
 from ..settings import Sampling
 from ..system import memory
+from ..system.awaited import Threads
 from ..system.process import work
 from ..tokenizer import Tokenizer
 from ..weights import checkpoint
@@ -40,6 +41,12 @@ class LanguageModel(RecurrentGemma):
         self.sampling = Sampling()
         self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
         self._weights_fingerprint: str | None = None
+        self._threads = Threads()
+
+    @property
+    def threads(self) -> Threads:
+        """Where the work of coroutines is done."""
+        return self._threads
 
     @property
     def identity(self) -> dict[str, str]:
