@@ -32,7 +32,7 @@ def of_choices(choices: Collection[str]) -> str:
             shown = f"{choice!r:.40}"
             raise ConstraintError(f"choices must be texts, and {shown} is none", quotes=(shown,))
         _refuse_surrogates(choice, "a choice")
-    return _pattern("|".join("".join(map(_literal, choice)) for choice in dict.fromkeys(choices)))
+    return _pattern(f"(?:{'|'.join(''.join(map(_literal, choice)) for choice in dict.fromkeys(choices))})")
 
 
 def of_regex(regex: str) -> str:
@@ -42,7 +42,7 @@ def of_regex(regex: str) -> str:
     if not isinstance(regex, str):
         raise ConstraintError('regex must be a text, as in regex="[0-9]+"')
     _refuse_surrogates(regex, "the regex")
-    return _pattern(regex_to_lark(regex, ""))
+    return _pattern(regex_to_lark(regex, "") or "(?:)")  # `//` is a comment
 
 
 def of_schema(schema: Any) -> str:
@@ -63,7 +63,7 @@ def of_lark(grammar: str) -> str:
 
 
 def _pattern(regex: str) -> str:
-    return f"start: /(?:{regex})/{_NO_FORCING}"
+    return f"start: /{regex}/{_NO_FORCING}"
 
 
 def _literal(character: str) -> str:

@@ -84,7 +84,7 @@ class _Types:
                 schema = {**schema, **more} if isinstance(more, Mapping) else schema
             return schema, build
         if origin is Literal:
-            return self._one_of({value: value for value in arguments}, place)
+            return self._one_of([(value, value) for value in arguments], place)
         if origin in (Union, types.UnionType):
             parts = [self.of(part, place) for part in arguments]
             return {"anyOf": [schema for schema, _ in parts]}, lambda value: _first(value, [b for _, b in parts])
@@ -106,7 +106,7 @@ class _Types:
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             members = list(kind)
             plain = all(isinstance(one.value, (str, int, float, type(None))) for one in members)
-            return self._one_of({(one.value if plain else one.name): one for one in members}, place)
+            return self._one_of([(one.value if plain else one.name, one) for one in members], place)
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             return self._dataclass(kind)
         raise ConstraintError(
@@ -146,21 +146,21 @@ class _Types:
             self._builds[kind] = build
         return {"$ref": f"#/$defs/{self._names[kind]}"}, lambda value: self._builds[kind](value)
 
-    def _one_of(self, values: Mapping[Any, Any], place: str) -> tuple[dict[str, Any], Build]:
-        for value in values:
+    def _one_of(self, values: Sequence[tuple[Any, Any]], place: str) -> tuple[dict[str, Any], Build]:
+        for value, _ in values:
             if not isinstance(value, (str, int, float, bool, type(None))):
                 raise ConstraintError(f"schema: {place} may be {value!r}, for which there is no JSON")
-        found = {(type(value), value): result for value, result in values.items()}
+        found = {(type(value), value): result for value, result in values}
 
         def build(value: Any) -> Any:
             if (type(value), value) in found:
                 return found[type(value), value]
-            for known, result in values.items():  # 1 for 1.0
+            for known, result in values:  # 1 for 1.0
                 if not isinstance(value, (bool, str)) and not isinstance(known, bool) and known == value:
                     return result
             raise Mismatch
 
-        return {"enum": list(values)}, build
+        return {"enum": [value for value, _ in values]}, build
 
     def _tuple(self, arguments: tuple[Any, ...], place: str) -> tuple[dict[str, Any], Build]:
         if len(arguments) == 2 and arguments[1] is Ellipsis:
