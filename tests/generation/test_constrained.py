@@ -20,6 +20,7 @@ from interrupt_anywhere import small_model
 
 import rgmlx
 from rgmlx.errors import ConstraintError, IncompleteError, RgmlxError
+from rgmlx.generation.constrained import lark
 from rgmlx.generation.constrained.matcher import Matcher
 from rgmlx.generation.constrained.output import output_format
 from rgmlx.generation.engine import Generation, generate_batch
@@ -430,7 +431,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"grammar": "start: word"}, 'unknown name: "word" (line 1)'),
     ({"grammar": 'start: "a" <end_of_turn>'}, "a token that the model does not have"),
     ({"grammar": "start: <[5]>"}, "the grammar contradicts itself"),
-    ({"grammar": 'start: first\nfirst: second "x"\nsecond: first "y"'}, "the grammar contradicts itself"),
+    ({"grammar": 'start: first\nfirst: second "x"\nsecond: first "y"'}, "the grammar has no end"),
+    ({"grammar": 'start: "a" start'}, "the grammar has no end"),
     ({"grammar": "start: A\nA: /a+/ & /b+/"}, "the grammar contradicts itself"),
     ({"grammar": b"start: x"}, "grammar must be a text"),
     ({"regex": "a", "choices": ["a"]}, "give one of choices and regex"),
@@ -455,6 +457,46 @@ def test_a_contradiction_is_an_error_at_once(small: rgmlx.Model, form: dict[str,
         assert len(str(error.value)) < 300
     assert state.position == 0
     assert not seen
+
+
+@pytest.mark.parametrize(
+    ("grammar", "end"),
+    [
+        ('start: "a" start | "b"', True),
+        ('start: a\na: "x" b\nb: "y" a', False),
+        ('start: a\na: "x" b\nb: "y" a?', True),
+        ('start: (a | "q")\na: a "x"', True),
+        ('start: [a]\na: "x" a', True),
+        ('start: a+\na: "x" a', False),
+        ('start: a*\na: "x" a', True),
+        ('start: a{0,3}\na: "x" a', True),
+        ('start: a{2}\na: "x" a', False),
+        ('start: a{,2}\na: "x" a', True),
+        ('start: a ~ 0..3\na: a "z"', True),
+        ('start: a~1..3\na: a "z"', False),
+        (
+            '?start: sum\n?sum: product\n | sum "+" product // c: d\n# e\nproduct: NUM\n | product "*" NUM\n'
+            "NUM: /[0-9]+/\n%ignore / /\n",
+            True,
+        ),
+        ('start: %json {"a": "}"} start', False),
+        ('%llguidance {"x": {}}\nstart: "(" start ")"', False),
+        ('start: "x"i start', False),
+        (r"start: /a\/b/ start | /x/", True),
+        ('start: START\nSTART: "a" | "b"', True),
+        ("foo: foo", True),
+        # what llguidance has to say something of, or nobody understands
+        ("", True),
+        ("start", True),
+        ('start: "a', True),
+        ("start[lazy]: start", True),
+        ("start: foo::3", True),
+        ("start: (start", True),
+        ("start: )", True),
+    ],
+)
+def test_whether_a_grammar_has_an_end(grammar: str, end: bool) -> None:
+    assert lark.ends(grammar) == end
 
 
 def test_a_grammar_that_leads_nowhere_ends_with_a_sentence(small: rgmlx.Model) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...errors import ConstraintError
+from . import lark
 from . import schema as schemas
 
 JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -59,6 +60,8 @@ def of_lark(grammar: str) -> str:
     if not isinstance(grammar, str):
         raise ConstraintError('grammar must be a text, a Lark grammar, as in grammar=\'start: "a" | "b"\'')
     _refuse_surrogates(grammar, "the grammar")
+    if not lark.ends(grammar):
+        raise ConstraintError("the grammar has no end: its start asks for itself again, whatever comes before")
     return grammar + _NO_FORCING
 
 
