@@ -21,13 +21,26 @@ _HOMES = {
     "State": "griffin.state",
     "Chat": "conversation.chat",
     "Sampling": "settings",
+    "ConstraintError": "errors",
+    "IncompleteError": "errors",
     "RgmlxError": "errors",
 }
-__all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "__version__", "load"]
+__all__ = [
+    "Chat",
+    "ConstraintError",
+    "IncompleteError",
+    "Model",
+    "ModelConfig",
+    "RgmlxError",
+    "Sampling",
+    "State",
+    "__version__",
+    "load",
+]
 
 if TYPE_CHECKING:
     from .conversation.chat import Chat
-    from .errors import RgmlxError
+    from .errors import ConstraintError, IncompleteError, RgmlxError
     from .griffin.config import ModelConfig
     from .griffin.state import State
     from .model import Model, load

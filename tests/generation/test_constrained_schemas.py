@@ -103,6 +103,8 @@ BUILT: list[tuple[Any, Any, Any]] = [
     (Level, 2, Level.HIGH),
     (Shape, "FLAT", Shape.FLAT),
     (Annotated[int, {"minimum": 2}, "said of it"], 3, 3),
+    (Annotated[int | None, {"minimum": 2}], None, None),
+    (Annotated[Point | int, {"minimum": 2}], {"x": 1}, Point(1)),
     (Point, {"x": 1, "y": 2}, Point(1, 2.0)),
     (Point, {"x": 1}, Point(1, 0.5)),
     (
@@ -140,6 +142,11 @@ def test_a_type_has_a_schema_and_makes_its_objects(small: rgmlx.Model, kind: Any
     assert found.done
     assert form.result(json.dumps(value)) == result
     json.dumps(schema)
+
+
+def test_keywords_of_a_union_are_those_of_each_part(small: rgmlx.Model) -> None:
+    kind = Annotated[int | None, {"minimum": 2, "maximum": 3}]
+    assert {small.generate("Hi", schema=kind, seed=seed, temperature=3) for seed in range(20)} == {None, 2, 3}
 
 
 @pytest.mark.parametrize(

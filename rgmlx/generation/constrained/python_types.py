@@ -81,7 +81,7 @@ class _Types:
         if origin is typing.Annotated:
             schema, build = self.of(arguments[0], place)
             for more in arguments[1:]:
-                schema = {**schema, **more} if isinstance(more, Mapping) else schema
+                schema = _with(schema, more) if isinstance(more, Mapping) else schema
             return schema, build
         if origin is Literal:
             return self._one_of([(value, value) for value in arguments], place)
@@ -179,6 +179,13 @@ class _Types:
             {"type": "array", "prefixItems": schemas, "items": False, "minItems": count, "maxItems": count},
             build_all,
         )
+
+
+def _with(schema: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with more keywords: of a union each part has them, as they say nothing of a part of another type."""
+    if schema.keys() == {"anyOf"}:
+        return {"anyOf": [part if "$ref" in part else _with(part, more) for part in schema["anyOf"]]}
+    return {**schema, **more}
 
 
 def _exactly(value: Any, python: tuple[type, ...]) -> Any:
