@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import mlx.core as mx
@@ -163,12 +164,15 @@ class Model(LanguageModel):
     ) -> T: ...
     @overload
     def generate(
-        self, prompt: str | Sequence[int], *, schema: Mapping[str, Any], max_tokens: int | None = None, **options: Any
+        self,
+        prompt: str | Sequence[int],
+        *,
+        schema: Mapping[str, Any] | UnionType | bool,
+        max_tokens: int | None = None,
+        **options: Any,
     ) -> Any: ...
     @overload
-    def generate(
-        self, prompt: str | Sequence[int], *, schema: None = None, max_tokens: int | None = None, **options: Any
-    ) -> str: ...
+    def generate(self, prompt: str | Sequence[int], *, max_tokens: int | None = None, **options: Any) -> str: ...
     def generate(
         self,
         prompt: str | Sequence[int],
@@ -209,7 +213,7 @@ class Model(LanguageModel):
         self,
         prompts: Sequence[str | Sequence[int]],
         *,
-        schema: Mapping[str, Any],
+        schema: Mapping[str, Any] | UnionType | bool,
         max_tokens: int | None = None,
         **options: Any,
     ) -> list[Any]: ...
@@ -218,7 +222,6 @@ class Model(LanguageModel):
         self,
         prompts: Sequence[str | Sequence[int]],
         *,
-        schema: None = None,
         max_tokens: int | None = None,
         **options: Any,
     ) -> list[str]: ...

@@ -273,7 +273,7 @@ def talk(what: str) -> Scenario:
     def scenario(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
         directory = tempfile.TemporaryDirectory()
         name, store = ("inbox", directory.name) if what.endswith("by name") else (None, None)
-        form = {"regex": FORM} if what.endswith("of a form") else {}
+        form: dict[str, Any] = {"regex": FORM} if what.endswith("of a form") else {}
         model.vocabulary()
         here = model.chat(name, store=store, temperature=1.0, seed=1)
         "".join(here.send("Hi", max_tokens=2))

@@ -338,7 +338,7 @@ def generate_batch(
         raise RgmlxError("every prompt of a batch needs at least one token")
     max_tokens = checked_budget(max_tokens)
     enter()
-    rows = [None] * len(prompts) if matchers is None else list(matchers)
+    rows: list[Matcher | None] = [None] * len(prompts) if matchers is None else list(matchers)
     steps = _batch(network, state, prompts, sampling or Sampling(), max_tokens, frozenset(stop_ids), rows, chunk)
     return Steps(
         while_wired(network, steps),
