@@ -193,6 +193,22 @@ def test_padding_behind_the_vocabulary_is_never_allowed(small: rgmlx.Model) -> N
         assert not mask[tokenizer.end_of_turn]  # of another model's ids that end a reply
 
 
+def test_a_text_that_ends_a_run_is_that_only_where_it_may_end(small: rgmlx.Model) -> None:
+    """Of a model whose configuration has a piece of text among its stop ids: drawn, it is never delivered."""
+    from rgmlx.generation.constrained.vocabulary import Vocabulary
+
+    tokenizer = small.text_tokenizer()
+    [stop], [byte] = tokenizer.encode("a"), [i for i in range(300) if tokenizer.token_bytes(i) == b"a"]
+    assert stop != byte
+    found = Vocabulary(tokenizer, len(tokenizer), {stop}).compile("start: /a{2,4}/", "it").matcher()
+    seen = []
+    for _ in range(5):
+        seen.append(bool(found.allowed()[stop]))
+        if found.allowed()[byte]:
+            found.accept(byte)
+    assert seen == [False, False, True, True, True]
+
+
 def test_a_piece_with_a_space_begins_a_reply_only_where_there_is_one(small: rgmlx.Model) -> None:
     """SentencePiece's own decoder drops the space of a first piece: neither our text nor the mask does."""
     tokenizer = small.text_tokenizer()
