@@ -428,6 +428,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"schema": {"const": {1, 2}}}, "the schema is no JSON itself"),
     ({"schema": {"const": 2**53 + 1}}, "beyond 2**53"),
     ({"schema": {"type": "integer", "maximum": 10**30}}, "beyond 2**53"),
+    ({"schema": {"const": [10**400]}}, "a number of 401 digits"),
+    ({"schema": {"type": "integer", "minimum": "3"}}, "the schema"),
+    ({"schema": {"$ref": 3}}, "the schema"),
+    ({"schema": {"type": "object", "properties": []}}, "the schema"),
+    ({"schema": {"type": "array", "items": [3]}}, "the schema"),
+    ({"schema": {"type": "object", "required": [3], "properties": {"a": {}}}}, "the schema can't be used"),
+    ({"schema": {"type": "object", "required": [[]], "properties": {"a": {}}}}, "the schema can't be used"),
+    ({"schema": {"type": {}}}, "the schema"),
+    ({"schema": {"x-guidance": 3}}, "the schema"),
+    ({"schema": {"anyOf": {}}}, "the schema"),
     (
         {
             "schema": {

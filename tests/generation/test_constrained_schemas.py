@@ -278,6 +278,8 @@ def test_whatever_has_pydantics_two_methods_is_a_model(small: rgmlx.Model) -> No
         ({"type": "number", "minimum": 0, "maximum": 1e-5}, {}),
         ({"type": "number", "multipleOf": 0.5}, {"minimum": -(2**53), "maximum": 2**53}),
         ({"type": ["null", "number"], "maximum": 5}, {"minimum": -(2**53), "multipleOf": 1e-6}),
+        ({"type": "number", "minimum": 1e20}, {}),
+        ({"type": "number", "maximum": -1e20}, {}),
         ({"type": "integer", "enum": [1, 2]}, {}),
         ({"minimum": 3}, {}),
         ({"const": {"type": "integer", "properties": {}}}, {}),

@@ -81,7 +81,7 @@ def _refuse_inexact(value: Any) -> None:
             _refuse_inexact(part)
     elif isinstance(value, int) and abs(value) > _MOST_EXACT:
         raise ConstraintError(
-            f"the schema has the number {value:.3g}, and those beyond 2**53 would be rounded: give it as a text"
+            f"the schema has a number of {len(str(value))} digits, and those beyond 2**53 would be rounded: make it a text"
         )
 
 
@@ -167,14 +167,12 @@ def _narrowed(schema: Any) -> Any:
     for key in _IN_PLACE:
         if key in schema:
             out[key] = _narrowed(schema[key])
-    named, needed = schema.get("properties"), _listed(schema, "required")
+    named, needed = schema.get("properties"), [str(name) for name in _listed(schema, "required")]
     if isinstance(named, dict) and not schema.keys() & _OF_OTHER_PROPERTIES and all(name in named for name in needed):
         out["additionalProperties"] = False
     kinds = schema.get("type")
-    if {"integer", "number"} & set(kinds if isinstance(kinds, list) else [kinds]) and not {
-        "const",
-        "enum",
-    } & schema.keys():
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if ("integer" in kinds or "number" in kinds) and not {"const", "enum"} & schema.keys():
         out = {**out, **_of_digits(schema)}
     return out
 
@@ -183,12 +181,14 @@ def _of_digits(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Bounds for a number that has none, and a last decimal, where some are left within its bounds."""
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if not all(isinstance(one, (int, float, type(None))) for one in (low, high)):
+        return {}
     out: dict[str, Any] = {}
-    if low is None:
+    if low is None and (high is None or high > -_MOST_EXACT):
         low = out["minimum"] = -_MOST_EXACT
-    if high is None:
+    if high is None and low is not None and low < _MOST_EXACT:
         high = out["maximum"] = _MOST_EXACT
-    wide = isinstance(low, (int, float)) and isinstance(high, (int, float)) and high - low >= _WIDE
+    wide = low is not None and high is not None and high - low >= _WIDE
     if wide and "multipleOf" not in schema and schema["type"] != "integer":
         out["multipleOf"] = _DECIMAL
     return out
