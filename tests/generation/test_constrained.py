@@ -6,6 +6,8 @@ Most are written by a model of random weights with the embedded one's vocabulary
 from __future__ import annotations
 
 import itertools
+import json
+import random
 import re
 import subprocess
 import sys
@@ -485,6 +487,45 @@ def test_a_contradiction_is_an_error_at_once(small: rgmlx.Model, form: dict[str,
     assert not seen
 
 
+def misspelt(text: str, rng: random.Random) -> str:
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(text))
+        text = text[:at] + rng.choice(["", *'()[]{}|*+?~"/\\:%<>&\n ,.09aA🦊\0#^$-']) + text[at + rng.randint(0, 1) :]
+    return text
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("grammar", '?start: a{2,3} b?\na: "x" | (b "y")+\nb: %json {"type": "integer"}\n%ignore / +/'),
+        ("grammar", "start: A & B\nA: /a+/\nB: ~/b/"),
+        ("regex", r"(a|b)*c\d+(\.[^\s0-3]{2,5}+)?$"),
+        (
+            "schema",
+            '{"type": "object", "properties": {"a": {"type": ["null", "number"], "maximum": 5}}, "required": ["a"]}',
+        ),
+    ],
+)
+def test_whatever_is_given_is_a_form_or_a_sentence(small: rgmlx.Model, name: str, good: str) -> None:
+    rng = random.Random(good)
+    kinds = set[str]()
+    for _ in range(60):
+        given: Any = misspelt(good, rng)
+        try:
+            given = json.loads(given) if name == "schema" else given
+            found = matcher(small, **{name: given})
+        except ConstraintError as e:
+            assert "\n" not in str(e)
+            assert len(str(e)) < 400
+            kinds.add("refused")
+        except json.JSONDecodeError:
+            continue
+        else:
+            kinds.add("taken")
+            assert found.allowed().any()
+    assert kinds == {"refused", "taken"}
+
+
 @pytest.mark.parametrize(
     ("grammar", "end"),
     [
@@ -552,7 +593,7 @@ def test_results_of_random_schemas_parse(demo: rgmlx.Model) -> None:
 def test_random_texts_of_random_schemas_parse(small: rgmlx.Model) -> None:
     """Without a model: any token that is allowed, until the text is whole."""
     for number in range(100):
-        rng = random_schemas.random.Random(f"walk {number}")
+        rng = random.Random(f"walk {number}")
         schema = random_schemas.random_schema(rng)
         form = output_format(small.vocabulary, schema=schema)
         assert form is not None
