@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..system import device
-from . import ask, compare, convert, doctor, info, login, mlx_lm, sessions, signals
+from . import ask, compare, completion, convert, doctor, info, login, mlx_lm, sessions, signals
 from .common import EXIT_CODES, Parser, begin_log, epilog, guarded, parsed
 
 
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (ask, sessions, info, convert, compare, doctor, login, mlx_lm):
         module.add(commands)
+    completion.add(commands, parser)
     return root
 
 

@@ -16,6 +16,7 @@ from ..system import times
 from ..system.decoding import argument
 from ..system.printable import printable
 from .common import EXIT_CODES, add_command, add_data, data_directory, positive, say
+from .completions.table import SESSIONS, completes
 from .conversations import found, opened
 from .streams import tell
 
@@ -54,19 +55,19 @@ def add(commands: Any) -> None:
 
     _add_list_options(add_action("list", "list conversations, the newest first (this is the default)", _list))
     p = add_action("show", "print what was said in a conversation", _show)
-    p.add_argument("name", metavar="NAME", help="the conversation")
+    completes(p.add_argument("name", metavar="NAME", help="the conversation"), SESSIONS)
     p.add_argument("--last", type=positive, metavar="N", help="the last N messages only (default: all)")
     add_data(p, default=argparse.SUPPRESS)
     p = add_action("rename", "give a conversation another name", _rename)
-    p.add_argument("name", metavar="NAME", help="the conversation")
+    completes(p.add_argument("name", metavar="NAME", help="the conversation"), SESSIONS)
     p.add_argument("new", metavar="NEW", help="its new name")
     add_data(p, default=argparse.SUPPRESS)
     p = add_action("delete", "delete conversations; for 30 days rgchat's /undelete brings them back", _delete)
-    p.add_argument("names", metavar="NAME", nargs="+", help="the conversations")
+    completes(p.add_argument("names", metavar="NAME", nargs="+", help="the conversations"), SESSIONS)
     p.add_argument("--yes", action="store_true", help="do not ask")
     add_data(p, default=argparse.SUPPRESS)
     p = add_action("export", "write a conversation as Markdown, or all of it as JSON that rgchat imports", _export)
-    p.add_argument("name", metavar="NAME", help="the conversation")
+    completes(p.add_argument("name", metavar="NAME", help="the conversation"), SESSIONS)
     p.add_argument("-o", "--output", metavar="FILE", help="a file, .md or .json (default: standard output)")
     p.add_argument("--json", action="store_true", help="JSON, whatever the file is called")
     add_data(p, default=argparse.SUPPRESS)
