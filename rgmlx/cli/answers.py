@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class Answer:
 
 
 def in_conversation(
-    chat: Chat, text: str, seeds: Sequence[int], show: Show, *, progress: Progress | None = None, **options: Any
+    chat: Chat, text: str, seeds: Iterable[int], show: Show, *, progress: Progress | None = None, **options: Any
 ) -> Iterator[Answer]:
     """Sends a message; answers it once for each seed. The message is read once, and the answers stand beside each other.
 
@@ -79,7 +79,7 @@ def _known(chat: Chat) -> int:
 def continued(
     model: Model,
     text: str,
-    seeds: Sequence[int],
+    seeds: Iterable[int],
     show: Show,
     *,
     max_tokens: int | None = None,

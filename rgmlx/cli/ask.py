@@ -155,10 +155,10 @@ def _answers(
             yield from in_conversation(chat, text, seeds, show, max_tokens=max_tokens, progress=_progress)
 
 
-def _seeds(first: int | None, count: int) -> list[int]:
+def _seeds(first: int | None, count: int) -> Iterator[int]:
     """So many seeds, from the first on: the first answer is the one that the first seed gives alone."""
     first = secrets.randbits(_SEED_BITS) if first is None else first
-    return [(first + number) % _SEEDS for number in range(count)]
+    return ((first + number) % _SEEDS for number in range(count))
 
 
 # --- conversations by name ----------------------------------------------------------------

@@ -11,12 +11,6 @@ from .common import add_command
 from .completions.table import described
 
 _SHELLS = ("bash", "fish", "zsh")
-_ABOUT = """Prints a script with which a shell completes commands, options, files and the names of conversations. Once, for
-the shell that you use:
-
-  zsh   rgmlx completion zsh > "${fpath[1]}/_rgmlx"       or in ~/.zshrc, after compinit:  eval "$(rgmlx completion zsh)"
-  bash  in ~/.bashrc or ~/.bash_profile:  eval "$(rgmlx completion bash)"
-  fish  rgmlx completion fish > ~/.config/fish/completions/rgmlx.fish"""
 
 
 def add(commands: Any, whole: Callable[[], argparse.ArgumentParser]) -> None:
@@ -25,8 +19,13 @@ def add(commands: Any, whole: Callable[[], argparse.ArgumentParser]) -> None:
         commands,
         "completion",
         "print a completion script for zsh, bash or fish",
-        _ABOUT,
-        ('eval "$(rgmlx completion zsh)"',),
+        "Prints a script with which a shell completes commands, options, files and the names of conversations.",
+        (
+            'rgmlx completion zsh > "${fpath[1]}/_rgmlx"',
+            'eval "$(rgmlx completion zsh)"    (in ~/.zshrc, after compinit)',
+            'eval "$(rgmlx completion bash)"   (in ~/.bashrc; on a Mac in ~/.bash_profile)',
+            "rgmlx completion fish > ~/.config/fish/completions/rgmlx.fish",
+        ),
     )
     p.add_argument("shell", metavar="SHELL", choices=_SHELLS, help=", ".join(_SHELLS))
     p.set_defaults(run=lambda options: run(options.shell, whole()))

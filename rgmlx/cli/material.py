@@ -10,6 +10,7 @@ only, and what to add is said then. An answer without the material, as it came t
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from collections.abc import Sequence
@@ -89,28 +90,27 @@ def _input(limit: int) -> str:
 
 
 def _offered(limit: int) -> str:
-    """What stands on standard input, which nobody has named: "" on a terminal."""
-    if sys.stdin.isatty():
+    """What stands on standard input, which nobody has named: nothing on a terminal, or where it is none of the system's."""
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):
         return ""
-    _await_input()
+    if os.isatty(descriptor):
+        return ""
+    _await(descriptor)
     return _input(limit)
 
 
-def _await_input() -> None:
-    """Waits for the first byte of standard input, or its end. Raises RgmlxError: nothing comes."""
-    try:
-        descriptor = sys.stdin.fileno()
-        if select.select([descriptor], [], [], NOTICE_SECONDS)[0]:
-            return
-        say("waiting for standard input, which is open, and silent so far (--no-stdin passes over it)")
-        if select.select([descriptor], [], [], WAIT_SECONDS - NOTICE_SECONDS)[0]:
-            return
-    except (OSError, ValueError):  # none of the system's streams, or one that can't be waited for
+def _await(descriptor: int) -> None:
+    """Waits for the first byte of standard input, or its end. Raises RgmlxError: neither comes."""
+    if select.select([descriptor], [], [], NOTICE_SECONDS)[0]:
         return
-    raise RgmlxError(
-        f"nothing came through standard input in {WAIT_SECONDS:g} seconds, and it is still open: add -f - to wait for it as "
-        "long as it takes, or --no-stdin (or </dev/null) where nothing will come"
-    )
+    say("waiting for standard input, which is open, and silent so far (--no-stdin passes over it)")
+    if not select.select([descriptor], [], [], WAIT_SECONDS - NOTICE_SECONDS)[0]:
+        raise RgmlxError(
+            f"nothing came through standard input in {WAIT_SECONDS:g} seconds, and it is still open: add -f - to wait for it "
+            "as long as it takes, or --no-stdin (or </dev/null) where nothing will come"
+        )
 
 
 def _file(name: str, limit: int) -> str:
@@ -126,7 +126,11 @@ def _file(name: str, limit: int) -> str:
             quotes=(named,),
         ) from None
     except NotRegular as e:
-        what = "name the files in it" if path.is_dir() else "read it through a pipe, as in  cat FILE | rgmlx ask ..."
+        what = (
+            "name the files in it"
+            if path.is_dir()
+            else f"read it through a pipe, as in  cat FILE | {typed('rgmlx ask')} ..."
+        )
         raise RgmlxError(f"{named} can't be read ({e.strerror}): {what}") from None
     except TooLarge:
         raise _too_long(named) from None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RgmlxError
+from ..shell import typed
 from ..system import times
 from ..system.decoding import argument
 from ..system.printable import printable
@@ -111,7 +112,9 @@ def _rows(store: Store, archived: bool | None) -> Iterator[Conversation]:
 
 
 def _table(rows: Iterator[Conversation]) -> None:
-    lines = [(str(one.id), times.shown(one.updated), one.model, _title(one)) for one in rows]
+    lines = [
+        (str(one.id), times.shown(one.updated), one.model, _title(one) + " (archived)" * one.archived) for one in rows
+    ]
     if not lines:
         _say_none()
         return
@@ -121,12 +124,15 @@ def _table(rows: Iterator[Conversation]) -> None:
 
 
 def _say_none() -> None:
-    say("there are no conversations yet: rgmlx ask --session NAME begins one")
+    say(_none())
+
+
+def _none() -> str:
+    return f"there are no conversations yet: {typed('rgmlx ask')} --session NAME begins one"
 
 
 def _title(one: Conversation) -> str:
-    title = " ".join(printable(one.title).split()) or "(without a name)"
-    return f"{title} (archived)" if one.archived else title
+    return " ".join(printable(one.title).split()) or "(without a name)"
 
 
 def _facts(one: Conversation) -> dict[str, Any]:
@@ -237,5 +243,5 @@ def _store(options: argparse.Namespace) -> Iterator[Store | None]:
 def _existing(options: argparse.Namespace) -> Iterator[Store]:
     with _store(options) as store:
         if store is None:
-            raise RgmlxError("there are no conversations yet: rgmlx ask --session NAME begins one")
+            raise RgmlxError(_none())
         yield store

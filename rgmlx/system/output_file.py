@@ -38,7 +38,7 @@ class OutputFile:
         self._file: TextIO | None = None
         try:
             self._target = Path(os.path.realpath(self.path))
-            mode = os.stat(self._target).st_mode if os.path.lexists(self._target) else None
+            mode = self._mode()
             if name.endswith("/") or (mode is not None and stat.S_ISDIR(mode)):
                 raise RgmlxError(f"{self.path} is a folder: add the name of a file to it")
             if mode is not None and not os.access(self._target, os.W_OK):
@@ -91,6 +91,13 @@ class OutputFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _mode(self) -> int | None:
+        """What is there; None for nothing."""
+        try:
+            return os.stat(self._target).st_mode
+        except FileNotFoundError:
+            return None
 
     def _direct(self) -> TextIO:
         return open(self._target, "w", encoding="utf-8", errors="replace", newline="\n")
