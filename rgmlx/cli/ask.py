@@ -141,18 +141,17 @@ def _answers(
 ) -> Generator[Answer]:
     """The answers; `show` is told each piece of them."""
     from ..system.macos import power
-    from .answers import continued, in_conversation
+    from .answers import alone, in_conversation
 
-    seed, max_tokens = given.pop("seed", None), given.pop("max_tokens", None)
+    seed, common = given.pop("seed", None), {"max_tokens": given.pop("max_tokens", None), "progress": _progress}
     with power.awake():
-        if options.raw:
-            yield from continued(
-                model, text, _seeds(seed, options.n), show, max_tokens=max_tokens, progress=_progress, **given
-            )
+        if store is None:
+            seeds = _seeds(model.sampling.seed if seed is None else seed, options.n)
+            yield from alone(model, text, seeds, show, system=system, raw=options.raw, **common, **given)
             return
         with model.chat(options.session, system=system, store=store, **given) as chat:
             seeds = _seeds(chat.sampling.seed if seed is None else seed, options.n)
-            yield from in_conversation(chat, text, seeds, show, max_tokens=max_tokens, progress=_progress)
+            yield from in_conversation(chat, text, seeds, show, **common)
 
 
 def _seeds(first: int | None, count: int) -> Iterator[int]:
@@ -197,14 +196,14 @@ class _Total:
         self._loading, self._session = loading, session
         self._read = self._written = self._cut = 0
         self._known: int | None = None
-        self._seconds = 0.0
+        self._begun = self._ended = time.perf_counter()
 
     def add(self, answer: Answer) -> None:
         """Counts one more."""
         self._known = answer.tokens_known if self._known is None else self._known
         self._read += answer.tokens_read
         self._written += answer.tokens_written
-        self._seconds += answer.seconds
+        self._ended = time.perf_counter()
         self._cut += answer.finish_reason == "length"
 
     def __str__(self) -> str:
@@ -213,7 +212,7 @@ class _Total:
         known = f" after {self._known or 0:,} that “{self._session}” had" if self._session is not None else ""
         cut = ", cut at --max-tokens," if self._cut else ""
         return (
-            f"{self._read:,} tokens read{known}, {self._written:,} written{cut} in {self._seconds:.2f} s, after "
+            f"{self._read:,} tokens read{known}, {self._written:,} written{cut} in {self._ended - self._begun:.2f} s, after "
             f"{self._loading:.2f} s for the model; {size(resident_bytes())} of memory"
         )
 

@@ -19,7 +19,7 @@ from waiting import PATIENCE
 
 import rgmlx
 import rgmlx.model
-from rgmlx.cli import main
+from rgmlx.cli import answers, main
 from rgmlx.conversation.turns import MODEL
 from rgmlx.store import Store
 from rgmlx.tokenizer import turn_ids
@@ -114,6 +114,15 @@ def test_several_answers_have_seeds_of_their_own_and_read_once(ask: Ask) -> None
     assert [one["ids"] for one in both] == [one["ids"] for one in alone]
     assert both[0]["text"] != both[1]["text"] and [one["seed"] for one in both] == [7, 8]
     assert [one["tokens_read"] for one in both] == [alone[0]["tokens_read"], 0]
+    assert ask(*lively[:-1], "-n", "2", "--seed", "7").stdout == "".join(f"{one['text']}\n" for one in both)
+
+
+def test_more_answers_than_are_written_at_once(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    lively = ("Hi", "--temperature", "1", "--max-tokens", "4", "--json", "-n", "3", "--seed", "7")
+    want = objects(ask(*lively))
+    monkeypatch.setattr(answers, "AT_ONCE", 2)
+    found = objects(ask(*lively))
+    assert [one | {"seconds": 0} for one in found] == [one | {"seconds": 0} for one in want]
 
 
 def test_after_the_greatest_seed_comes_the_least(ask: Ask) -> None:
