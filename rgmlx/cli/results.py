@@ -6,11 +6,13 @@ a file get the text as it is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import RgmlxError
 from ..system.output_file import OutputFile
 from ..system.printable import Cleaner
 
@@ -28,12 +30,13 @@ class Results:
             RgmlxError: the file can't be written.
         """
         self._file = None if file in (None, "-") else OutputFile(file or "")
-        self._as_json, self._shown = as_json, 0
+        self._as_json, self._within = as_json, False
         self._cleaner = Cleaner() if self._file is None and sys.stdout.isatty() else None
 
     def piece(self, text: str) -> None:
         """Adds to the answer that is being written."""
         if not self._as_json:
+            self._within = True
             self._write(text if self._cleaner is None else self._cleaner.feed(text))
 
     def end(self, answer: Mapping[str, Any]) -> None:
@@ -41,6 +44,7 @@ class Results:
         if self._as_json:  # without a character that a terminal obeys, or that an encoding lacks
             self._write(json.dumps(dict(answer)) + "\n")
             return
+        self._within = False
         self._write((self._cleaner.finish() if self._cleaner else "") + "\n")
 
     def between(self) -> None:
@@ -62,6 +66,9 @@ class Results:
     def __enter__(self) -> Results:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._within and self._cleaner is not None and kind is not None and issubclass(kind, RgmlxError):
+            with contextlib.suppress(OSError):
+                self._write("\n")  # what is said of it is a line of its own
         if self._file is not None:
             self._file.close()

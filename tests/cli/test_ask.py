@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asked import Ask, ask, objects, piped, sentence
 from rooms import ROOT
-from standard_input import Piped, piped
 from waiting import PATIENCE
 
 import rgmlx
 import rgmlx.model
-from rgmlx.cli import answers, main
+from rgmlx.cli import answers, main, results
 from rgmlx.conversation.turns import MODEL
+from rgmlx.errors import RgmlxError
 from rgmlx.store import Store
 from rgmlx.tokenizer import turn_ids
 
-__all__ = ["piped"]
+__all__ = ["ask", "piped"]
 
-Ask = Callable[..., subprocess.CompletedProcess[str]]
 BRIEF = ("--temperature", "0", "--max-tokens", "8")
-
-
-@pytest.fixture
-def ask(
-    demo: rgmlx.Model, piped: Piped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Ask:
-    """The command in this process, with a model that is loaded already and an empty input."""
-    loaded: list[str] = []
-
-    def load(name: str) -> rgmlx.Model:
-        loaded.append(name)
-        return demo
-
-    def ask(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[str]:
-        piped(data)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["ask", "--data", str(tmp_path / "data"), *arguments])
-        return subprocess.CompletedProcess(loaded, ended.value.code, *capsys.readouterr())
-
-    monkeypatch.setattr(rgmlx.model, "load", load)
-    return ask
-
-
-def objects(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def sentence(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1, done
-    return str(done.stderr)
 
 
 # --- forms --------------------------------------------------------------------------------
@@ -140,6 +109,29 @@ def test_a_seed_that_nobody_chose_is_told(ask: Ask) -> None:
     (one,) = objects(ask(*lively))
     (again,) = objects(ask(*lively, "--seed", str(one["seed"])))
     assert one["ids"] == again["ids"] and one["seed"] < 2**53
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(None, "a\n\nb \ufffd[2J"), (RgmlxError, "a\n\nb \ufffd[2J\n"), (KeyboardInterrupt, "a\n\nb \ufffd[2J")],
+)
+def test_answers_on_a_terminal(error: type[BaseException] | None, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty line stands between two, nothing is obeyed, and a sentence about an error begins a line."""
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    with contextlib.suppress(RgmlxError, KeyboardInterrupt), results.Results(None, as_json=False) as out:
+        out.piece("a")
+        out.end({})
+        out.between()
+        out.piece("b \x1b[2J")
+        if error is not None:
+            raise error
+    assert screen.getvalue() == shown
 
 
 def test_stats_are_on_stderr(ask: Ask) -> None:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from standard_input import Piped, piped
+from asked import Piped, piped
 from waiting import wait_for
 
 from rgmlx.cli import material
