@@ -37,13 +37,15 @@ class OutputFile:
         self._temporary: Path | None = None
         self._file: TextIO | None = None
         try:
-            self._target = Path(os.path.realpath(self.path))
             mode = self._mode()
+            is_file = mode is None or stat.S_ISREG(mode)
+            # What /dev/fd/63 stands for has no name that it could be opened by.
+            self._target = Path(os.path.realpath(self.path)) if is_file else self.path
             if name.endswith("/") or (mode is not None and stat.S_ISDIR(mode)):
                 raise RgmlxError(f"{self.path} is a folder: add the name of a file to it")
             if mode is not None and not os.access(self._target, os.W_OK):
                 raise RgmlxError(f"{self.path} may not be written: change its permissions, or name another file")
-            self._file = self._direct() if mode is not None and not stat.S_ISREG(mode) else self._beside(mode)
+            self._file = self._beside(mode) if is_file else self._direct()
         except (OSError, ValueError) as e:
             raise self._refusal(e) from None
 
@@ -95,7 +97,7 @@ class OutputFile:
     def _mode(self) -> int | None:
         """What is there; None for nothing."""
         try:
-            return os.stat(self._target).st_mode
+            return os.stat(self.path).st_mode
         except FileNotFoundError:
             return None
 

@@ -83,6 +83,15 @@ def test_a_pipe_gets_the_text_as_it_comes_and_is_not_replaced(tmp_path: Path) ->
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode) and os.listdir(tmp_path) == ["pipe"]
 
 
+def test_a_pipe_without_a_name_gets_the_text() -> None:
+    """What bash makes of `-o >(command)`."""
+    outlet, inlet = os.pipe()
+    write(f"/dev/fd/{inlet}", "one")
+    assert os.read(outlet, 100) == b"one"
+    os.close(inlet)
+    os.close(outlet)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_a_sentence() -> None:
     with pytest.raises(RgmlxError, match=r"/dev/full can't be written \(No space left on device\)"):
