@@ -96,7 +96,8 @@ def _list(options: argparse.Namespace) -> None:
         rows = _rows(store, archived=None if names or given.get("all") else False)
         if names:
             titles = (one.title for one in rows if one.title.strip() and one.title.isprintable())
-            print(*dict.fromkeys(titles), sep="\n")
+            for title in dict.fromkeys(titles):
+                print(title)
         elif given.get("json"):
             for one in rows:
                 print(json.dumps(_facts(one)))

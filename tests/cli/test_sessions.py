@@ -106,6 +106,12 @@ def test_names_for_completion(sessions: Sessions) -> None:
     assert out(sessions("--names")).splitlines() == ["diary", "twice", "empty", "old"]
 
 
+def test_no_names_are_no_line(sessions: Sessions, data: Path) -> None:
+    out(sessions("delete", "5", "4", "3", "2", "1", "--yes"))
+    assert out(sessions("--names")) == out(sessions("--json")) == ""
+    assert "there are no conversations yet" in sessions().stderr
+
+
 @pytest.mark.parametrize("words", [[], ["list"], ["--json"], ["--names"]])
 def test_looking_where_nothing_is_leaves_no_file(words: list[str], sessions: Sessions, tmp_path: Path) -> None:
     done = sessions(*words, data=tmp_path / "new")
