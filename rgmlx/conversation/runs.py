@@ -28,7 +28,7 @@ class OpenConversation:
     settings: dict[str, Any]
     row: Conversation | None = None
     head: Message | None = None
-    claim: Lock | None = None
+    lock: Lock | None = None
     peeking: bool = False
 
     @property
@@ -38,9 +38,9 @@ class OpenConversation:
 
     def release(self) -> None:
         """Lets another process have it. Doing so twice is fine."""
-        if self.claim is not None:
-            self.claim.release()
-            self.claim = None
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
 
 
 @dataclass(eq=False)

@@ -56,7 +56,7 @@ class Changes:
     def __init__(self, store: Store, current: int | None, written: Callable[[int], bool], asks: Asks) -> None:
         """
         Args:
-            current: the conversation that the caller holds the claim of.
+            current: the conversation that the caller holds the lock of.
             written: whether a reply is being written in a conversation.
         """
         self._store, self._current, self._written, self._asks = store, current, written, asks
@@ -96,10 +96,10 @@ class Changes:
         if conversation == self._current:
             change()
             return
-        claim = self._store.lock(conversation)
-        if claim is None:
+        lock = self._store.lock(conversation)
+        if lock is None:
             raise RgmlxError("This conversation is open in another window: close it there first.")
-        with claim:
+        with lock:
             change()
 
     async def undo(self) -> Done:
