@@ -143,7 +143,8 @@ def _answers(
     from ..system.macos import power
     from .answers import alone, in_conversation
 
-    seed, common = given.pop("seed", None), {"max_tokens": given.pop("max_tokens", None), "progress": _progress}
+    seed = given.pop("seed", None)
+    common: dict[str, Any] = {"max_tokens": given.pop("max_tokens", None), "progress": _progress}
     with power.awake():
         if store is None:
             seeds = _seeds(model.sampling.seed if seed is None else seed, options.n)
