@@ -10,6 +10,7 @@ only, and what to add is said then. An answer without the material, as it came t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import sys
@@ -90,12 +91,16 @@ def _input(limit: int) -> str:
 
 
 def _offered(limit: int) -> str:
-    """What stands on standard input, which nobody has named: nothing on a terminal, or where it is none of the system's."""
+    """What stands on standard input, which nobody has named.
+
+    Nothing on a terminal, where it is none of the system's, and where it can only be written, as nohup has it.
+    """
     try:
         descriptor = sys.stdin.fileno()
+        mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
     except (OSError, ValueError):
         return ""
-    if os.isatty(descriptor):
+    if os.isatty(descriptor) or mode == os.O_WRONLY:
         return ""
     _await(descriptor)
     return _input(limit)

@@ -132,6 +132,14 @@ def test_a_terminal_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(master)
 
 
+def test_an_input_that_can_only_be_written_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nohup's, from a terminal."""
+    monkeypatch.setattr(sys, "stdin", os.fdopen(os.open(os.devnull, os.O_WRONLY), "r"))
+    assert message(["Why?"]) == "Why?"
+    with pytest.raises(RgmlxError, match="standard input can't be read"):
+        message([])
+
+
 def test_an_input_of_no_system_is_not_read() -> None:
     """As a notebook has it, or a test."""
     with pytest.raises((OSError, ValueError)):
