@@ -45,6 +45,16 @@ class Reply:
         return self.run.writer.finish_reason if self.run.writer is not None else None
 
     @property
+    def ids(self) -> list[int]:
+        """The token ids of what has been delivered so far; of a reply of millions, the last of them."""
+        return self.run.writer.ids.tolist() if self.run.writer is not None else []
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been delivered so far."""
+        return self.run.writer.tokens if self.run.writer is not None else 0
+
+    @property
     def whole_text(self) -> str:
         """The same, behind what was there before where it goes on with a reply."""
         begun = self.run.message.text if self.run.message is not None else ""
