@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported on use, as help needs no model
     from ..reading.reader import Reader
     from ..reading.source import Source
 
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 2.0
 """What was taken and is less than a chunk is on the disk after so long."""
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MOST = 366 * 86_400  # seconds; select takes no more than some hundred years
@@ -110,6 +110,8 @@ class Watch:
                 if not awake:
                     stack.enter_context(power.awake())
                     awake = True
+                if not self.is_new:  # what comes after a quiet time is answered with all that comes in its interval
+                    self._pass()
                 data = self._source.read()
                 if not data:
                     break
@@ -135,7 +137,7 @@ class Watch:
 
     def _look_up(self) -> None:
         now = time.monotonic()
-        if self._is_due(now) and self.number is None:
+        if self._is_due() and self.number is None:
             self.answer()
         if not self._reader.unsaved:
             self._unsaved = None
@@ -144,14 +146,18 @@ class Watch:
         elif now - self._unsaved >= SAVE_SECONDS:
             self._save()
 
-    def _is_due(self, now: float) -> bool:
+    def _is_due(self) -> bool:
         if self._every.tokens:
             return self._reader.tokens - self._tokens >= self._every.tokens
-        if not self._every.seconds or now < self._due:
+        return bool(self._every.seconds) and self._pass() and self.is_new
+
+    def _pass(self) -> bool:
+        """Goes to the interval that holds now; whether that is another one."""
+        over = time.monotonic() - self._due
+        if over < 0 or not self._every.seconds:
             return False
-        # What comes after a quiet time is not answered at once, but with all that comes in its interval.
-        self._due += self._every.seconds * ((now - self._due) // self._every.seconds + 1)
-        return self.is_new
+        self._due += self._every.seconds * (over // self._every.seconds + 1)
+        return True
 
     def _save(self) -> None:
         self._unsaved = None

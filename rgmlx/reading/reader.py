@@ -127,7 +127,9 @@ class Reader:
             self._let_go()
             raise
         self._saved = self._place
-        self._head: tuple[Place, State] | None = None  # of the last question: a place, and a state that has read all of it
+        self._head: tuple[Place, State] | None = (
+            None  # of the last question: a place, and a state that has read all of it
+        )
         self._state_saved = self._place.state if self._files is not None and self._files.exist else None
         self._noted = (self.position, self._place.mark.line)
 

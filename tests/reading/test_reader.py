@@ -532,10 +532,17 @@ def test_damage_is_a_sentence(small: rgmlx.Model, directory: Path, tmp_path: Pat
         with pytest.raises(StateError):
             small.read("watch", directory=tmp_path)
     path.write_bytes(good)
-    for bad in (b"", b"{", b"[]", b'{"of": 1}', b"\xff", later.replace(b'"text": "', b'"text": 1, "x": "')):  # what waits is lost then, and no more
+    for bad in (
+        b"",
+        b"{",
+        b"[]",
+        b'{"of": 1}',
+        b"\xff",
+        later.replace(b'"text": "', b'"text": 1, "x": "'),
+    ):  # what waits is lost then, and no more
         (path.parent / "waiting.json").write_bytes(bad)
         with small.read("watch", directory=tmp_path, read_only=True) as made:
-            assert 0 < made.position and 0 < made.bytes <= len(TEXT)
+            assert made.position > 0 and 0 < made.bytes <= len(TEXT)
     small.read("watch", directory=tmp_path).close()  # no refusal has kept the lock
     with pytest.raises(StateError, match="other weights"):
         rgmlx.load(write_model(tmp_path / "other", seed=1)).read("watch", directory=tmp_path)
