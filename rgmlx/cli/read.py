@@ -121,7 +121,7 @@ def _read(options: argparse.Namespace) -> None:
     reader = model.read(name, intro=intro, read_only=only_asks, notes_every=options.notes_every, **given)
     number = None
     with reader:
-        begun, before = time.monotonic(), (reader.tokens, reader.bytes)
+        begun, before = time.monotonic(), (reader.tokens, reader.bytes_read)
         source = Source(sys.stdin.fileno(), reader.bookmark)
         answer = partial(_answer, reader, max_tokens=max_tokens)
         stamped = partial(answer, question, stamped=options.every is not None)
@@ -170,7 +170,7 @@ def _progress(reader: Reader, begun: float, before: int, ended: bool = False) ->
 
 
 def _print_stats(reader: Reader, skipped: int, before: tuple[int, int], seconds: float) -> None:
-    tokens, count = reader.tokens - before[0], reader.bytes - before[1]
+    tokens, count = reader.tokens - before[0], reader.bytes_read - before[1]
     say(
         f"read {tokens:,} tokens ({count:,} bytes) in {seconds:.1f} s; {before[0]:,} tokens ({before[1]:,} bytes) before"
     )

@@ -73,14 +73,14 @@ class Watch:
         self._every = Every() if interval is None else interval
         self.number: int | None = None
         self.answered: int | None = None
-        self._since, self._tokens = reader.bytes, reader.tokens
+        self._since, self._tokens = reader.bytes_read, reader.tokens
         self._due = time.monotonic() + self._every.seconds
         self._unsaved: float | None = None
 
     @property
     def is_new(self) -> bool:
         """Whether something was taken that no answer knows."""
-        return self._reader.bytes != self._since
+        return self._reader.bytes_read != self._since
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
@@ -122,7 +122,7 @@ class Watch:
     def answer(self) -> None:
         """Answers now; what was taken is kept with it."""
         self._answer()
-        self.answered = self._since = self._reader.bytes
+        self.answered = self._since = self._reader.bytes_read
         self._tokens = self._reader.tokens
         self._save()
 

@@ -38,7 +38,7 @@ class Place:
         mark: where those end.
         text: follows those, not known to be whole units yet.
         decoder: what it has of a character or a line end that is not complete.
-        bytes: of the input, all that was taken.
+        size: bytes of the input, all that was taken.
         marks: beginnings of units that may be within the exact window.
         replaced: characters that were no text, and are U+FFFD.
         bookmark: what whoever feeds the text has said of this place.
@@ -49,7 +49,7 @@ class Place:
     mark: Mark
     text: str = ""
     decoder: DecoderState = ("", "", 0)
-    bytes: int = 0
+    size: int = 0
     marks: tuple[Mark, ...] = ()
     replaced: int = 0
     bookmark: Any = None
@@ -72,7 +72,7 @@ class Place:
             self,
             text=self.text + text,
             decoder=decoder.state,
-            bytes=self.bytes + len(data),
+            size=self.size + len(data),
             replaced=self.replaced + wrong,
             bookmark=self.bookmark if bookmark is None else bookmark,
         )
@@ -118,7 +118,7 @@ class Place:
             "unread": list(self.unread),
             "text": self.text,
             "decoder": list(self.decoder),
-            "bytes": self.bytes,
+            "bytes": self.size,
             "mark": list(self.mark),
             "marks": [list(one) for one in self.marks],
             "replaced": self.replaced,

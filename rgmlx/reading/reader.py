@@ -70,7 +70,7 @@ class Reader:
     """A text that is being read. Use it in a `with` statement, or `close` it.
 
     One thread feeds; others may ask meanwhile. Ctrl+C in `feed` leaves a reading that goes on with the next call: what
-    was taken is counted in `bytes`, and nothing of it is lost or read twice.
+    was taken is counted in `bytes_read`, and nothing of it is lost or read twice.
 
     Attributes:
         chunk: tokens that are read at a time.
@@ -179,12 +179,12 @@ class Reader:
         return self._model.config.attention_window_size
 
     @property
-    def bytes(self) -> int:
+    def bytes_read(self) -> int:
         """Bytes of input that were taken, ever; of a text in UTF-8."""
-        return self._place.bytes
+        return self._place.size
 
     @property
-    def lines(self) -> int:
+    def lines_read(self) -> int:
         """Line ends that were taken, ever."""
         return self._place.lines
 
@@ -321,7 +321,7 @@ class Reader:
         """
         if not question.strip():
             raise RgmlxError("there is nothing to ask: the question is empty")
-        if not self._place.bytes:
+        if not self._place.size:
             raise RgmlxError("nothing was read yet: feed a text first")
         self._stopped.clear()
         head, open_line = self._read_head()
@@ -405,7 +405,7 @@ class Reader:
     def close(self) -> None:
         """Saves, and lets other programs read on. Twice is fine. Raises StateError: it can't be saved."""
         try:
-            if self._files is not None and self._files.taken and self._place.bytes:
+            if self._files is not None and self._files.taken and self._place.size:
                 self.save()
         finally:
             self._let_go()

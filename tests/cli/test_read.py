@@ -195,7 +195,7 @@ def test_a_file_that_grows_is_read_from_where_its_reading_ended(
     made = rgmlx.load(directory).read()
     made.feed(LOG + LOG)
     with reading(directory) as found:
-        assert found.bytes == made.bytes
+        assert found.bytes_read == made.bytes_read
         assert found.ask("Who?", max_tokens=4, seed=1) == made.ask("Who?", max_tokens=4, seed=1)
 
 
@@ -210,7 +210,7 @@ def test_a_file_that_was_rotated_is_read_from_its_beginning(text: str, why: str,
     out = read.well("--session", "watch", "--stats", given=log)
     assert stats(out) == (len(text), len(LOG) + 6, 0) and why in out.stderr
     with reading(Path(out.args[out.args.index("--model") + 1])) as made:
-        assert made.lines == LOG.count("\n") + 1 + text.count("\n")  # what was open has an end
+        assert made.lines_read == LOG.count("\n") + 1 + text.count("\n")  # what was open has an end
     assert stats(read.well("--session", "watch", "--stats", given=log))[2] == len(text)
 
 
@@ -321,8 +321,8 @@ def test_a_signal_ends_a_watch_with_all_kept(number: signal.Signals, piped: Any,
     assert one.process.wait(PATIENCE) == 128 + number and one.errors == ""
     with reading(directory) as made:
         whole = rgmlx.load(directory).read()
-        whole.feed(LOG + "half a line"[: made.bytes - len(LOG)])
-        assert made.bytes >= len(LOG) and made._whole().unread == whole._whole().unread
+        whole.feed(LOG + "half a line"[: made.bytes_read - len(LOG)])
+        assert made.bytes_read >= len(LOG) and made._whole().unread == whole._whole().unread
         assert (made.position, made.horizon()) == (whole.position, whole.horizon())
 
 
@@ -338,12 +338,12 @@ def test_what_waits_is_on_the_disk_before_long_and_another_program_asks(
     assert "being read by another program" in sentence(read("--session", "watch", given=b"more"))
     one.write(" a line\n")
     with reading(directory) as first:
-        assert first.bytes == 17
+        assert first.bytes_read == 17
     wait_for(lambda: (files.path / "waiting.json").exists())
     one.process.kill()
     one.process.wait()
     with reading(directory) as made:
-        assert made.bytes == 25
+        assert made.bytes_read == 25
     assert stats(read.well("--session", "watch", "--stats", given=b"more\n"))[:2] == (5, 25)
 
 
@@ -357,7 +357,7 @@ def test_a_reader_that_goes_away_is_no_error(log: Path, directory: Path, tmp_pat
     os.close(outlet)
     assert (done.returncode, done.stderr) == (141, b"")
     with reading(directory) as made:
-        assert made.bytes == len(LOG)
+        assert made.bytes_read == len(LOG)
 
 
 def test_no_more_is_taken_from_a_pipe_than_is_read(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +366,7 @@ def test_no_more_is_taken_from_a_pipe_than_is_read(directory: Path, monkeypatch:
     feed = made.feed
 
     def watched(data: bytes, **options: Any) -> int:
-        left.append(unread(pipe) + made.bytes + len(data))  # all that was written
+        left.append(unread(pipe) + made.bytes_read + len(data))  # all that was written
         assert len(data) <= BLOCK
         return feed(data, **options)
 
@@ -377,7 +377,7 @@ def test_no_more_is_taken_from_a_pipe_than_is_read(directory: Path, monkeypatch:
         watching = Watch(made, Source(inlet), None, lambda: None, lambda: None)
         with watching.signals():
             watching.follow()
-    assert set(left) == {4 * len(LOG)} and len(left) > 5 and made.bytes == 4 * len(LOG)
+    assert set(left) == {4 * len(LOG)} and len(left) > 5 and made.bytes_read == 4 * len(LOG)
 
 
 class Clock:

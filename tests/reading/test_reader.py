@@ -92,7 +92,7 @@ def test_pieces_are_read_as_the_whole_text_at_once(size: int, small: rgmlx.Model
         prefill(small, state, [ids[start : start + CHUNK]])
     assert data(made.state) == data(state)
     assert taken(made) == ids[made.position :]
-    assert (made.bytes, made.lines) == (len(TEXT), TEXT.count("\n"))
+    assert (made.bytes_read, made.lines_read) == (len(TEXT), TEXT.count("\n"))
 
 
 def test_the_chunks_of_the_reader_are_whole_chunks_of_the_engine(small: rgmlx.Model) -> None:
@@ -160,7 +160,7 @@ def test_what_can_not_be_is_a_sentence(small: rgmlx.Model, tiny: rgmlx.Model) ->
         made.feed("b", bookmark={1, 2})
     with pytest.raises(RgmlxError, match="bookmark"):
         made.feed("b", bookmark="x" * 20_000)
-    assert made.bytes == 1
+    assert made.bytes_read == 1
     with pytest.raises(TokenizerError, match="no tokenizer"):
         tiny.read()
 
@@ -189,7 +189,7 @@ def test_bytes_are_text_whatever_they_are(name: str, small: rgmlx.Model) -> None
         made.end_input()
         ended = text if text.endswith("\n") else text + "\n"
         assert taken(made) == framed(small, ended)
-        assert (made.bytes, made.replaced, made.lines) == (len(given), replaced, ended.count("\n"))
+        assert (made.bytes_read, made.replaced, made.lines_read) == (len(given), replaced, ended.count("\n"))
 
 
 def test_the_end_of_an_input_ends_its_line_and_its_encoding(small: rgmlx.Model) -> None:
@@ -244,7 +244,7 @@ def test_a_line_of_ten_megabytes_is_held_in_parts(small: rgmlx.Model) -> None:
         assert all(n <= MAX_UNIT for n in place.unread)
         place = place.read(place.state, len(place.unread))
         most = max(most, len(place.text), len(place.marks), len(json.dumps(place.to_json())))
-    assert place.bytes == len(line) == 10_240_000 and most < 3 * MAX_UNIT
+    assert place.size == len(line) == 10_240_000 and most < 3 * MAX_UNIT
 
 
 # --- the horizon --------------------------------------------------------------------------
@@ -259,8 +259,8 @@ def test_the_horizon_says_what_is_exact(small: rgmlx.Model) -> None:
     for line in LINES[:60]:
         made.feed(line)
         lines += line.count("\n")
-        at, text = made.horizon(), TEXT[: made.bytes]
-        assert (at.bytes, at.lines) == (made.bytes, lines)
+        at, text = made.horizon(), TEXT[: made.bytes_read]
+        assert (at.bytes, at.lines) == (made.bytes_read, lines)
         assert at.exact + at.gist == len(framed(small, text)) and at.exact <= WINDOW
         exact = text[at.byte :]
         assert at.line == text[: at.byte].count("\n") + 1
@@ -278,13 +278,13 @@ def test_a_reading_goes_on_where_it_was(small: rgmlx.Model, tmp_path: Path) -> N
     at = 0
     for part in (1, 300, 1_700, 1_703, 4_000, len(TEXT)):
         with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
-            assert made.bytes == at
+            assert made.bytes_read == at
             made.feed(TEXT[at:part], bookmark={"at": part})
             at = part
         assert not made.unsaved
     with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
         assert same(made, whole) and made.bookmark == {"at": len(TEXT)}
-        assert (made.name, made.bytes, made.lines) == ("watch", len(TEXT), whole.lines)
+        assert (made.name, made.bytes_read, made.lines_read) == ("watch", len(TEXT), whole.lines_read)
     assert [(one.name, one.position, one.bytes) for one in listed(tmp_path)] == [("watch", made.position, len(TEXT))]
 
 
@@ -323,8 +323,8 @@ def at_call(module, name, number, before):
 
 with rgmlx.load({model!r}).read("watch", directory={where!r}, chunk=CHUNK) as made:
     at_call({what})
-    while made.bytes < len(LONG):
-        made.feed(LONG[made.bytes : made.bytes + 333])
+    while made.bytes_read < len(LONG):
+        made.feed(LONG[made.bytes_read : made.bytes_read + 333])
         made.save()
 """
 MOMENTS = {
@@ -351,10 +351,10 @@ def test_a_killed_program_goes_on_as_one_that_was_not(small: rgmlx.Model, direct
         assert last > before or "prefill" in what, "it was killed before it got anywhere"
         with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
             made.feed("")  # a chunk may have been known, and not read
-            assert same(made, fed(small, LONG[: made.bytes])), what
-    assert made.bytes < len(LONG)
+            assert same(made, fed(small, LONG[: made.bytes_read])), what
+    assert made.bytes_read < len(LONG)
     with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
-        made.feed(LONG[made.bytes :])
+        made.feed(LONG[made.bytes_read :])
         assert same(made, fed(small, LONG))
     left = [path.name for path in (tmp_path / "watch").iterdir() if path.is_file()]
     assert sorted(left) in (["state.rgstate"], ["state.rgstate", "waiting.json"]), "something was left behind"
@@ -377,9 +377,9 @@ def test_ctrl_c_anywhere_loses_nothing_and_reads_nothing_twice(
 
     monkeypatch.setattr(reader, "prefill", prefill_until_interrupted)
     made, interrupts = small.read(chunk=CHUNK), 0
-    while made.bytes < len(TEXT):
+    while made.bytes_read < len(TEXT):
         try:
-            made.feed(TEXT[made.bytes : made.bytes + 700])
+            made.feed(TEXT[made.bytes_read : made.bytes_read + 700])
         except KeyboardInterrupt:
             interrupts += 1
     monkeypatch.undo()
@@ -399,11 +399,11 @@ def test_stop_ends_a_feed_from_another_thread(small: rgmlx.Model, tmp_path: Path
     while feeding.is_alive():
         made.stop()
         feeding.join(0.01)
-    assert answer and counts[0] == made.bytes < len(text)
+    assert answer and counts[0] == made.bytes_read < len(text)
     made.close()
     with small.read("watch", directory=tmp_path, chunk=CHUNK) as again:
         again.feed("")
-        assert same(again, fed(small, text[: again.bytes]))
+        assert same(again, fed(small, text[: again.bytes_read]))
 
 
 def test_a_full_disk_stops_no_reading(small: rgmlx.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +416,7 @@ def test_a_full_disk_stops_no_reading(small: rgmlx.Model, tmp_path: Path, monkey
     monkeypatch.setattr(files, "save_states", full)
     with pytest.raises(StateError, match="no room"):
         made.feed(TEXT[500:2_000])
-    assert made.bytes == 2_000 and same(made, fed(small, TEXT[:2_000])) and made.unsaved
+    assert made.bytes_read == 2_000 and same(made, fed(small, TEXT[:2_000])) and made.unsaved
     monkeypatch.undo()
     made.feed(TEXT[2_000:])
     made.close()
@@ -445,7 +445,7 @@ def test_one_reads_and_others_ask(small: rgmlx.Model, tmp_path: Path) -> None:
             other.save()
         made.feed("more\n")
     with small.read("watch", directory=tmp_path) as made:
-        assert made.bytes == len(TEXT) + 5
+        assert made.bytes_read == len(TEXT) + 5
 
 
 def test_an_introduction_is_kept(small: rgmlx.Model, tmp_path: Path) -> None:
@@ -542,14 +542,14 @@ def test_damage_is_a_sentence(small: rgmlx.Model, directory: Path, tmp_path: Pat
     ):  # what waits is lost then, and no more
         (path.parent / "waiting.json").write_bytes(bad)
         with small.read("watch", directory=tmp_path, read_only=True) as made:
-            assert made.position > 0 and 0 < made.bytes <= len(TEXT)
+            assert made.position > 0 and 0 < made.bytes_read <= len(TEXT)
     small.read("watch", directory=tmp_path).close()  # no refusal has kept the lock
     with pytest.raises(StateError, match="other weights"):
         rgmlx.load(write_model(tmp_path / "other", seed=1)).read("watch", directory=tmp_path)
     path.unlink()
     (path.parent / "waiting.json").write_text('{"of": ""}')
     with small.read("watch", directory=tmp_path) as made:
-        assert made.bytes == 0
+        assert made.bytes_read == 0
 
 
 def test_a_reading_is_listed_and_deleted(small: rgmlx.Model, tmp_path: Path) -> None:
