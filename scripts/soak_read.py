@@ -106,9 +106,10 @@ class Run:
             raise SystemExit(f"it ended with {process.returncode}: {self.done}")
 
     @property
-    def position(self) -> int:
+    def tokens(self) -> int:
+        """As far as it was saved."""
         summary = self._summary()
-        return 0 if summary is None else summary.position
+        return 0 if summary is None else summary.tokens
 
     def _summary(self) -> Summary | None:
         try:
@@ -129,7 +130,7 @@ def table(run: Run, tokens: int, kill_at: int | None) -> None:
     print("| tokens | tokens/s | process MB | disk kB |\n| ---: | ---: | ---: | ---: |", flush=True)
     process, row, begun, before = run.begin(), 1, time.monotonic(), 0
     while process.poll() is None:
-        position = run.position
+        position = run.tokens
         if position >= row * tokens // 10:
             now = time.monotonic()
             rate = (position - before) / (now - begun)
@@ -139,7 +140,7 @@ def table(run: Run, tokens: int, kill_at: int | None) -> None:
             kill_at = None
             process.send_signal(signal.SIGKILL)
             process.wait()
-            print(f"| {run.position:,} | killed | | |", flush=True)
+            print(f"| {run.tokens:,} | killed | | |", flush=True)
             process = run.begin()
         time.sleep(0.05)
     run.end(process)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +125,7 @@ def _read(options: argparse.Namespace) -> None:
     with reader:
         begun, before = time.monotonic(), (reader.tokens, reader.bytes_read)
         source = Source(sys.stdin.fileno(), reader.bookmark)
-        answer = partial(_answer, reader, max_tokens=max_tokens)
+        answer = partial(_answer, reader, max_tokens=max_tokens, ended=lambda: watch.number is not None)
         stamped = partial(answer, question, stamped=options.every is not None)
         watch = Watch(reader, source, options.every, stamped, partial(_progress, reader, begun, before[0]))
         with watch.signals():
@@ -140,6 +142,7 @@ def _read(options: argparse.Namespace) -> None:
             for text in asked:
                 if watch.number is None:
                     answer(text)
+            reader.save()
             if options.stats:
                 _print_stats(reader, source.skipped, before, seconds)
             number = watch.number
@@ -147,17 +150,20 @@ def _read(options: argparse.Namespace) -> None:
         raise Stopped(number)
 
 
-def _answer(reader: Reader, question: str, *, max_tokens: int | None, stamped: bool = False) -> None:
+def _answer(
+    reader: Reader, question: str, *, max_tokens: int | None, ended: Callable[[], bool], stamped: bool = False
+) -> None:
     """Prints an answer as it is written."""
     from ..system.macos import power
 
     clean = printable if sys.stdout.isatty() else str
-    with power.awake():
-        pieces = reader.stream(question, max_tokens=max_tokens)
+    with power.awake(), closing(reader.stream(question, max_tokens=max_tokens)) as pieces:
         if stamped:
             print(time.strftime("%Y-%m-%d %H:%M:%S  "), end="", flush=True)
         for piece in pieces:
             print(clean(piece), end="", flush=True)
+            if ended():
+                break
     print(flush=True)
 
 
@@ -198,7 +204,7 @@ def _list() -> None:
 
     now = time.time()
     for one in listed():
-        row = f"{one.name}\t{one.position:,} tokens\t{one.bytes:,} bytes\t{one.model}\t{when(one.saved, now)}\t{size(one.size)}"
+        row = f"{one.name}\t{one.tokens:,} tokens\t{one.bytes:,} bytes\t{one.model}\t{when(one.saved, now)}\t{size(one.size)}"
         print("\t".join(printable(part) for part in row.split("\t")))
 
 

@@ -64,14 +64,14 @@ class Summary:
     """What there is to tell of a reading without its model.
 
     Attributes:
-        position: tokens that its state has read.
+        tokens: as far as it was saved, but for the end of the text that is no whole line yet.
         saved: seconds since 1970.
         size: bytes of all its files.
     """
 
     name: str
     model: str
-    position: int
+    tokens: int
     bytes: int
     saved: float
     size: int
@@ -171,11 +171,7 @@ class ReadingFiles:
         if "" not in states:
             raise damaged(self.path / STATE, self.name)
         self._of = str(records[0].get("of", ""))
-        with contextlib.suppress(OSError, ValueError):  # without it what came since is lost, and no more
-            later = read_json(self.path / WAITING, MAX_SETTINGS)
-            if isinstance(later, dict) and self._of and later.get("of") == self._of:
-                records.insert(0, later)
-        return states[""], records
+        return states[""], [*self._later(self._of), *records]
 
     def summary(self) -> Summary:
         """What there is to tell of it. Raises StateError: the file is damaged."""
@@ -183,11 +179,20 @@ class ReadingFiles:
         _, metadata = read_header(path, StateError)
         try:
             record = _record(parse_json(metadata["extra"]), path)
-            position = parse_json(metadata["states"])[""]["positions"][0]
+            record = next(iter(self._later(str(record["of"]))), record)
+            tokens = parse_json(metadata["states"])[""]["positions"][0] + len(record["unread"])
             name, model, saved = record["name"], record["model"], record["saved"]
-            return Summary(str(name), str(model), int(position), int(record["bytes"]), float(saved), self.size)
+            return Summary(str(name), str(model), int(tokens), int(record["bytes"]), float(saved), self.size)
         except (ValueError, KeyError, TypeError, LookupError):
             raise damaged(path, self.name) from None
+
+    def _later(self, of: str) -> list[Mapping[str, Any]]:
+        """What was saved after a state, if anything was; damaged, it is lost, and no more."""
+        with contextlib.suppress(OSError, ValueError):
+            later = read_json(self.path / WAITING, MAX_SETTINGS)
+            if isinstance(later, dict) and of and later.get("of") == of:
+                return [later]
+        return []
 
     def delete(self) -> None:
         """Removes all files. Raises RgmlxError: another program reads, or a file can't be removed."""

@@ -29,6 +29,28 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Horizon:
+    """What is exact and what is gist, for a question that is asked now.
+
+    The question and its answer take their tokens from the window, too: while they come, as many of its oldest go.
+
+    Attributes:
+        exact: the last so many tokens are remembered to the letter.
+        gist: so many before them are remembered in the recurrent layers' state only.
+        line, byte: where the exact part begins, at the first unit of text (a line, mostly) that is all within it; lines
+            from 1, bytes of the text in UTF-8 from 0.
+        lines, bytes: line ends and bytes in all.
+    """
+
+    exact: int
+    gist: int
+    line: int
+    byte: int
+    lines: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Place:
     """A place in a text.
 
@@ -109,6 +131,12 @@ class Place:
     def read(self, state: State, count: int) -> Place:
         """With so many of the ids read by a state."""
         return replace(self, state=state, unread=self.unread[count:])
+
+    def horizon(self, window: int) -> Horizon:
+        """What is exact here, and what is gist; of a place whose text has ids."""
+        gist = max(0, self.tokens - window)
+        begin = next((mark for mark in self.marks if mark.token >= gist), self.mark)
+        return Horizon(self.tokens - gist, gist, begin.line + 1, begin.byte, self.mark.line, self.mark.byte)
 
     # --- in a file ------------------------------------------------------------------------
 

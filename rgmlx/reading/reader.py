@@ -12,12 +12,11 @@ reading that was stopped, killed and gone on with has the state of one that neve
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from ..system.atomic import Busy, whole
 from ..tokenizer import close_turn_ids, open_turn_ids
 from .files import NOTES, ReadingFiles, damaged
 from .notes import MAX_CHARS, Note, Notes
-from .place import MAX_BOOKMARK, SLICE, Mark, Place
+from .place import MAX_BOOKMARK, SLICE, Horizon, Mark, Place
 
 CHUNK = 2_048
 """Tokens that are read, and saved, at a time."""
@@ -42,28 +41,6 @@ _NOTE_TOKENS = 100
 
 Stream = Callable[..., Iterator[str]]
 """`Model.stream`."""
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """What is exact and what is gist, for a question that is asked now.
-
-    The question and its answer take their tokens from the window, too: while they come, as many of its oldest go.
-
-    Attributes:
-        exact: the last so many tokens are remembered to the letter.
-        gist: so many before them are remembered in the recurrent layers' state only.
-        line, byte: where the exact part begins, at the first unit of text (a line, mostly) that is all within it; lines
-            from 1, bytes of the text in UTF-8 from 0.
-        lines, bytes: line ends and bytes in all.
-    """
-
-    exact: int
-    gist: int
-    line: int
-    byte: int
-    lines: int
-    bytes: int
 
 
 class Reader:
@@ -136,8 +113,12 @@ class Reader:
     def _begin(self, intro: str | None) -> tuple[str, Place]:
         found = None if self._files is None else self._files.load(self._model)
         if found is not None and self._files is not None:
-            place, kept = _placed(*found)
-            if place is None:
+            state, records = found
+            for record in records:
+                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                    place, kept = Place.from_json(record, state), str(record["intro"])
+                    break
+            else:
                 raise damaged(self._files.path, self._files.name)
             if intro is not None and intro.strip() != kept:
                 raise RgmlxError(
@@ -165,13 +146,13 @@ class Reader:
 
     @property
     def tokens(self) -> int:
-        """Tokens that were taken, but for the end of the text that is not known to be a whole line."""
-        return self._place.tokens
+        """Tokens of all that was taken, those in front of the text included."""
+        return self._whole().tokens
 
     @property
     def waiting(self) -> int:
         """Tokens that were taken and are not in the state yet; a question reads them, too."""
-        return self._whole().tokens - self.position
+        return self.tokens - self.position
 
     @property
     def window(self) -> int:
@@ -220,10 +201,7 @@ class Reader:
 
     def horizon(self) -> Horizon:
         """What a question that is asked now finds exact, and what in gist."""
-        place = self._whole()
-        gist = max(0, place.tokens - self.window)
-        begin = next((mark for mark in place.marks if mark.token >= gist), place.mark)
-        return Horizon(place.tokens - gist, gist, begin.line + 1, begin.byte, place.mark.line, place.mark.byte)
+        return self._whole().horizon(self.window)
 
     # --- reading --------------------------------------------------------------------------
 
@@ -330,7 +308,7 @@ class Reader:
         return self._pieces(self._stream(ids, state=head, max_tokens=max_tokens, progress=progress, **given))
 
     def _pieces(self, pieces: Iterator[str]) -> Generator[str]:
-        with closing(pieces):  # type: ignore[type-var]  # Model.stream's can be closed
+        with contextlib.closing(pieces):  # type: ignore[type-var]  # Model.stream's can be closed
             for piece in pieces:
                 yield piece
                 if self._stopped.is_set():
@@ -419,13 +397,3 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _placed(state: State, records: Sequence[Mapping[str, Any]]) -> tuple[Place | None, str]:
-    """The place of the first record that makes sense, and what stands in front of the text; None where none does."""
-    for record in records:
-        try:
-            return Place.from_json(record, state), str(record["intro"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-    return None, ""

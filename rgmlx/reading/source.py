@@ -1,7 +1,7 @@
 """Where text comes from: a pipe, which goes on, or a file, of which what was read before is passed over.
 
-A file is known again by the bytes before the place where its reading ended, not by its name, so that one that was rotated,
-cut short or is another one altogether is noticed and read from its beginning. Knows descriptors and bytes; no models.
+A file is known again by its first bytes and by those before the place where its reading ended, not by its name, so that one
+that was rotated, cut short or is another one altogether is noticed and read from its beginning. Knows descriptors and bytes; no models.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import RgmlxError
 
 BLOCK = 8_192
 """Bytes that are read at a time: no more is taken from a pipe before these are read by the model."""
-_TAIL = 4_096  # bytes by which a file is known again
+_ENDS = 4_096  # bytes at either end by which a file is known again
 
 
 def nothing_to_read(descriptor: int) -> bool:
@@ -41,7 +41,7 @@ class Source:
         """`bookmark`: of the last file that was read. Raises RgmlxError: it can't be read."""
         self._descriptor, self._first = descriptor, True
         self.skipped, self.notice = 0, ""
-        self._offset, self._tail = 0, b""
+        self._offset, self._begin, self._tail = 0, b"", b""
         try:
             found = os.fstat(descriptor)
             # One that does not stand at its beginning was placed there by somebody.
@@ -51,12 +51,13 @@ class Source:
         except OSError as e:
             raise _unreadable(e) from None
 
-    def _resume(self, offset: int, length: int, digest: str, size: int) -> None:
-        tail = os.pread(self._descriptor, length, offset - length) if offset <= size else b""
-        if len(tail) == length and _digest(tail) == digest:
+    def _resume(self, offset: int, digest: str, size: int) -> None:
+        length = min(offset, _ENDS)
+        begin, tail = (os.pread(self._descriptor, length, at) for at in (0, offset - length))
+        if offset <= size and _digest(begin, tail) == digest:
             os.lseek(self._descriptor, offset, os.SEEK_SET)
             self.skipped = self._offset = offset
-            self._tail, self._first = tail, False
+            self._begin, self._tail, self._first = begin, tail, False
         else:
             what = "shorter than what was read of it" if offset > size else "not the file that was read last"
             self.notice = f"standard input is {what}, or was rotated: it is read from its beginning"
@@ -70,7 +71,7 @@ class Source:
     def bookmark(self) -> Any:
         if not self._is_file:
             return None
-        return {"offset": self._offset, "length": len(self._tail), "digest": _digest(self._tail)}
+        return {"offset": self._offset, "digest": _digest(self._begin, self._tail)}
 
     def ready(self, seconds: float | None, wake: int | None = None) -> bool:
         """Waits so long (None: without end) for something to read; false when there is none, or `wake` can be read first."""
@@ -90,20 +91,20 @@ class Source:
                 raise RgmlxError("standard input is not text: give one that is UTF-8 text")
         if self._is_file:
             self._offset += len(data)
-            self._tail = (self._tail + data)[-_TAIL:]
+            self._begin += data[: _ENDS - len(self._begin)]
+            self._tail = (self._tail + data)[-_ENDS:]
         return data
 
 
-def _digest(tail: bytes) -> str:
-    return hashlib.blake2b(tail, digest_size=16).hexdigest()
+def _digest(begin: bytes, tail: bytes) -> str:
+    return hashlib.blake2b(begin + tail, digest_size=16).hexdigest()
 
 
-def _known(bookmark: Any) -> tuple[int, int, str] | None:
+def _known(bookmark: Any) -> tuple[int, str] | None:
     """What a bookmark of this module says; None of another one."""
     try:
-        offset, length, digest = bookmark["offset"], bookmark["length"], bookmark["digest"]
-        good = type(offset) is int and type(length) is int and 0 < length <= min(offset, _TAIL)
-        return (offset, length, str(digest)) if good else None
+        offset, digest = bookmark["offset"], bookmark["digest"]
+        return (offset, str(digest)) if type(offset) is int and 0 < offset < 2**63 else None
     except (TypeError, KeyError):
         return None
 

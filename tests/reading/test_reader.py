@@ -285,7 +285,7 @@ def test_a_reading_goes_on_where_it_was(small: rgmlx.Model, tmp_path: Path) -> N
     with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
         assert same(made, whole) and made.bookmark == {"at": len(TEXT)}
         assert (made.name, made.bytes_read, made.lines_read) == ("watch", len(TEXT), whole.lines_read)
-    assert [(one.name, one.position, one.bytes) for one in listed(tmp_path)] == [("watch", made.position, len(TEXT))]
+    assert [(one.name, one.tokens, one.bytes) for one in listed(tmp_path)] == [("watch", made._place.tokens, len(TEXT))]
 
 
 def test_a_character_and_a_line_end_may_be_cut_by_a_restart(small: rgmlx.Model, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_a_killed_program_goes_on_as_one_that_was_not(small: rgmlx.Model, direct
         code = code.replace("sys.path[:0] = [", f"sys.path[:0] = [{str(TESTS / 'reading')!r}, ")
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=PATIENCE)
         assert done.returncode == -signal.SIGKILL, (what, done.stderr.decode())
-        before, last = last, ReadingFiles("watch", tmp_path).summary().position
+        before, last = last, ReadingFiles("watch", tmp_path).summary().tokens
         assert last > before or "prefill" in what, "it was killed before it got anywhere"
         with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
             made.feed("")  # a chunk may have been known, and not read
