@@ -125,6 +125,7 @@ def _read(options: argparse.Namespace) -> None:
     with reader:
         begun, before = time.monotonic(), (reader.tokens, reader.bytes_read)
         source = Source(sys.stdin.fileno(), reader.bookmark)
+        watch: Watch
         answer = partial(_answer, reader, max_tokens=max_tokens, ended=lambda: watch.number is not None)
         stamped = partial(answer, question, stamped=options.every is not None)
         watch = Watch(reader, source, options.every, stamped, partial(_progress, reader, begun, before[0]))
