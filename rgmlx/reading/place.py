@@ -124,8 +124,7 @@ class Place:
             ids += encode(unit)
             mark = Mark(self.state.position + len(ids), mark.line + unit.count("\n"), mark.byte + len(unit.encode()))
             at = end
-        first = mark.token - window
-        kept = tuple(one for one in marks if one.token >= first)
+        kept = tuple(one for one in marks if one.token >= mark.token - window)
         return replace(self, unread=tuple(ids), text=self.text[at:], mark=mark, marks=kept)
 
     def read(self, state: State, count: int) -> Place:
@@ -135,7 +134,7 @@ class Place:
     def horizon(self, window: int) -> Horizon:
         """What is exact here, and what is gist; of a place whose text has ids."""
         gist = max(0, self.tokens - window)
-        begin = next((mark for mark in self.marks if mark.token >= gist), self.mark)
+        begin = self.marks[0] if self.marks else self.mark
         return Horizon(self.tokens - gist, gist, begin.line + 1, begin.byte, self.mark.line, self.mark.byte)
 
     # --- in a file ------------------------------------------------------------------------

@@ -590,6 +590,7 @@ def test_notes_are_bounded_and_outlive_half_a_line(tmp_path: Path, monkeypatch: 
         kept.add(Note(1.0, number, number, number, f"note {number} of 日誌"))
         kept.add(Note(2.0, number, number, number, "the same place once more"))
         assert (tmp_path / "n.jsonl").stat().st_size <= 4_000
+    assert not kept.search("once more")
     with (tmp_path / "n.jsonl").open("ab") as file:
         file.write(
             b'[1]\n{"time": 1}\n{"time": "x", "tokens": 1, "first": 1, "last": 1, "text": "t"}\n{"time": 3, "tok'
