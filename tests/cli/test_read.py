@@ -159,6 +159,11 @@ class Descriptor:
         weakref.finalize(self, os.close, number)
 
 
+def test_help_has_examples(read: Read) -> None:
+    out = read("--help")
+    assert out.returncode == 0 and 'tail -f app.log | rgmlx read --session watch --every 5m "What changed?"' in out.stdout
+
+
 INTERVALS = {
     "30s": Every(seconds=30),
     "5m": Every(seconds=300),

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from readings import WINDOW, write_model
 from rooms import ROOT, TESTS
-from waiting import PATIENCE, wait_for
+from waiting import wait_for
 
 import rgmlx
 from rgmlx.errors import RgmlxError, StateError, TokenizerError
@@ -298,10 +298,8 @@ def test_a_character_and_a_line_end_may_be_cut_by_a_restart(small: rgmlx.Model, 
 
 KILLED = """
 import os, signal, sys
-sys.path[:0] = [{tests!r}]
 import mlx.core as mx
-mx.set_default_device(mx.cpu)
-import rgmlx
+import rgmlx, rgmlx.model
 from rgmlx.reading import files, reader
 from rgmlx.system import files as system_files, textfiles
 from test_reader import CHUNK, LONG
@@ -321,11 +319,18 @@ def at_call(module, name, number, before):
         return found
     setattr(module, name, run)
 
-with rgmlx.load({model!r}).read("watch", directory={where!r}, chunk=CHUNK) as made:
-    at_call({what})
-    while made.bytes_read < len(LONG):
-        made.feed(LONG[made.bytes_read : made.bytes_read + 333])
-        made.save()
+model, where = sys.argv[1:]
+for what in sys.stdin:  # a process each, forked before MLX has begun to work
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    mx.set_default_device(mx.cpu)
+    with rgmlx.load(model).read("watch", directory=where, chunk=CHUNK) as made:
+        eval(f"at_call({what})")
+        while made.bytes_read < len(LONG):
+            made.feed(LONG[made.bytes_read : made.bytes_read + 333])
+            made.save()
+    os._exit(0)
 """
 MOMENTS = {
     "before a chunk is read": 'reader, "prefill", 9, True',
@@ -342,16 +347,24 @@ MOMENTS = {
 def test_a_killed_program_goes_on_as_one_that_was_not(small: rgmlx.Model, directory: Path, tmp_path: Path) -> None:
     """All moments one after the other, on the same reading, each later than the one before."""
     last = 0
+    path = os.pathsep.join([str(TESTS / "reading"), str(TESTS), str(ROOT)])
+    killed = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(directory), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        text=True,
+    )
     for what in MOMENTS.values():
-        code = KILLED.format(tests=str(TESTS), model=str(directory), where=str(tmp_path), what=what)
-        code = code.replace("sys.path[:0] = [", f"sys.path[:0] = [{str(TESTS / 'reading')!r}, ")
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=PATIENCE)
-        assert done.returncode == -signal.SIGKILL, (what, done.stderr.decode())
+        print(what, file=killed.stdin, flush=True)
+        assert killed.stdout.readline() == f"{-signal.SIGKILL}\n", what
         before, last = last, ReadingFiles("watch", tmp_path).summary().tokens
         assert last > before or "prefill" in what, "it was killed before it got anywhere"
         with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
             made.feed("")  # a chunk may have been known, and not read
             assert same(made, fed(small, LONG[: made.bytes_read])), what
+    killed.communicate()
     assert made.bytes_read < len(LONG)
     with small.read("watch", directory=tmp_path, chunk=CHUNK) as made:
         made.feed(LONG[made.bytes_read :])
