@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -104,9 +105,7 @@ class Reader:
             self._let_go()
             raise
         self._saved = self._place
-        self._head: tuple[Place, State] | None = (
-            None  # of the last question: a place, and a state that has read all of it
-        )
+        self._head: tuple[Place, State] | None = None  # a place, and a state that has read all that was taken by then
         self._state_saved = self._place.state if self._files is not None and self._files.exist else None
         self._noted = (self.position, self._place.mark.line)
 
@@ -211,10 +210,10 @@ class Reader:
         Args:
             text: any piece: half a line, a gigabyte. Bytes are UTF-8, or what a byte order mark in front of the first
                 says; what is no text in them is read as U+FFFD, and counted.
-            bookmark: a small JSON value that is kept with this place: where the text comes from goes on, say.
+            bookmark: a small JSON value that is kept with this place: where the source of the text goes on, say.
 
         Returns:
-            Bytes that were taken: all, unless `stop` ended it.
+            Bytes that were taken: all, unless `stop` ended it. The first 16 kB always are.
 
         Raises:
             RgmlxError: another thread feeds; or this reader is for questions only.
@@ -235,8 +234,8 @@ class Reader:
         taken, failure = 0, self._read_on()
         size = len(text)
         for start in range(0, size, SLICE):
-            if self._stopped.is_set():
-                break
+            if self._stopped.is_set() and (start or len(self._place.text) > SLICE):
+                break  # the first part is taken all the same: it may have come from a pipe
             part = text[start : start + SLICE]
             if isinstance(part, str):  # in the encoding of the bytes before it
                 part = part.encode(self._place.decoder[0] or "utf-8", "replace")
@@ -372,7 +371,7 @@ class Reader:
         place = self._place
         if self._files is None or not self.unsaved:
             return
-        record = {"model": self._model.name or "", "intro": self.intro, **place.to_json()}
+        record = {"model": _name(self._model), "intro": self.intro, **place.to_json()}
         if place.state is not self._state_saved:
             self._files.save(place.state, record)
             self._state_saved = place.state
@@ -397,3 +396,9 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _name(model: LanguageModel) -> str:
+    """What the model can be loaded by, from any directory."""
+    name, directory = model.name or "", model.directory
+    return str(directory.absolute()) if directory is not None and str(directory) == os.path.expanduser(name) else name

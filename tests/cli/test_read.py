@@ -161,7 +161,9 @@ class Descriptor:
 
 def test_help_has_examples(read: Read) -> None:
     out = read("--help")
-    assert out.returncode == 0 and 'tail -f app.log | rgmlx read --session watch --every 5m "What changed?"' in out.stdout
+    assert (
+        out.returncode == 0 and 'tail -f app.log | rgmlx read --session watch --every 5m "What changed?"' in out.stdout
+    )
 
 
 INTERVALS = {
@@ -263,8 +265,11 @@ def test_sessions_are_listed_and_deleted_and_their_notes_shown(read: Read, log: 
     assert read("--list").stdout == ""
 
 
-def test_a_session_knows_its_model(read: Read, log: Path, directory: Path) -> None:
-    read.well("--session", "watch", given=log)
+def test_a_session_knows_its_model(read: Read, log: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    name = os.path.relpath(directory)
+    assert read("--session", "watch", "--model", name, given=log).returncode == 0
+    os.chdir(log.parent)
     assert read("--session", "watch", "Who?", *ANSWER).returncode == 0
     assert "load it with the model it was saved with" in sentence(read("--session", "watch", "Who?", "--model", "demo"))
 

@@ -419,6 +419,19 @@ def test_stop_ends_a_feed_from_another_thread(small: rgmlx.Model, tmp_path: Path
         assert same(again, fed(small, text[: again.bytes_read]))
 
 
+def test_a_stop_that_comes_first_loses_no_piece(small: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been taken from a pipe by then."""
+    made = small.read(chunk=CHUNK)
+    monkeypatch.setattr(made._stopped, "clear", made._stopped.set)
+    for start in range(0, len(TEXT), 700):
+        assert made.feed(TEXT[start : start + 700]) == len(TEXT[start : start + 700])
+    assert made.position == 0 and made.bytes_read == len(TEXT)
+    assert made.feed("x" * 10 * SLICE) == SLICE and made.feed("x") == 0, "what is held grows"
+    monkeypatch.undo()
+    made.feed("")
+    assert same(made, fed(small, TEXT + "x" * SLICE))
+
+
 def test_a_full_disk_stops_no_reading(small: rgmlx.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = small.read("watch", directory=tmp_path, chunk=CHUNK)
     made.feed(TEXT[:500])
