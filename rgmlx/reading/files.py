@@ -94,11 +94,6 @@ class ReadingFiles:
         return os.path.lexists(self.path / STATE)
 
     @property
-    def taken(self) -> bool:
-        """Whether this program reads."""
-        return self._lock is not None
-
-    @property
     def size(self) -> int:
         """Bytes of all files."""
         size = 0

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ..tokenizer import close_turn_ids, open_turn_ids
 from .files import NOTES, ReadingFiles, damaged
 from .notes import MAX_CHARS, Note, Notes
 from .place import MAX_BOOKMARK, SLICE, Horizon, Mark, Place
+from .saving import Saving, model_name
 
 CHUNK = 2_048
 """Tokens that are read, and saved, at a time."""
@@ -52,7 +53,6 @@ class Reader:
 
     Attributes:
         chunk: tokens that are read at a time.
-        intro: the sentence in front of the text.
     """
 
     def __init__(
@@ -99,15 +99,17 @@ class Reader:
         if self._files is not None and not read_only:
             self._files.take()
         try:
-            self.intro, self._place = self._begin(intro)
+            intro, place = self._begin(intro)
             self._notes = Notes(None if self._files is None else self._files.path / NOTES)
         except BaseException:
-            self._let_go()
+            if self._files is not None:
+                self._files.release()
             raise
-        self._saved = self._place
+        self._saving = Saving(place, self._files, intro=intro, model=model_name(model), is_open=not read_only)
+        # At the latest when the program ends, or nobody has the reader any more.
+        self._closed = weakref.finalize(self, self._saving.close)
         self._head: tuple[Place, State] | None = None  # a place, and a state that has read all that was taken by then
-        self._state_saved = self._place.state if self._files is not None and self._files.exist else None
-        self._noted = (self.position, self._place.mark.line)
+        self._noted = (place.state.position, place.mark.line)
 
     def _begin(self, intro: str | None) -> tuple[str, Place]:
         found = None if self._files is None else self._files.load(self._model)
@@ -131,12 +133,21 @@ class Reader:
         ids = [self._tokenizer.bos, *open_turn_ids(self._tokenizer, f"{intro}\n\n" if intro else "")]
         return intro, Place(self._model.new_state(), tuple(ids), Mark(len(ids), 0, 0))
 
+    @property
+    def _place(self) -> Place:
+        return self._saving.place
+
     # --- what is there --------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
         """What it is called on the disk; None in memory."""
         return None if self._files is None else self._files.name
+
+    @property
+    def intro(self) -> str:
+        """The sentence in front of the text."""
+        return self._saving.intro
 
     @property
     def position(self) -> int:
@@ -196,7 +207,7 @@ class Reader:
     @property
     def unsaved(self) -> bool:
         """Whether something was taken that `save` would put on the disk; never in memory."""
-        return self._files is not None and not self._read_only and self._saved is not self._place
+        return self._saving.unsaved
 
     def horizon(self) -> Horizon:
         """What a question that is asked now finds exact, and what in gist."""
@@ -216,11 +227,16 @@ class Reader:
             Bytes that were taken: all, unless `stop` ended it. The first 16 kB always are.
 
         Raises:
-            RgmlxError: another thread feeds; or this reader is for questions only.
+            RgmlxError: another thread feeds; or this reader is for questions only, or was closed.
             StateError: a chunk can't be saved. It is read all the same, and all is saved with the next one.
         """
-        if self._read_only:
-            raise RgmlxError("this reader is for questions only: open the reading without read_only")
+        if not self._saving.is_open:
+            why = (
+                "is for questions only: open the reading without read_only"
+                if self._read_only
+                else "was closed: open it again"
+            )
+            raise RgmlxError(f"this reader {why}")
         try:
             too_long = len(json.dumps(bookmark)) > MAX_BOOKMARK
         except (TypeError, ValueError):
@@ -239,7 +255,7 @@ class Reader:
             part = text[start : start + SLICE]
             if isinstance(part, str):  # in the encoding of the bytes before it
                 part = part.encode(self._place.decoder[0] or "utf-8", "replace")
-            self._place = self._place.taken(part, bookmark if start + SLICE >= size else None)
+            self._saving.place = self._place.taken(part, bookmark if start + SLICE >= size else None)
             taken += len(part)
             failure = self._read_on() or failure
         if failure is not None:
@@ -252,20 +268,20 @@ class Reader:
             whole(self._busy, lambda: lambda: None, self._end_input)
 
     def _end_input(self) -> None:
-        self._place = self._place.ended()
+        self._saving.place = self._place.ended()
 
     def _read_on(self) -> StateError | None:
         """Reads all whole chunks; an error if one of them could not be saved."""
         failure = None
         while not self._stopped.is_set():
-            self._place = self._place.tokenized(self._tokenizer.encode, self.chunk, self.window)
-            place = self._place
+            place = self._place.tokenized(self._tokenizer.encode, self.chunk, self.window)
+            self._saving.place = place
             if len(place.unread) < self.chunk:
                 break
             state, chunk = place.state.copy(), place.unread[: self.chunk]
             if prefill(self._model, state, [chunk], cancelled=self._stopped.is_set) < self.chunk:
                 break  # what was read of it is dropped: the next call reads the whole chunk
-            self._place = place.read(state, self.chunk)
+            self._saving.place = place.read(state, self.chunk)
             try:
                 self._note()
                 self.save()
@@ -368,37 +384,19 @@ class Reader:
         Raises:
             StateError: it can't be written; what was there before is unchanged.
         """
-        place = self._place
-        if self._files is None or not self.unsaved:
-            return
-        record = {"model": _name(self._model), "intro": self.intro, **place.to_json()}
-        if place.state is not self._state_saved:
-            self._files.save(place.state, record)
-            self._state_saved = place.state
-        else:
-            self._files.save_waiting(record)
-        self._saved = place
+        self._saving.save()
 
     def close(self) -> None:
-        """Saves, and lets other programs read on. Twice is fine. Raises StateError: it can't be saved."""
-        try:
-            if self._files is not None and self._files.taken and self._place.size:
-                self.save()
-        finally:
-            self._let_go()
+        """Saves, and lets other programs read on; questions may still be asked. Twice is fine. A reader that nobody has any
+        more is closed by itself, at the latest as the program ends.
 
-    def _let_go(self) -> None:
-        if self._files is not None:
-            self._files.release()
+        Raises:
+            StateError: it can't be saved.
+        """
+        self._closed()
 
     def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _name(model: LanguageModel) -> str:
-    """What the model can be loaded by, from any directory."""
-    name, directory = model.name or "", model.directory
-    return str(directory.absolute()) if directory is not None and str(directory) == os.path.expanduser(name) else name

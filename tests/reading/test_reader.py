@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -286,6 +287,31 @@ def test_a_reading_goes_on_where_it_was(small: rgmlx.Model, tmp_path: Path) -> N
         assert same(made, whole) and made.bookmark == {"at": len(TEXT)}
         assert (made.name, made.bytes_read, made.lines_read) == ("watch", len(TEXT), whole.lines_read)
     assert [(one.name, one.tokens, one.bytes) for one in listed(tmp_path)] == [("watch", made._place.tokens, len(TEXT))]
+
+
+def test_a_reader_that_is_not_closed_is_saved_all_the_same(small: rgmlx.Model, directory: Path, tmp_path: Path) -> None:
+    """When nobody has it any more, and when the program ends, by an error too."""
+    made = small.read("dropped", directory=tmp_path)
+    made.feed("one\n")
+    del made
+    gc.collect()
+    code = f"""
+import mlx.core as mx
+mx.set_default_device(mx.cpu)
+import rgmlx
+reader = rgmlx.load({str(directory)!r}).read("ended", directory={str(tmp_path)!r})
+reader.feed("one\\n")
+raise SystemExit(3)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "")
+    for name in ("dropped", "ended"):
+        with small.read(name, directory=tmp_path) as made:
+            assert made.bytes_read == 4
+        with pytest.raises(RgmlxError, match="was closed"):
+            made.feed("more")
+        made.close()
+        assert made.ask("Who?", max_tokens=2) is not None
 
 
 def test_a_character_and_a_line_end_may_be_cut_by_a_restart(small: rgmlx.Model, tmp_path: Path) -> None:
