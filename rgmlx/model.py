@@ -34,6 +34,7 @@ from .weights import checkpoint, fitting, hub
 if TYPE_CHECKING:  # imported on use, as most programs hold no conversation
     from .conversation.chat import Chat
     from .generation.constrained.matcher import Matcher
+    from .reading.reader import Reader
     from .store import Store
 
 T = TypeVar("T")
@@ -359,6 +360,45 @@ class Model(LanguageModel):
         if name is None:
             return Chat(self, system, **sampling)
         return Chat.open(self, name, system=system, store=store, **sampling)
+
+    def read(
+        self,
+        name: str | None = None,
+        *,
+        directory: str | Path | None = None,
+        intro: str | None = None,
+        read_only: bool = False,
+        notes_every: int | None = None,
+        chunk: int = 2_048,
+        **sampling: Any,
+    ) -> Reader:
+        """Reads a text without an end, in constant memory: `feed` it, `ask` about it. With a `name` it outlives the program.
+
+        Args:
+            directory: where readings are on the disk; None for rgmlx's own.
+            intro: a sentence in front of a new text, such as "This is the log of a web server:".
+            read_only: only asks, about what was saved last, also while another program reads on.
+            notes_every: has the model write a note each time it has read so many tokens more; None for no notes.
+            chunk: tokens that are read, and saved, at a time.
+            **sampling: as in `stream`, the defaults of its answers.
+
+        Raises:
+            TokenizerError: the model can't chat.  RgmlxError: a number is out of range, another program reads under this
+                name, or there is nothing to ask about.  StateError: what was saved is damaged, or another model's.
+        """
+        from .reading.reader import Reader
+
+        return Reader(
+            self,
+            self.stream,
+            name,
+            directory=directory,
+            intro=intro,
+            read_only=read_only,
+            notes_every=notes_every,
+            chunk=chunk,
+            **sampling,
+        )
 
     # --- for coroutines -------------------------------------------------------------------
 
