@@ -94,6 +94,10 @@ class ChatError(RgmlxError, ValueError):
     """A chat operation that can't be done here, such as a rewind past the beginning."""
 
 
+class DesktopError(RgmlxError):
+    """What the desktop was asked for and did not do: a tool of the system is missing or refuses, a recipe is not as it was."""
+
+
 class NoDeviceError(RgmlxError):
     """MLX computes on a GPU here, and this process is shown none."""
 

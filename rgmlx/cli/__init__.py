@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..system import device
-from . import ask, compare, convert, doctor, info, login, mlx_lm, signals
+from . import ask, compare, convert, desktop, doctor, info, login, mlx_lm, signals
 from .common import Parser, begin_log, epilog, guarded, parsed
 
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"rgmlx {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (ask, info, convert, compare, doctor, login, mlx_lm):
+    for module in (ask, info, convert, compare, desktop, doctor, login, mlx_lm):
         module.add(commands)
     return root
 
