@@ -7,9 +7,19 @@ import sys
 from typing import Any
 
 from ..errors import DesktopError
-from .common import add_command, add_model, say
+from .common import Parser, add_command, add_model, say
 
-_RUNTIME = "--model, --language, --question: else as installed"
+
+class _Mixed(Parser):
+    """A parser whose FILEs may also come after options that follow the NAME, which argparse leaves over."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, left = super().parse_known_args(args, namespace)
+        if left and hasattr(found, "files"):
+            at = left.index("--") if "--" in left else len(left)
+            found.files = [*found.files, *(one for one in left[:at] if not one.startswith("-")), *left[at + 1 :]]
+            left = [one for one in left[:at] if one.startswith("-")]
+        return found, left
 
 
 def add(commands: Any) -> None:
@@ -29,7 +39,7 @@ def add(commands: Any) -> None:
             "rgmlx desktop uninstall --all",
         ),
     )
-    actions = p.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = p.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Mixed)
 
     one = actions.add_parser("list", help="the recipes, and how they stand here")
     one.set_defaults(run=_list)

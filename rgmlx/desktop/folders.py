@@ -101,19 +101,22 @@ def _print(path: Path) -> str:
 
 
 class Seen:
-    """Files that were looked at before, as they were then: in a file of ours, the last `_REMEMBERED` of them."""
+    """Files that were looked at before for some purpose, as they were then: in a file of ours, the last `_REMEMBERED`."""
 
-    def __init__(self) -> None:
-        self._path = places.ours() / places.SEEN
+    def __init__(self, purpose: str) -> None:
+        self._path, self._purpose = places.ours() / places.SEEN, purpose
         self._known = cache.read(self._path, str)
 
     def has(self, found: Found) -> bool:
-        return self._known.get(str(found.path)) == found.print
+        return self._known.get(self._key(found)) == found.print
 
     def add(self, found: Found) -> None:
-        self._known.pop(str(found.path), None)
-        self._known[str(found.path)] = found.print
+        self._known.pop(self._key(found), None)
+        self._known[self._key(found)] = found.print
         cache.write(self._path, self._known, _REMEMBERED)
+
+    def _key(self, found: Found) -> str:
+        return f"{self._purpose} {found.path}"
 
 
 def name_files(
@@ -138,7 +141,7 @@ def name_files(
     Raises:
         DesktopError: the folder can't be read.
     """
-    seen, count = Seen(), 0
+    seen, count = Seen("name"), 0
     new = [path for path in new_files(folder, minutes=minutes) if filenames.is_made_by_machine(path.name)]
     for found in _next(settled(new, wait), seen):
         suffix = filenames.suffix_of(found.path.name)
@@ -180,7 +183,7 @@ def answer_files(
     Raises:
         DesktopError: the folder can't be read.
     """
-    seen, count = Seen(), 0
+    seen, count = Seen("answer"), 0
     files = [path for path in sorted(look(folder)) if not path.name.endswith(ANSWER)]
     waiting = [path for path in files if not os.path.lexists(_beside(path))]
     for found in _next(settled(waiting[: 20 * MOST], wait), seen):

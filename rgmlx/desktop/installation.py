@@ -84,10 +84,10 @@ def _start(recipe: Recipe, given: dict[str, Any]) -> agent.Start:
         return agent.Start(agent.absolute(given.get("log", ())), hour=hour, minute=minute)
     if recipe.name == "watch-folder" and "folder" not in given:
         raise DesktopError("watch-folder needs a folder: add --folder DIRECTORY")
-    folders = agent.absolute(given.get("folder", ("~/Desktop", "~/Downloads")))
-    for folder in folders:
+    for folder in agent.absolute(given.get("folder", ())):
         if not os.path.isdir(folder):
             raise DesktopError(f"{folder} is no folder: name one that exists with --folder")
+    folders = agent.absolute(given.get("folder", ("~/Desktop", "~/Downloads")))
     return agent.Start(folders, folders)
 
 
@@ -137,7 +137,7 @@ def install(planned: Plan, tell: Callable[[str], None]) -> None:
     )
     with _undone(written, made, dict(known)):
         for name in made:
-            (library() / name).mkdir(exist_ok=True)
+            (library() / name).mkdir(parents=True, exist_ok=True)
         places.write_manifest({**known, recipe.name: while_written})
         for name, data in files.items():
             if name in written:

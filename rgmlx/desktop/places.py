@@ -94,7 +94,8 @@ def write_manifest(installed: dict[str, Installed]) -> None:
     """Keeps what is installed; where nothing is, the manifest goes. Raises OSError."""
     path = ours() / MANIFEST
     if not installed:
-        path.unlink(missing_ok=True)
+        for file in (path, unfinished(path)):
+            file.unlink(missing_ok=True)
         return
     manifest = {
         "version": 1,

@@ -113,9 +113,10 @@ def on_folders(
                 count += folders.answer_files(folder, ask, question, tell, dry_run=dry_run)
         except DesktopError as e:
             refusals.append(str(e))
-            tell(str(e))
     if len(refusals) == len(names):
         raise DesktopError(refusals[0])
+    for sentence in refusals:
+        tell(sentence)
     return count
 
 

@@ -43,13 +43,16 @@ def files(recipe: Recipe, program: PurePath) -> dict[str, bytes]:
 
 
 def plist(value: Any) -> bytes:
-    """A property list in XML. Raises DesktopError: a text in it has characters that XML has not."""
+    """A property list in XML. Raises DesktopError: a text in it has characters that XML has not, or changes."""
     try:
-        return plistlib.dumps(value, fmt=plistlib.FMT_XML, sort_keys=True)
+        data = plistlib.dumps(value, fmt=plistlib.FMT_XML, sort_keys=True)
+        if plistlib.loads(data) == value:  # a carriage return would be another line end
+            return data
     except (ValueError, UnicodeError):
-        raise DesktopError(
-            "the path of rgmlx or of a folder has a character in it that a property list can't hold: rename that folder"
-        ) from None
+        pass
+    raise DesktopError(
+        "the path of rgmlx or of a folder has a character in it that a property list can't hold: rename that folder"
+    )
 
 
 def shell_line(recipe: Recipe, program: PurePath) -> str:
