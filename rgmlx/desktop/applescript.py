@@ -23,18 +23,18 @@ SHOW = """on run argv
     set theText to text 2 thru -1 of item 1 of argv
     set theTitle to text 2 thru -1 of item 2 of argv
     activate
-    display dialog theText with title theTitle buttons {"Copy", "OK"} default button "OK" giving up after 3000
-    return "=" & button returned of result
+    set theAnswer to display dialog theText with title theTitle buttons {"Copy", "OK"} default button "OK" giving up after 3000
+    return "=" & (button returned of theAnswer)
 end run"""
 QUESTION = """on run argv
     set theText to text 2 thru -1 of item 1 of argv
     set theTitle to text 2 thru -1 of item 2 of argv
     set theDefault to text 2 thru -1 of item 3 of argv
     activate
-    display dialog theText with title theTitle default answer theDefault buttons {"Cancel", "Ask"} ¬
-        default button "Ask" cancel button "Cancel" giving up after 3000
-    if gave up of result then error number -128
-    return "=" & text returned of result
+    set theButtons to {"Cancel", "Ask"}
+    set theAnswer to display dialog theText with title theTitle default answer theDefault buttons theButtons default button 2 cancel button 1 giving up after 3000
+    if gave up of theAnswer then error number -128
+    return "=" & (text returned of theAnswer)
 end run"""
 SELECTION = """tell application "System Events"
     set theProcess to first application process whose frontmost is true
@@ -68,7 +68,8 @@ on run argv
     set theText to "="
     repeat with i from 1 to 3
         if i > (theDocument's pageCount()) then exit repeat
-        set theText to theText & (((theDocument's pageAtIndex:(i - 1))'s |string|()) as text) & linefeed
+        set thePage to (theDocument's pageAtIndex:(i - 1))'s |string|()
+        if thePage is not missing value then set theText to theText & (thePage as text) & linefeed
     end repeat
     return theText
 end run"""

@@ -33,7 +33,7 @@ _MADE = (
 _SCREENSHOT = re.compile(rf"(?:{_MADE})\b|(?:{_MADE})(?=[\d ])", re.IGNORECASE)
 _EMPTY_WORD = re.compile(
     "img|images?|dscn?|dcim|pict?|photo|picture|pxl|vid|mov|scan|scanned|docs?|documents?|dokument|downloads?|files?|untitled|"
-    "unbenannt|unknown|attachments?|export|output|copy|kopie|pdf|jpe?g|png|txt|new|page|temp|tmp|final|version"
+    "unbenannt|unknown|attachments?|copy|kopie|pdf|jpe?g|png|txt|page"
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _HEXADECIMAL = re.compile(

@@ -108,6 +108,8 @@ MEANT = [
     "node-v22.1.0.pkg",
     "decade.txt",
     "facade.txt",
+    "export.csv",
+    "new.txt",
 ]
 
 
