@@ -37,7 +37,8 @@ def _ask(program: str, model: str | None, question: str, text: str, most: int) -
     named = [] if model is None else ["--model", model]
     options = ["ask", *named, "--max-tokens", str(most), "--", question[:MAX_QUESTION].replace("\0", " ")]
     try:
-        answer = run(program, *options, said=text.encode("utf-8", "replace"), seconds=SECONDS)
+        data = text.replace("\0", " ").encode("utf-8", "replace")  # a program's text may have NULs, ours have none
+        answer = run(program, *options, said=data, seconds=SECONDS)
     except ToolFailed as e:
         raise DesktopError(e.said.removeprefix("rgmlx: ") or str(e)) from None
     found = answer.decode("utf-8", "replace").strip()

@@ -6,6 +6,7 @@ An agent keeps a log of its own, of bounded size. Where nobody looks at standard
 from __future__ import annotations
 
 import contextlib
+import difflib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from .recipes import Kind, Recipe
 MAX_REPLACED = 8_000
 """Characters of a text that is replaced: a model would have to write as many again."""
 MAX_LOG = 200_000
+_SHORT = 1_000
+"""Characters of a text that is compared by characters; a longer one by words."""
 _TOKENS = 600
 _FILE_CHARS, _FILES = 60_000, 5
 
@@ -42,10 +45,19 @@ def on_text(recipe: Recipe, text: str, ask: Ask, language: str) -> str:
         raise DesktopError(f"this is for texts of up to {MAX_REPLACED:,} characters: select less")
     body = text.strip()
     answer = ask(question, body, len(body) + 100)
-    if not len(body) // 3 <= len(answer) <= 2 * len(body) + 100:
+    if not looks_like(answer, body):
         raise DesktopError("the model's answer does not look like the text that was selected, which stays as it is")
     start = len(text) - len(text.lstrip())
     return text[:start] + answer + text[start + len(body) :]
+
+
+def looks_like(answer: str, text: str) -> bool:
+    """Whether an answer may be a text with its mistakes corrected: most of it is there, in the same order."""
+    if not len(text) // 3 <= len(answer) <= 2 * len(text) + 100:
+        return False
+    if len(text) <= _SHORT:
+        return difflib.SequenceMatcher(None, text, answer, autojunk=False).ratio() >= 0.6
+    return difflib.SequenceMatcher(None, text.split(), answer.split(), autojunk=False).ratio() >= 0.5
 
 
 def show(title: str, answer: str) -> None:

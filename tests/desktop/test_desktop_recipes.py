@@ -80,8 +80,10 @@ def test_an_answer_is_shown_and_copied_as_it_is(text: str, desk: Recorder) -> No
     ("answer", "is_taken"),
     [
         ("I have an apple.", True),
+        ("I have an apple and a pear.", True),
         ("", False),
         ("No.", False),
+        ("Well, they ate her.", False),
         ("I have an apple. " * 20, False),
     ],
 )
@@ -92,6 +94,18 @@ def test_what_does_not_look_like_the_selection_does_not_replace_it(answer: str, 
     else:
         with pytest.raises(DesktopError, match="stays as it is"):
             running.on_text(recipe, text, answering(answer), "English")
+
+
+def test_a_corrected_text_is_told_from_another() -> None:
+    pairs = [
+        ("teh quik brwn fox jumsp ovr the layz dog", "The quick brown fox jumps over the lazy dog.", True),
+        ("I has two apple and a banana.", "True, text the letter made her one.", False),
+        ("He go. " * 400, "He goes. " * 400, True),
+        ("She don't likes it at all today. " * 200, "She doesn't like it at all today. " * 200, True),
+        ("She don't likes it at all today. " * 200, "Another story begins with a fox here. " * 180, False),
+    ]
+    for text, answer, is_like in pairs:
+        assert running.looks_like(answer, text) == is_like, text[:40]
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t"])
