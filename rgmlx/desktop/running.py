@@ -6,8 +6,8 @@ An agent keeps a log of its own, of bounded size. Where nobody looks at standard
 from __future__ import annotations
 
 import contextlib
-import difflib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from .recipes import Kind, Recipe
 MAX_REPLACED = 8_000
 """Characters of a text that is replaced: a model would have to write as many again."""
 MAX_LOG = 200_000
-_SHORT = 1_000
-"""Characters of a text that is compared by characters; a longer one by words."""
+_SHORT, _ALIKE = 200, 0.4
+"""A text of so many characters is compared by pairs of letters, a longer one by words; so much of both is the same."""
 _TOKENS = 600
 _FILE_CHARS, _FILES = 60_000, 5
 
@@ -52,12 +52,18 @@ def on_text(recipe: Recipe, text: str, ask: Ask, language: str) -> str:
 
 
 def looks_like(answer: str, text: str) -> bool:
-    """Whether an answer may be a text with its mistakes corrected: most of it is there, in the same order."""
+    """Whether an answer may be a text with its mistakes corrected: it has the length, and many of its words or letters."""
     if not len(text) // 3 <= len(answer) <= 2 * len(text) + 100:
         return False
-    if len(text) <= _SHORT:
-        return difflib.SequenceMatcher(None, text, answer, autojunk=False).ratio() >= 0.6
-    return difflib.SequenceMatcher(None, text.split(), answer.split(), autojunk=False).ratio() >= 0.5
+    one, other = (Counter(_parts(each, by_letters=len(text) <= _SHORT)) for each in (text, answer))
+    return 2 * (one & other).total() >= _ALIKE * (one.total() + other.total())
+
+
+def _parts(text: str, *, by_letters: bool) -> list[str]:
+    """The words of a text, or its pairs of letters."""
+    words = text.casefold().split()
+    line = " ".join(words)
+    return [line[i : i + 2] for i in range(max(1, len(line) - 1))] if by_letters else words
 
 
 def show(title: str, answer: str) -> None:
