@@ -20,11 +20,11 @@ from ..system.reading import open_regular
 from ..system.textfiles import reason
 from . import agent, places, workflow
 from .places import Installed, library
-from .recipes import RECIPES, Kind, Recipe
+from .recipes import Kind, Recipe
 from .tools import find, run
 
 SYSTEM = "/System/Library/CoreServices"
-_RUNTIME = (places.LOG, places.DIGESTS, places.SEEN)
+_RUNTIME = (places.LOG, places.DIGESTS, places.SEEN, places.MANIFEST)
 
 
 @dataclass
@@ -149,6 +149,7 @@ def install(planned: Plan, tell: Callable[[str], None]) -> None:
         tell(f"{'wrote' if name in written else 'unchanged'} {library() / name}")
         if is_loaded_anew:
             tell(f"ran {' '.join(agent.load_command(library() / name))}")
+    tell(f"wrote {places.ours() / places.MANIFEST}")
     if recipe.kind is not Kind.AGENT:
         _refresh(tell)
 
@@ -210,48 +211,62 @@ def uninstall(recipe: Recipe, tell: Callable[[str], None], *, dry_run: bool = Fa
     if recipe.name not in known:
         raise DesktopError(f"{recipe.name} is not installed: `rgmlx desktop list` shows what is")
     before = known.pop(recipe.name)
-    verb = "would remove" if dry_run else "removed"
     if recipe.kind is Kind.AGENT and macos.here():
-        tell(f"{'would run' if dry_run else 'ran'} {' '.join(agent.unload_command(recipe))}")
-        if not dry_run:
-            agent.unload(recipe)
-    for name, hashes in before.hashes.items():
-        path = library() / name
-        try:
-            if not dry_run:
-                places.unfinished(path).unlink(missing_ok=True)
-            found = places.hash_of(path)
-            if found is None:
-                continue
-            if found not in hashes:
-                tell(f"kept {path}: you have changed it")
-                continue
-            if not dry_run:
-                path.unlink()
-        except OSError as e:
-            raise DesktopError(f"{path} can't be removed ({reason(e)}): remove it by hand, then try again") from None
-        tell(f"{verb} {path}")
-    if not known:  # what recipes have kept as they ran
+        _unload(recipe, tell, dry_run)
+    kept = [name for name, hashes in before.hashes.items() if not _remove(library() / name, hashes, tell, dry_run)]
+    if not known:  # what recipes have kept as they ran, and the manifest
         for name in _RUNTIME:
-            path = places.ours() / name
-            if path.is_file() or path.is_symlink():
-                tell(f"{verb} {path}")
-                if not dry_run:
-                    path.unlink()
+            _remove(places.ours() / name, None, tell, dry_run)
     if dry_run:
         return
     _leave_directories(before, known)
-    places.write_manifest(known)
-    for name in sorted(before.directories, reverse=True):  # from below
+    try:
+        places.write_manifest(known)
+    except OSError as e:
+        raise DesktopError(f"{places.ours() / places.MANIFEST} can't be written ({reason(e)}): try again") from None
+    for name in sorted({*before.directories, *([] if known else [places.OURS])}, reverse=True):  # from below
         with contextlib.suppress(OSError):  # something of others is in it
             (library() / name).rmdir()
-    for name in before.hashes:
-        bundle = (library() / name).parent.parent
+    for bundle in {(library() / name).parent.parent for name in before.hashes if not kept}:
         if bundle.suffix == ".workflow" and bundle.is_dir():
             tell(f"kept {bundle}: there is something in it that rgmlx did not write")
-            break
     if recipe.kind is not Kind.AGENT and macos.here():
         _refresh(tell)
+
+
+def _unload(recipe: Recipe, tell: Callable[[str], None], dry_run: bool) -> None:
+    command = " ".join(agent.unload_command(recipe))
+    if dry_run:
+        tell(f"would run {command}")
+        return
+    try:
+        agent.unload(recipe)
+        tell(f"ran {command}")
+    except DesktopError as e:
+        tell(f"{e}: it ends when you log out")
+
+
+def _remove(path: Path, hashes: list[str] | None, tell: Callable[[str], None], dry_run: bool) -> bool:
+    """Removes a file, if it is as it was written; whether it is gone. Raises DesktopError: it can't be removed.
+
+    Args:
+        hashes: of what was written; None for whatever is in it.
+    """
+    try:
+        if not dry_run:
+            places.unfinished(path).unlink(missing_ok=True)
+        found = places.hash_of(path) if hashes is not None or os.path.lexists(path) else None
+        if found is None:
+            return True
+        if hashes is not None and found not in hashes:
+            tell(f"kept {path}: you have changed it")
+            return False
+        if not dry_run:
+            path.unlink()
+    except OSError as e:
+        raise DesktopError(f"{path} can't be removed ({reason(e)}): remove it by hand, then try again") from None
+    tell(f"{'would remove' if dry_run else 'removed'} {path}")
+    return True
 
 
 def _leave_directories(before: Installed, known: dict[str, Installed]) -> None:
@@ -316,6 +331,3 @@ def settings_of(name: str) -> dict[str, Any]:
     """What a recipe was installed with; nothing where it is not. Raises DesktopError: the manifest is damaged."""
     one = places.read_manifest().get(name)
     return dict(one.settings) if one is not None else {}
-
-
-__all__ = ["RECIPES", "Plan", "install", "own_program", "plan", "require_mac", "settings_of", "state", "uninstall"]

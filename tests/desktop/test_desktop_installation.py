@@ -70,17 +70,20 @@ def test_in_and_out_leaves_nothing(recipe: Recipe, desk: Recorder) -> None:
     written = [line.split(" ", 1)[1] for line in told if line.startswith("wrote ")]
     added = {name for name, data in tree(desk.home).items() if data is not None} - set(before)
     manifest = f"Library/{places.OURS}/{places.MANIFEST}"
-    assert {str(desk.home / name) for name in added} == {*written, str(desk.home / manifest)}
+    assert {str(desk.home / name) for name in added} == set(written) and str(desk.home / manifest) in written
     assert all(name.split("/")[1] in ("Services", "LaunchAgents") for name in added - {manifest})
     assert state(recipe) == "installed"
 
     again = tree(desk.home)
     desk.forget()
-    assert [line.split()[0] for line in install(recipe)] == ["unchanged"] * len(written)
+    assert [line.split()[0] for line in install(recipe)] == ["unchanged"] * (len(written) - 1)
     assert tree(desk.home) == again and not desk.calls("launchctl") and not desk.calls("pbs")
 
+    for name in (places.LOG, places.DIGESTS, places.SEEN):  # as recipes keep them while they run
+        (desk.home / "Library" / places.OURS / name).write_text("x")
     told = uninstall(recipe)
-    assert [line.split(" ", 1)[1] for line in told if line.startswith("removed ")] == written
+    removed = {line.split(" ", 1)[1] for line in told if line.startswith("removed ")}
+    assert removed >= set(written) and len(removed) == len(written) + 3
     assert tree(desk.home) == before
     with pytest.raises(DesktopError, match=f"{recipe.name} is not installed"):
         uninstall(recipe)
@@ -308,6 +311,18 @@ def test_where_launchctl_does_not_help_nothing_is_left(
         install(named("log-digest"))
     said = "does not take rgmlx.log-digest.plist" if how == "refuses" else "there is no program launchctl here"
     assert said in str(e.value) and tree(desk.home) == before
+
+
+def test_without_launchctl_an_agent_s_file_is_removed_all_the_same(
+    desk: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(desk.home)
+    install(named("log-digest"))
+    (desk.folder / "launchctl").unlink()
+    monkeypatch.setenv("PATH", f"{desk.folder}")
+    told = uninstall(named("log-digest"))
+    assert told[0] == "there is no program launchctl here, which is a part of macOS: it ends when you log out"
+    assert tree(desk.home) == before
 
 
 def test_without_pbs_one_is_told_to_log_out(desk: Recorder) -> None:
