@@ -7,17 +7,19 @@ import sys
 from typing import Any
 
 from ..errors import DesktopError
+from ..shell import typed
 from .common import Parser, add_command, add_model, say
 
 
 class _Mixed(Parser):
-    """A parser whose FILEs may also come after options that follow the NAME, which argparse leaves over."""
+    """A parser whose last positionals may also come after options that follow the first, which argparse leaves over."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, left = super().parse_known_args(args, namespace)
-        if left and hasattr(found, "files"):
+        if left and (several := next((name for name in ("files", "names") if hasattr(found, name)), None)):
             at = left.index("--") if "--" in left else len(left)
-            found.files = [*found.files, *(one for one in left[:at] if not one.startswith("-")), *left[at + 1 :]]
+            more = [*(one for one in left[:at] if not one.startswith("-")), *left[at + 1 :]]
+            setattr(found, several, [*getattr(found, several), *more])
             left = [one for one in left[:at] if one.startswith("-")]
         return found, left
 
@@ -35,7 +37,7 @@ def add(commands: Any) -> None:
             "rgmlx desktop list",
             "rgmlx desktop show summarize",
             "rgmlx desktop install summarize fix-grammar --dry-run",
-            "rgmlx desktop install name-files --folder ~/Downloads --model 2b",
+            "rgmlx desktop install name-files --folder ~/Downloads --model google/recurrentgemma-2b-it",
             "rgmlx desktop uninstall --all",
         ),
     )
@@ -45,12 +47,12 @@ def add(commands: Any) -> None:
     one.set_defaults(run=_list)
 
     one = actions.add_parser("show", help="what a recipe does, and the files that it is made of")
-    one.add_argument("name", metavar="NAME", help="a recipe of `rgmlx desktop list`")
+    one.add_argument("name", metavar="NAME", help="a recipe, by its name in the list")
     _add_settings(one)
     one.set_defaults(run=_show)
 
     one = actions.add_parser("install", help="write the files of recipes into your Library, and have macOS know them")
-    one.add_argument("names", metavar="NAME", nargs="+", help="a recipe of `rgmlx desktop list`")
+    one.add_argument("names", metavar="NAME", nargs="+", help="a recipe, by its name in the list")
     _add_settings(one)
     one.add_argument("--dry-run", action="store_true", help="show what would be written and run, and do nothing")
     one.set_defaults(run=_install)
@@ -62,7 +64,7 @@ def add(commands: Any) -> None:
     one.set_defaults(run=_uninstall)
 
     one = actions.add_parser("run", help="what macOS runs: a recipe on standard input, files or folders")
-    one.add_argument("name", metavar="NAME", help="a recipe of `rgmlx desktop list`")
+    one.add_argument("name", metavar="NAME", help="a recipe, by its name in the list")
     one.add_argument("files", metavar="FILE", nargs="*", help="files or folders that it is about")
     _add_settings(one, ("model", "language", "question"))
     one.add_argument(
@@ -142,11 +144,13 @@ def _install(options: argparse.Namespace) -> None:
     for name in settings:
         if not any(name in recipe.settings for recipe in recipes):
             raise DesktopError(
-                f"--{name} is of no recipe that is named here: `rgmlx desktop show NAME` says what one takes"
+                f"--{name} is of no recipe that is named here: `{typed('rgmlx desktop')} show NAME` says what one takes"
             )
     for recipe in recipes:
         if recipe.kind is Kind.GUIDE:
-            raise DesktopError(f"{recipe.name} is a guide, and installs nothing: `rgmlx desktop show {recipe.name}`")
+            raise DesktopError(
+                f"{recipe.name} is a guide, and installs nothing: `{typed('rgmlx desktop')} show {recipe.name}`"
+            )
     planned = [
         installation.plan(recipe, {name: value for name, value in settings.items() if name in recipe.settings})
         for recipe in recipes
@@ -207,7 +211,7 @@ def _act(options: argparse.Namespace, recipe: Any) -> None:
     if options.files and recipe.kind in (Kind.TEXT, Kind.NO_INPUT, Kind.GUIDE):
         raise DesktopError(f"{recipe.name} takes no files: give it a text on standard input")
     if recipe.kind is Kind.GUIDE:
-        raise DesktopError(f"{recipe.name} is a guide, and runs nothing: `rgmlx desktop show {recipe.name}`")
+        raise DesktopError(f"{recipe.name} is a guide, and runs nothing: `{typed('rgmlx desktop')} show {recipe.name}`")
     if recipe.kind is Kind.NO_INPUT:
         sentence = running.clean_clipboard()
         if options.print or not here():
@@ -219,7 +223,9 @@ def _act(options: argparse.Namespace, recipe: Any) -> None:
     files = running.paths(options.files)
     if recipe.kind is Kind.TEXT:
         if sys.stdin.isatty():
-            raise DesktopError(f"give the text on standard input, as in  pbpaste | rgmlx desktop run {recipe.name}")
+            raise DesktopError(
+                f"give the text on standard input, as in  pbpaste | {typed('rgmlx desktop')} run {recipe.name}"
+            )
         text = read_all(standard_input(), asking.MAX_TEXT, "the selected text")
         answer = running.on_text(recipe, text, ask, settings.get("language", "English"))
         if recipe.replaces or options.print:

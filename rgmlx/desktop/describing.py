@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import agent, installation, places, workflow
-from .asking import MAX_TEXT
 from .installation import Plan
 from .recipes import Kind, Recipe
 
@@ -46,7 +45,6 @@ def described(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
         yield recipe.use.format(recipe.title)
     if recipe.question:
         yield f"The model is asked: {recipe.question.format(language=settings.get('language', 'English'))}"
-        yield f"(at most {MAX_TEXT:,} characters with it)" if recipe.kind is Kind.TEXT and not recipe.replaces else ""
     if recipe.settings:
         yield f"Options of install: {', '.join(f'--{name}' for name in recipe.settings)}"
     if recipe.name == "watch-folder" and "folder" not in settings:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import DesktopError
 from ..shell import program as program_of
+from ..shell import typed
 from ..system import debug_log, macos
 from ..system.reading import open_regular
 from ..system.textfiles import reason
@@ -209,7 +210,7 @@ def uninstall(recipe: Recipe, tell: Callable[[str], None], *, dry_run: bool = Fa
     """
     known = places.read_manifest()
     if recipe.name not in known:
-        raise DesktopError(f"{recipe.name} is not installed: `rgmlx desktop list` shows what is")
+        raise DesktopError(f"{recipe.name} is not installed: `{typed('rgmlx desktop')} list` shows what is")
     before = known.pop(recipe.name)
     if recipe.kind is Kind.AGENT and macos.here():
         _unload(recipe, tell, dry_run)

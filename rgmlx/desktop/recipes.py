@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import DesktopError
+from ..shell import typed
 
 
 class Kind(Enum):
@@ -149,5 +150,5 @@ def named(name: str) -> Recipe:
         return known
     near = difflib.get_close_matches(name.lower().replace("_", "-"), _BY_NAME, n=1, cutoff=0.5)
     near = near or [known for known in _BY_NAME if name and name.lower() in known]
-    hint = f"did you mean {near[0]}?" if near else "`rgmlx desktop list` shows those there are"
+    hint = f"did you mean {near[0]}?" if near else f"`{typed('rgmlx desktop')} list` shows those there are"
     raise DesktopError(f"there is no recipe {name!r}: {hint}", quotes=(name,))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import DesktopError, RgmlxError
+from ..shell import typed
 from ..system import bounded, debug_log, macos
 from ..system.paths import expanded
 from . import applescript, calls, contents, digest, folders, places
@@ -121,7 +122,7 @@ def on_folders(
         DesktopError: none of the folders can be read.
     """
     if not names:
-        raise DesktopError(f"name a folder, as in  rgmlx desktop run {recipe.name} ~/Downloads")
+        raise DesktopError(f"name a folder, as in  {typed('rgmlx desktop')} run {recipe.name} ~/Downloads")
     count, refusals = 0, list[str]()
     for folder in names:
         try:

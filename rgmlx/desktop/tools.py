@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import tempfile
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import DesktopError
@@ -76,25 +77,15 @@ def run(
         given.write(said)
         given.seek(0)
         output = subprocess.PIPE if answers else subprocess.DEVNULL
-        with _started([path, *arguments], given.fileno(), output, complaints.fileno(), environment, name) as process:
-            late = threading.Event()
-
-            def end(process: subprocess.Popen[bytes] = process, late: threading.Event = late) -> None:
-                late.set()
-                process.kill()
-
-            timer = threading.Timer(seconds, end)
-            timer.daemon = True
-            timer.start()
-            try:
-                answer = process.stdout.read(MOST + 1) if process.stdout else b""
-                if len(answer) > MOST:
-                    raise DesktopError(f"{name} writes more than {MOST / 1e6:,.0f} MB: ask it for less")
-                code = process.wait()
-            finally:
-                timer.cancel()
-        if late.is_set():
-            raise DesktopError(f"{name} did not end within {seconds:,.0f} seconds, and was ended")
+        last = time.monotonic() + seconds
+        try:
+            with _started(
+                [path, *arguments], given.fileno(), output, complaints.fileno(), environment, name
+            ) as process:
+                answer = _read(process.stdout.fileno(), last, name) if process.stdout else b""
+                code = process.wait(max(0.0, last - time.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise DesktopError(f"{name} did not end within {seconds:,.0f} seconds, and was ended") from None
         if code:
             complaints.seek(0)
             raise ToolFailed(name, code, _line(complaints.read(10_000)))
@@ -125,6 +116,23 @@ def _started(
         if process.stdout:
             process.stdout.close()
         process.wait()
+
+
+def _read(descriptor: int, last: float, name: str) -> bytes:
+    """What is written to a pipe until it is closed. Raises TimeoutError: that does not happen in time."""
+    parts, size = list[bytes](), 0
+    poll = select.poll()  # select knows the first 1,024 descriptors only
+    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    while size <= MOST:
+        left = last - time.monotonic()
+        if left <= 0 or not poll.poll(1000 * left):
+            raise TimeoutError
+        data = os.read(descriptor, 65_536)
+        if not data:
+            return b"".join(parts)
+        parts.append(data)
+        size += len(data)
+    raise DesktopError(f"{name} writes more than {MOST / 1e6:,.0f} MB: ask it for less")
 
 
 def _line(complaint: bytes) -> str:

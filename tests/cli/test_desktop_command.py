@@ -68,9 +68,9 @@ def test_the_list_and_every_recipe_of_it(capsysbinary: Streams, other_desk: Reco
         ("Translate", "did you mean translate?"),
         ("log_digest", "did you mean log-digest?"),
         ("clipboard", "did you mean clean-clipboard?"),
-        ("xyzzy", "`rgmlx desktop list` shows"),
-        ("", "`rgmlx desktop list` shows"),
-        ("\x1b[2J", "`rgmlx desktop list` shows"),
+        ("xyzzy", "list` shows those there are"),
+        ("", "list` shows those there are"),
+        ("\x1b[2J", "list` shows those there are"),
     ],
 )
 @pytest.mark.parametrize("action", ["show", "install", "uninstall", "run"])
@@ -90,7 +90,7 @@ def test_summarise_is_summarize(capsysbinary: Streams, desk: Recorder) -> None:
     ("arguments", "said"),
     [
         (("install", "reply", "--at", "18:00"), "--at is of no recipe that is named here"),
-        (("install", "shortcuts"), "is a guide, and installs nothing: `rgmlx desktop show shortcuts`"),
+        (("install", "shortcuts"), "is a guide, and installs nothing: `"),
         (("install", "watch-folder"), "watch-folder needs a folder: add --folder DIRECTORY"),
         (("install", "reply", "watch-folder"), "watch-folder needs a folder"),
         (("install", "name-files", "--folder", "/no/such"), "/no/such is no folder"),
@@ -102,7 +102,7 @@ def test_summarise_is_summarize(capsysbinary: Streams, desk: Recorder) -> None:
         (("run", "reply"), "no text is selected"),
         (("run", "shortcuts"), "runs nothing"),
         (("run", "ask-file"), "no file is chosen"),
-        (("run", "name-files"), "name a folder, as in  rgmlx desktop run name-files ~/Downloads"),
+        (("run", "name-files"), "desktop run name-files ~/Downloads"),
         (("run", "name-files", "/no/such"), "/no/such can't be read"),
         (("run", "name-files", "/", "--minutes", "-1"), "--minutes takes a number above 0"),
         (("run", "log-digest"), "no log file was written since yesterday: name one with --log"),
@@ -154,6 +154,13 @@ def test_in_and_out_by_the_command_line(capsysbinary: Streams, desk: Recorder) -
     code, out, err = run(capsysbinary, "uninstall", "--all")
     assert code == 0 and not err and sorted(desk.home.rglob("*")) == before
     assert run(capsysbinary, "uninstall", "--all") == (0, "", "rgmlx: nothing is installed\n")
+
+
+def test_names_may_come_after_options(capsysbinary: Streams, desk: Recorder) -> None:
+    desk.model()
+    code, out, err = run(capsysbinary, "install", "reply", "--model", "x", "summarize", "--dry-run", "translate")
+    assert code == 0 and not err and all(f"/{name} with rgmlx" in out for name in ("Reply", "Summarize", "Translate"))
+    assert run(capsysbinary, "install", "reply", "--bogus", "summarize")[0] == 2
 
 
 def test_elsewhere_it_only_shows(capsysbinary: Streams, other_desk: Recorder) -> None:
