@@ -35,7 +35,16 @@ def _ask(program: str, model: str | None, question: str, text: str, most: int) -
     if len(text) > MAX_TEXT:
         raise DesktopError(f"the text has {len(text):,} characters, more than {MAX_TEXT:,}: take a part of it")
     named = [] if model is None else ["--model", model]
-    options = ["ask", *named, "--max-tokens", str(most), "--", question[:MAX_QUESTION].replace("\0", " ")]
+    options = [
+        "ask",
+        *named,
+        "--temperature",
+        "0",
+        "--max-tokens",
+        str(most),
+        "--",
+        question[:MAX_QUESTION].replace("\0", " "),
+    ]
     try:
         data = text.replace("\0", " ").encode("utf-8", "replace")  # a program's text may have NULs, ours have none
         answer = run(program, *options, said=data, seconds=SECONDS)
