@@ -5,15 +5,13 @@ So recipes need no model in their own process, and do what a user can type. Know
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from ..errors import DesktopError
 from .installation import own_program
 from .tools import ToolFailed, run
 
-Ask = Callable[[str, str, int], str]
-"""Question, text, the most tokens of the answer -> the answer."""
 MAX_TEXT = 200_000
 """Characters of a text that is asked about; what is longer takes longer than anybody waits for a menu."""
 MAX_QUESTION = 2_000
@@ -21,12 +19,18 @@ SECONDS = 590.0
 """A Service is waited for ten minutes (`workflow.TIMEOUT`)."""
 
 
+class Ask(Protocol):
+    """Asks a question about a text, with so many tokens of an answer at most. `exact`: its likeliest words, no others."""
+
+    def __call__(self, question: str, text: str, most: int, *, exact: bool = False) -> str: ...
+
+
 def asker(model: str | None) -> Ask:
     """A way to ask a model by its name; None for the embedded one. Raises DesktopError: there is no program rgmlx."""
     return partial(_ask, str(own_program()), model)
 
 
-def _ask(program: str, model: str | None, question: str, text: str, most: int) -> str:
+def _ask(program: str, model: str | None, question: str, text: str, most: int, *, exact: bool = False) -> str:
     """The answer, without what surrounds it.
 
     Raises:
@@ -35,16 +39,9 @@ def _ask(program: str, model: str | None, question: str, text: str, most: int) -
     if len(text) > MAX_TEXT:
         raise DesktopError(f"the text has {len(text):,} characters, more than {MAX_TEXT:,}: take a part of it")
     named = [] if model is None else ["--model", model]
-    options = [
-        "ask",
-        *named,
-        "--temperature",
-        "0",
-        "--max-tokens",
-        str(most),
-        "--",
-        question[:MAX_QUESTION].replace("\0", " "),
-    ]
+    likeliest = ["--temperature", "0"] if exact else []
+    words = ["--", question[:MAX_QUESTION].replace("\0", " ")]
+    options = ["ask", *named, *likeliest, "--max-tokens", str(most), *words]
     try:
         data = text.replace("\0", " ").encode("utf-8", "replace")  # a program's text may have NULs, ours have none
         answer = run(program, *options, said=data, seconds=SECONDS)

@@ -149,7 +149,7 @@ def name_files(
             continue
         try:
             text = contents.text_of(found.path, _NAME_CHARS)
-            name = filenames.made_of(ask(question, text, _NAME_TOKENS), suffix)
+            name = filenames.made_of(ask(question, text, _NAME_TOKENS, exact=True), suffix)
             if name is None:
                 raise DesktopError(f"{found.path} keeps its name, as the model had no better one")
             if dry_run:

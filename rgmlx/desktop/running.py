@@ -45,7 +45,7 @@ def on_text(recipe: Recipe, text: str, ask: Ask, language: str) -> str:
     if len(text) > MAX_REPLACED:
         raise DesktopError(f"this is for texts of up to {MAX_REPLACED:,} characters: select less")
     body = text.strip()
-    answer = ask(question, body, len(body) + 100)
+    answer = ask(question, body, len(body) + 100, exact=True)
     if not looks_like(answer, body):
         raise DesktopError("the model's answer does not look like the text that was selected, which stays as it is")
     start = len(text) - len(text.lstrip())

@@ -28,7 +28,7 @@ def no_wait(seconds: float) -> None:
 def answering(answer: str, asked: list[tuple[str, str]] | None = None) -> asking.Ask:
     """A model that always writes this."""
 
-    def ask(question: str, text: str, most: int) -> str:
+    def ask(question: str, text: str, most: int, *, exact: bool = False) -> str:
         if asked is not None:
             asked.append((question, text))
         return answer
@@ -59,7 +59,16 @@ def test_the_model_gets_a_text_by_a_pipe_alone(text: str, desk: Recorder) -> Non
         [call] = desk.calls("rgmlx")
         most = str(len(text.strip()) + 100) if recipe.replaces else "600"
         question = recipe.question.replace("{language}", "English")
-        assert call == ["ask", "--model", "a model", *GREEDY, "--max-tokens", most, "--", question]
+        assert call == [
+            "ask",
+            "--model",
+            "a model",
+            *(GREEDY if recipe.replaces else []),
+            "--max-tokens",
+            most,
+            "--",
+            question,
+        ]
         assert desk.given("rgmlx") == (text.strip() if recipe.replaces else text).encode()
 
 
@@ -122,7 +131,7 @@ def test_what_rgmlx_says_about_an_error_is_passed_on(desk: Recorder) -> None:
     desk.model("")
     with pytest.raises(DesktopError, match="had nothing to say"):
         asking.asker(None)("Why?", "text", 10)
-    assert desk.calls("rgmlx")[-1] == ["ask", *GREEDY, "--max-tokens", "10", "--", "Why?"]
+    assert desk.calls("rgmlx")[-1] == ["ask", "--max-tokens", "10", "--", "Why?"]
 
 
 # --- the clipboard ------------------------------------------------------------------------
@@ -228,7 +237,7 @@ def test_a_question_about_files(text: str, desk: Recorder, tmp_path: Path) -> No
     [[_, script, what, title, default]] = desk.calls("osascript")
     assert script == applescript.QUESTION and what.startswith("=What would you like to know about ")
     assert title == "=Ask rgmlx about File" and default == "=What is this about?"
-    assert desk.calls("rgmlx") == [["ask", *GREEDY, "--max-tokens", "600", "--", asked.strip()]]
+    assert desk.calls("rgmlx") == [["ask", "--max-tokens", "600", "--", asked.strip()]]
     assert desk.given("rgmlx") == b"of the file"
     running.on_files(recipe, [file, file], asking.asker(None))
     assert desk.given("rgmlx").decode() == "\n\n".join([f"== {file.name} ==\nof the file"] * 2)
@@ -357,7 +366,7 @@ def test_an_answer_that_is_there_stays(desk: Recorder, tmp_path: Path) -> None:
     where = folder(tmp_path, "a.txt", "b.txt")
     (where / f"a.txt{folders.ANSWER}").symlink_to(tmp_path / "elsewhere")
 
-    def ask(question: str, text: str, most: int) -> str:
+    def ask(question: str, text: str, most: int, *, exact: bool = False) -> str:
         (where / f"b.txt{folders.ANSWER}").write_text("somebody's")  # meanwhile
         return "an answer"
 
@@ -396,7 +405,7 @@ def test_logs_are_input_and_the_digest_is_kept(text: str, desk: Recorder) -> Non
     (logs / "App" / "app.log").write_text(f"first\n{text}\n", encoding="utf-8")
     desk.model(f"All is well. {text[:500]}")
     answer = running.digest_of([], asking.asker(None), "what?")
-    assert desk.calls("rgmlx") == [["ask", *GREEDY, "--max-tokens", "600", "--", "what?"]]
+    assert desk.calls("rgmlx") == [["ask", "--max-tokens", "600", "--", "what?"]]
     given = desk.given("rgmlx").decode()
     assert given.startswith("== app.log ==\n") and len(given.encode()) < digest.MOST_BYTES * 4
     assert not set(given) & set("\x1b\x07\u202e\u2066")
