@@ -111,6 +111,10 @@ class IncompleteError(RgmlxError):
         self.text, self.results = text, list(results)
 
 
+class DesktopError(RgmlxError):
+    """What the desktop was asked for and did not do: a tool of the system is missing or refuses, a recipe is not as it was."""
+
+
 class NoDeviceError(RgmlxError):
     """MLX computes on a GPU here, and this process is shown none."""
 
