@@ -194,6 +194,16 @@ def test_two_branches_of_one_conversation(demo: rgmlx.Model) -> None:
     assert one.ask(chats, "And you?").remembered > 0
 
 
+def test_another_conversation_of_the_same_length(demo: rgmlx.Model) -> None:
+    chats, talk = Chats(), Talk(demo)
+    talk.ask(chats, "My name is Anna.")
+    other = Talk(demo)
+    for at, turn in enumerate((Turn("user", "My name is Bob."), Turn("model", "Nice to meet you, Bob!"))):
+        other.turns = [*talk.turns[:at], turn, *talk.turns[at + 1 :]]
+        assert other.ask(chats, "Who am I?", max_tokens=1).remembered == 0
+    assert talk.ask(chats, "Who am I?", max_tokens=1).remembered > 0
+
+
 @pytest.mark.parametrize("system", [None, "Be rude."])
 def test_another_system_text_is_another_conversation(system: str | None, demo: rgmlx.Model) -> None:
     chats, talk = Chats(), Talk(demo, "Be kind.")
@@ -211,6 +221,7 @@ def test_a_reply_that_breaks_off_leaves_the_conversation(demo: rgmlx.Model, file
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
     assert file.read_bytes() == before and usage == Usage()
+    talk.file = None
     assert talk.ask(chats, "Who are you?").remembered == first.read + first.written
 
 
