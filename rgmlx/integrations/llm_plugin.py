@@ -56,7 +56,7 @@ def _options() -> type[Any]:
 
     fields: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
-        kind = Annotated[setting.kind | None, pydantic.AfterValidator(functools.partial(check, name))]
+        kind: Any = Annotated[setting.kind | None, pydantic.AfterValidator(functools.partial(check, name))]
         fields[name] = (
             kind,
             pydantic.Field(default=None, description=f"{setting.about} Default: {setting.otherwise}."),

@@ -51,7 +51,8 @@ def product(x: mx.array, layer: nn.Module) -> mx.array | None:
                 start += len(part)
         return mx.array(out.reshape(x.shape))
 
-    return times(x)
+    result: Any = times(x)
+    return result
 
 
 def _rows(x: mx.array) -> np.ndarray:
