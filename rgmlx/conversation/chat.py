@@ -13,7 +13,7 @@ delivered of it, in the text and in the state. One thread at a time; while it wr
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -286,6 +286,21 @@ class Chat:
             raise ChatError(f"turn {index} is not a message of yours: there are {len(path)} turns, from 0")
         self._session.edit(path[index].id, text)
         return self._start(settings, max_tokens, form=form)
+
+    @_whole
+    def add_turns(self, turns: Sequence[Turn]) -> None:
+        """Adds turns that were said elsewhere behind the last one. The model reads them with what is sent next.
+
+        Raises:
+            ChatError: a role is neither "user" nor "model".
+        """
+        if bad := [turn.role for turn in turns if turn.role not in (USER, MODEL)]:
+            raise ChatError(f"a turn is '{USER}' or '{MODEL}', not '{bad[0]}'")
+        self._end_reply()
+        if turns:
+            parent = self._session.head.id if self._session.head is not None else None
+            made = rgstate.add_turns(self._session, self._session.created().id, turns, parent)
+            self._session.checkout(made[-1])
 
     # --- time travel ----------------------------------------------------------------------
 
