@@ -244,4 +244,4 @@ def _of(name: str) -> list[Attribute]:
     return [one for one in attributes().all if one.name == name]
 
 
-KINDS = [Kind("told or not", "sentences", case, 10.0, filler=False)]
+KINDS = [Kind("told or not", "sentences", case, 12.0, filler=False)]

@@ -117,7 +117,7 @@ def _answered(facts: Sequence[Fact], text: str) -> bool:
 
 def beside(source: Source, lexicon: Lexicon) -> Case:
     """Something about what was told is asked for, but not what was told about it."""
-    name = source.pick(*("pet", "pet", "person", "person", "person", "name", "name"), *questions())
+    name = source.pick(*("pet",) * 6, *("person",) * 9, *("name",) * 7, *questions())
     one = draw(source, lexicon, name)
     direct, indirect = (one.worded(text) for text in source.of(questions()[name]))
     others: list[Fact] = []
@@ -158,6 +158,6 @@ def after_others(source: Source, lexicon: Lexicon) -> Case:
 
 
 KINDS = [
-    Kind("untold_beside", "unknown", beside, 7.0, filler=False),
-    Kind("untold_after", "unknown", after_others, 6.0, filler=False),
+    Kind("untold_beside", "unknown", beside, 16.0, filler=False),
+    Kind("untold_after", "unknown", after_others, 9.0, filler=False),
 ]
