@@ -209,7 +209,7 @@ def test_a_conversation_with_a_setting_out_of_range_says_so_and_can_be_put_right
     session = begin()
     session.add_user_message("Hello")
     for name in OFFERED:
-        for value in ("hot", math.nan, -1, [1], True):
+        for value in ("hot", math.nan, SETTINGS[name].low - 1, [1], True):
             assert session.conversation is not None
             session.store.conversations.set_settings(session.conversation.id, {name: value})
             session.open(session.conversation.id)
