@@ -407,6 +407,7 @@ class Model(LanguageModel):
     abatch = awaited(batch)
     ascore = awaited(score)
     achat = awaited(chat, short=True)
+    aread = awaited(read, short=True)
     astream = stepped(stream)
 
 

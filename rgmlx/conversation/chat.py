@@ -391,6 +391,7 @@ class Chat:
     aregenerate = replied(regenerate)
     aedit = replied(edit)
     acontinue_reply = replied(continue_reply)
+    aadd_turns = awaited(add_turns, short=True)
     acheckpoint = awaited(checkpoint, short=True)
     arewind = awaited(rewind, short=True)
     aswitch = awaited(switch, short=True)

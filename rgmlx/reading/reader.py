@@ -26,7 +26,8 @@ from ..generation.engine import Progress, prefill
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import make_sampling
 from ..griffin.state import State
-from ..system.atomic import Busy, whole
+from ..system.atomic import Busy, Steps, whole
+from ..system.awaited import Threads, awaited, stepped
 from ..tokenizer import close_turn_ids, open_turn_ids
 from .files import NOTES, ReadingFiles, damaged
 from .notes import MAX_CHARS, Note, Notes
@@ -301,7 +302,7 @@ class Reader:
 
     def stream(
         self, question: str, *, max_tokens: int | None = None, progress: Progress | None = None, **options: Any
-    ) -> Generator[str]:
+    ) -> Steps[str]:
         """An answer about all that was taken so far, piece by piece. The reading stays as it is, byte for byte.
 
         Args:
@@ -320,7 +321,9 @@ class Reader:
         head, open_line = self._read_head()
         ids = self._end_ids(question, "\n\n" if open_line else "\n")
         given = {**self._sampling, **options}
-        return self._pieces(self._stream(ids, state=head, max_tokens=max_tokens, progress=progress, **given))
+        pieces = self._pieces(self._stream(ids, state=head, max_tokens=max_tokens, progress=progress, **given))
+        # Nothing is to be undone: the state is a copy, and ends with the answer.
+        return Steps(pieces, Busy(RgmlxError, "another thread is iterating this answer"), lambda: lambda: None)
 
     def _pieces(self, pieces: Iterator[str]) -> Generator[str]:
         with contextlib.closing(pieces):  # type: ignore[type-var]  # Model.stream's can be closed
@@ -400,3 +403,21 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # --- for coroutines -------------------------------------------------------------------
+
+    @property
+    def threads(self) -> Threads:
+        """Where the work of coroutines is done: the model's."""
+        return self._model.threads
+
+    afeed = awaited(feed)
+    aask = awaited(ask)
+    astream = stepped(stream)
+    aclose = awaited(close, short=True)
+
+    async def __aenter__(self) -> Reader:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
