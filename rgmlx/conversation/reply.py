@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import wraps
-from typing import ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+from ..errors import IncompleteError
 from ..system.atomic import Steps
 from ..system.awaited import AsyncSteps, Threads, bound, done_in, named_twin
 from .runs import ReplyRun
+
+if TYPE_CHECKING:
+    from ..generation.constrained.output import OutputFormat
 
 P = ParamSpec("P")
 
 
 class Reply:
-    """A reply being written: iterate it for pieces of text, `stop` it from any thread.
+    """A reply being written: iterate it for pieces of text, `stop` it from any thread. `result` is what it comes to.
 
     Iterating raises NotFiniteError where the model's weights are damaged, and ChatError while another thread does it.
     After an exception the reply is over, and what was delivered stays.
@@ -30,8 +34,9 @@ class Reply:
         pieces: Callable[[Reply], Steps[str]],
         stop: Callable[[], None],
         end: Callable[[ReplyRun], None],
+        form: OutputFormat | None = None,
     ) -> None:
-        self.run, self.text = run, ""
+        self.run, self.text, self._form = run, "", form
         self._pieces, self._stop, self._end = pieces(self), stop, end
 
     @property
@@ -40,10 +45,37 @@ class Reply:
         return self.run.writer.finish_reason if self.run.writer is not None else None
 
     @property
+    def ids(self) -> list[int]:
+        """The token ids of what has been delivered so far; of a reply of millions, the last of them."""
+        return self.run.writer.ids.tolist() if self.run.writer is not None else []
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been delivered so far."""
+        return self.run.writer.tokens if self.run.writer is not None else 0
+
+    @property
     def whole_text(self) -> str:
         """The same, behind what was there before where it goes on with a reply."""
         begun = self.run.message.text if self.run.message is not None else ""
         return begun + self.text
+
+    def result(self) -> Any:
+        """What the reply comes to, written to its end: its text; with `schema` the object that it is JSON of.
+
+        Raises:
+            IncompleteError: max_tokens or a stop has cut what was asked for; what was written stays in the conversation.
+            ConstraintError: a class given as `schema` refuses its values.  NotFiniteError, ChatError as iterating.
+        """
+        for _ in self:
+            pass
+        if self._form is None or self.run.matcher is None:
+            return self.text
+        if not self.run.matcher.done:
+            raise IncompleteError(
+                "the reply was cut before it was whole: give more max_tokens, or bound what may be long", self.text
+            )
+        return self._form.result(self.text)
 
     def stop(self) -> None:
         """Ends the reply after the token in flight; what was delivered stays."""
@@ -80,6 +112,12 @@ class AsyncReply:
     def finish_reason(self) -> str | None:
         """As `Reply.finish_reason`."""
         return self._reply.finish_reason if self._reply is not None else None
+
+    async def result(self) -> Any:
+        """As `Reply.result`."""
+        await self._whole()
+        assert self._reply is not None
+        return await done_in(self._threads.steps, self._reply.result)
 
     def stop(self) -> None:
         """Ends the reply after the token in flight, from any thread or task; what was delivered stays."""

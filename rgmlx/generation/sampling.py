@@ -74,9 +74,17 @@ class Sampler:
         size = settings.penalty_window
         self._recent = [mx.array(list(r)[-size:], mx.int32) for r in recent]
 
-    def __call__(self, logits: mx.array, positions: Sequence[int]) -> mx.array:
-        """logits float32 [B, V], each row's position -> ids int32 [B]; nothing is evaluated."""
+    def __call__(self, logits: mx.array, positions: Sequence[int], allowed: mx.array | None = None) -> mx.array:
+        """logits float32 [B, V], each row's position -> ids int32 [B]; nothing is evaluated.
+
+        Args:
+            allowed: bool [B, V], with an id at least in each row; None for all.
+        """
         s = self.settings
+        if allowed is not None:
+            # Before top_p, min_p and top_k, which are shares and numbers of what can be drawn: behind them nothing may be
+            # left. Before the penalties as well, which change each logit by itself: there the order makes no difference.
+            logits = mx.where(allowed, logits, mx.array(-mx.inf, logits.dtype))
         if self._processors:
             rows = []
             for row, recent in enumerate(self._recent):

@@ -10,8 +10,9 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
+from rgmlx.conversation import writer
 from rgmlx.conversation.chat import Chat
-from rgmlx.conversation.turns import MODEL, USER, Turn
+from rgmlx.conversation.turns import MODEL, USER, Turn, ids_of
 from rgmlx.errors import ChatError, RgmlxError, StateError, TokenizerError
 from rgmlx.tokenizer import turn_ids
 
@@ -164,6 +165,35 @@ def test_a_budget_cuts_a_reply(chat: Chat) -> None:
     assert not chat.turns[-1].closed
 
 
+def test_a_reply_has_the_ids_of_what_it_delivered(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MAX_IDS", 4)
+    chat, tokenizer = demo.chat(temperature=0), demo.text_tokenizer()
+    reply = chat.send("Tell me a story", max_tokens=30)
+    assert (reply.ids, reply.tokens) == ([], 0)
+    text = "".join(reply)
+    ids = tokenizer.encode(text)
+    assert reply.tokens == len(ids) == 30 and 4 <= len(reply.ids) <= 8 and reply.ids == ids[-len(reply.ids) :]
+
+
+def test_an_interrupted_reply_has_no_ids_but_those_of_its_text(
+    demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, deliver = demo.chat(temperature=0), writer.Writer._deliver
+    reply, seen = chat.send("Tell me a story", max_tokens=30), 0
+
+    def interrupted(self: writer.Writer, piece: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > 4:
+            raise KeyboardInterrupt
+        deliver(self, piece)
+
+    monkeypatch.setattr(writer.Writer, "_deliver", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(reply)
+    assert reply.text and reply.ids == demo.text_tokenizer().encode(reply.text) and reply.tokens == len(reply.ids) == 4
+
+
 def test_system_text_goes_in_front_of_the_first_turn(demo: rgmlx.Model) -> None:
     chat = demo.chat(system="Be brief.")
     say(chat, "Hello!")
@@ -249,3 +279,21 @@ def test_refusals(chat: Chat, demo: rgmlx.Model, tiny: rgmlx.Model, tmp_path: Pa
         rgmlx.State.load(tmp_path / "chat", demo)
     assert chat.turns == turns
     assert say(chat, "Hi")
+
+
+def test_turns_from_elsewhere_are_read_with_the_next_message(demo: rgmlx.Model) -> None:
+    said = [Turn("user", "My dog is Rex."), Turn("model", "A fine name.")]
+    chat = demo.chat(temperature=0)
+    chat.add_turns([])
+    chat.add_turns(said)
+    assert chat.turns == tuple(said) and chat.position == chat.prefilled_tokens == 0
+    text = "".join(chat.send("What is my dog called?", max_tokens=5))
+    ids = [
+        *ids_of(demo.tokenizer, said[0], None),
+        *ids_of(demo.tokenizer, said[1], said[0]),
+        *ids_of(demo.tokenizer, Turn("user", "What is my dog called?"), said[1]),
+    ]
+    assert text == demo.generate(ids, max_tokens=5, temperature=0) and chat.prefilled_tokens == len(ids)
+    with pytest.raises(ChatError, match="'user' or 'model', not 'system'"):
+        chat.add_turns([Turn("user", "Hi"), Turn("system", "x")])
+    assert len(chat.turns) == 4

@@ -24,6 +24,7 @@ import rgmlx
 from rgmlx.conversation.chat import Chat
 from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.griffin.network import RecurrentGemma
+from rgmlx.reading.reader import Reader
 from rgmlx.system.cancellation import Cancelled
 from rgmlx.system.model_thread import ModelThread
 
@@ -62,6 +63,7 @@ MODEL: dict[str, tuple[Callable[[rgmlx.Model], Any], Callable[[rgmlx.Model], Any
     "score": (lambda m: m.score("Hi").log_probs.tolist(), lambda m: scored(m)),
     "logits": (lambda m: m.logits([[2, 5]]).tolist(), lambda m: logits(m)),
     "chat": (lambda m: m.chat(system="Be kind", **DRAWN).system, lambda m: system(m)),
+    "read": (lambda m: read(m), lambda m: aread(m)),
 }
 
 
@@ -72,6 +74,19 @@ async def scored(model: rgmlx.Model) -> list[float]:
 
 async def logits(model: rgmlx.Model) -> Any:
     return (await model.alogits([[2, 5]])).tolist()
+
+
+def read(model: rgmlx.Model) -> Any:
+    with model.read(chunk=8, **DRAWN) as reader:
+        taken = reader.feed("A lamp was lit in the house behind the hill.\n")
+        return taken, reader.ask("What?", max_tokens=4), list(reader.stream("Where?", max_tokens=4)), reader.position
+
+
+async def aread(model: rgmlx.Model) -> Any:
+    async with await model.aread(chunk=8, **DRAWN) as reader:
+        taken = await reader.afeed("A lamp was lit in the house behind the hill.\n")
+        asked = await reader.aask("What?", max_tokens=4)
+        return taken, asked, await collected(reader.astream("Where?", max_tokens=4)), reader.position
 
 
 async def system(model: rgmlx.Model) -> str | None:
@@ -122,8 +137,12 @@ def test_a_chat(small: rgmlx.Model, tmp_path: Path) -> None:
 
 def test_every_method_that_computes_has_a_twin() -> None:
     """Of the same signature and documented; the others need none."""
-    at_once = {"stop", "open"}
-    for kind, names in ((rgmlx.Model, set(MODEL)), (Chat, set())):
+    of_readers = {"stop", "save", "end_input", "horizon", "notes", "search"}
+    for kind, names, at_once in (
+        (rgmlx.Model, set(MODEL), set[str]()),
+        (Chat, set[str](), {"stop", "open"}),
+        (Reader, set[str](), of_readers),
+    ):
         own = {
             n for n, v in vars(kind).items() if (not n.startswith("_") and callable(v)) or isinstance(v, classmethod)
         }

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation, Store
+from rgmlx.store.import_export import check_name
 from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import exists, read_text, typed_path
 
-from .. import operations
 from .conversation_rows import ROW_CHARS, file_name, quoted
 
 
@@ -119,12 +119,12 @@ class Changes:
 
         async def export(text: str) -> Done:
             path = typed_path(text)
-            operations.check_export(path)
+            check_name(path)
             if await asyncio.to_thread(exists, path) and not await self._asks.confirm(
                 f"{path} exists already. Replace it?", yes="Replace it", no="Keep it"
             ):
                 raise RgmlxError(f"{path} was kept: give another name.")
-            await asyncio.to_thread(operations.export_to, self._store, one.id, path)
+            await asyncio.to_thread(self._store.import_export.write, one.id, path)
             return Done(f"Exported to {path}")
 
         hint = ".md is Markdown, to read. .json keeps all of it, and can be imported again."
