@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
         _conversations(options) as store,
     ):
         text = material.message(options.text, options.files, raw=options.raw, listen=not options.no_stdin)
-        name = options.model or _model_of(store, options.session) or "demo"
+        name = (_model_of(store, options.session) or "demo") if options.model is None else options.model
         begun = time.perf_counter()
         model = _loaded(name)
         total = _Total(time.perf_counter() - begun, options.session)
