@@ -56,6 +56,11 @@ class Setting:
         number = "whole number" if self.kind is int else "number"
         return f"a {number}{self.unit and f' of {self.unit}'} between {self.low:,} and {self.high:,}"
 
+    @property
+    def otherwise(self) -> str:
+        """What holds where nothing is said, in words."""
+        return self.unset or f"the model's own, or {self.default:g}"
+
     def convert(self, value: Any) -> Any:
         """The value as a number of this kind. Raises ValueError: it is none, or out of range."""
         wanted = Integral if self.kind is int else Real

@@ -160,8 +160,22 @@ print("done")
 """
 
 
+NEEDS = {"rgmlx.integrations.llm_plugin": "llm"}
+"""Modules that another program imports, and what of it they import."""
+
+
+@pytest.mark.parametrize("module", NEEDS)
+def test_what_another_program_imports_needs_that_alone(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, NEEDS[module], None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(ImportError) as caught:
+        importlib.import_module(module)
+    assert caught.value.name == NEEDS[module]
+
+
 def test_every_module_can_be_imported_first() -> None:
     """Alone, before any other of ours."""
-    modules = [module for module in names() if not module.endswith("__main__")]
+    missing = {module for module, needed in NEEDS.items() if importlib.util.find_spec(needed) is None}
+    modules = [module for module in names() if not module.endswith("__main__") and module not in missing]
     done = subprocess.run([sys.executable, "-c", _ALONE, *modules], capture_output=True, text=True, cwd=ROOT)
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr

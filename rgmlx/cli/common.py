@@ -113,12 +113,11 @@ def add_settings(p: argparse.ArgumentParser) -> None:
     """The options that are settings of a reply."""
     for name, setting in OFFERED.items():
         about = setting.about[0].lower() + setting.about[1:].rstrip(".")
-        default = setting.unset or f"the model's own, or {setting.default:g}"
         p.add_argument(
             f"--{name.replace('_', '-')}",
             type=setting.kind,
             metavar="N" if setting.kind is int else "X",
-            help=f"{about} (default: {default})",
+            help=f"{about} (default: {setting.otherwise})",
         )
 
 

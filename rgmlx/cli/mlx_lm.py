@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import RgmlxError, warnings_told
@@ -21,7 +22,7 @@ from .common import Parser, add_command, say
 
 _MODEL_OPTIONS = ("model", "hf_path", "draft_model", "quantized_model")
 """Where mlx-lm's commands keep the name of a model that they load."""
-_QUANTIZERS = ("dwq", "dynamic_quant", "gptq")
+_FROM_DENSE = ("dwq", "dynamic_quant", "gptq", "full fine-tuning")
 _OUTPUT = (errno.EBADF, errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of the output, of which every command says the same."""
 _LAZY = ("convert",)
@@ -179,12 +180,17 @@ def _models_resolved(command: str) -> Iterator[None]:
     def parse_args(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
         options = parse(self, *args, **kwargs)
         _check_port(getattr(options, "port", None))
+        if command == "lora":
+            _configure(options)
         for option in _MODEL_OPTIONS:
             model = getattr(options, option, None)
             if option == "model" and model == self.get_default(option) and _is_theirs(command, model, options):
                 model = "demo"
             if model is not None:
-                setattr(options, option, _checked(model, command, option))
+                full = getattr(options, "fine_tune_type", None) == "full"
+                setattr(options, option, _checked(model, "full fine-tuning" if full else command, option))
+        if command == "lora" and options.num_layers is None:
+            options.num_layers = _layers_to_train(Path(options.model))
         return options
 
     argparse.ArgumentParser.parse_args = parse_args  # type: ignore[method-assign]
@@ -194,6 +200,35 @@ def _models_resolved(command: str) -> Iterator[None]:
     finally:
         argparse.ArgumentParser.parse_args = parse  # type: ignore[method-assign]
         argparse.ArgumentParser._print_message = print_message  # type: ignore[method-assign]
+
+
+def _configure(options: argparse.Namespace) -> None:
+    """Takes what is looked at here from the configuration file of mlx-lm's lora, where the command line does not say it.
+
+    A file that can't be read says nothing: mlx-lm tells of it.
+    """
+    found = None
+    if options.config is not None:
+        import yaml  # which mlx-lm reads it with
+
+        from ..system.reading import MAX_SETTINGS, read_text
+
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+            found = yaml.safe_load(read_text(Path(options.config), MAX_SETTINGS))
+    given = found if isinstance(found, dict) else {}
+    for name, otherwise in (("model", "demo"), ("fine_tune_type", None), ("num_layers", None)):
+        if getattr(options, name) is None:
+            setattr(options, name, given.get(name, otherwise))
+
+
+def _layers_to_train(directory: Path) -> int | None:
+    """All layers (-1) of a model that has fewer than mlx-lm's lora would train, which refuses it; else None."""
+    from mlx_lm.lora import CONFIG_DEFAULTS
+
+    from ..griffin.config import ModelConfig
+
+    layers = ModelConfig.from_file(directory / "config.json").num_hidden_layers
+    return -1 if layers < CONFIG_DEFAULTS["num_layers"] else None
 
 
 def _check_port(port: Any) -> None:
@@ -232,7 +267,7 @@ def _checked(model: str, command: str, option: str) -> str:
     directory = hub.resolve(model)
     source = SafetensorsSource(directory)
     plan.check(source)
-    if source.quantized and command in _QUANTIZERS and option == "model":
+    if source.quantized and command in _FROM_DENSE and option == "model":
         raise RgmlxError(
             f"{model} is quantized, and {command} starts from weights that are not: undo it first, with  "
             f"{typed('rgmlx convert')} -d --model {model} --mlx-path DIR"

@@ -62,7 +62,7 @@ def put(session: ReplySession, found: SavedChat) -> None:
     """Goes on with a saved conversation in the open, new one. Raises StoreError."""
     from .turns import NOW
 
-    context, numbers = session.require_context(), _add_turns(session, session.created().id, found.turns)
+    context, numbers = session.require_context(), add_turns(session, session.created().id, found.turns)
     session.checkout(numbers[-1] if numbers else None)
     _remember(session, found, numbers)
     context.set(numbers[-1] if numbers else None, found.cached[NOW].copy())
@@ -98,7 +98,7 @@ def open_file(session: ReplySession, path: Path) -> None:
         session.name, path.stem[:NEW_TITLE_CHARS], found.system, {**session.new_settings(), **settings}
     )
     try:
-        numbers = _add_turns(session, made.id, found.turns)
+        numbers = add_turns(session, made.id, found.turns)
         session.open(made.id, numbers[-1] if numbers else None)
     except StoreError:
         with contextlib.suppress(StoreError):  # half a conversation is not one to find in the list
@@ -112,13 +112,13 @@ def open_file(session: ReplySession, path: Path) -> None:
     session.measure()
 
 
-def _add_turns(session: ReplySession, conversation: int, turns: Sequence[Turn]) -> list[int]:
-    """The numbers of the messages that these turns are now, one after the other."""
-    numbers = list[int]()
+def add_turns(session: ReplySession, conversation: int, turns: Sequence[Turn], parent: int | None = None) -> list[int]:
+    """The numbers of the messages that these turns are now, one after the other, behind `parent`. Raises StoreError."""
+    numbers, add = list[int](), session.store.messages.add_finished
     for turn in turns:
-        closed, parent = turn.closed or turn.role == USER, numbers[-1] if numbers else None
-        add = session.store.messages.add_finished
-        numbers.append(add(conversation, parent, turn.role, turn.text, closed=closed, created=time.time()))
+        closed = turn.closed or turn.role == USER
+        parent = add(conversation, parent, turn.role, turn.text, closed=closed, created=time.time())
+        numbers.append(parent)
     return numbers
 
 

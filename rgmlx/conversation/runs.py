@@ -9,6 +9,7 @@ from ..store import Conversation, Message
 from .storage import Lock
 
 if TYPE_CHECKING:
+    from ..generation.constrained.matcher import Matcher
     from ..generation.engine import Progress
     from ..settings import Sampling
     from .writer import Writer
@@ -58,6 +59,7 @@ class ReplyRun:
         min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
         sampling, max_tokens: how it is drawn; None as the conversation's settings have it.
         progress: told (tokens, tokens in all) while a message is read.
+        matcher: says what it may be; None for anything.
         ended: all is done that its end asks for.
     """
 
@@ -68,6 +70,7 @@ class ReplyRun:
     sampling: Sampling | None = None
     max_tokens: int | None = None
     progress: Progress | None = None
+    matcher: Matcher | None = None
     ended: bool = False
     at: int | None = field(init=False)
     head: Message | None = field(init=False)

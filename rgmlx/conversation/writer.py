@@ -13,6 +13,7 @@ import time
 from array import array
 from collections.abc import Iterator
 
+from ..generation.constrained.matcher import Matcher
 from ..generation.engine import Generation, Progress
 from ..settings import Sampling
 from ..store import Message, StoreError
@@ -56,6 +57,7 @@ class Writer:
         min_tokens: float = 0,
         max_tokens: int | None = None,
         progress: Progress | None = None,
+        matcher: Matcher | None = None,
     ) -> None:
         """`context` is where the reply goes on: after the user's message, or inside the reply.
 
@@ -64,6 +66,7 @@ class Writer:
             min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
             max_tokens: it is cut short after so many; None for no limit.
             progress: told (tokens, tokens in all) while a message is read.
+            matcher: says what it may be; not with `min_tokens`.
 
         Raises:
             RgmlxError: there is nothing to go on from.
@@ -90,6 +93,7 @@ class Writer:
             min_tokens=min_tokens,
             max_tokens=max_tokens,
             stop_ids=stop_ids | context.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
+            matcher=matcher,
             progress=progress,
         )
 

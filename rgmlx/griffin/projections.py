@@ -21,6 +21,7 @@ from ..kernels.dequantize import suits
 from ..kernels.quantized_step import quantized_step
 from .backpressure import Pace
 from .chunk import Chunk
+from .host import frozen
 
 _DENSE_FROM = 128  # rows of x, on CUDA
 _DENSE_NUMBERS = 48 * 2**20  # of a matrix made dense at a time: all of half an MLP's input, 9B's too
@@ -128,8 +129,11 @@ def product(
     if joined is not None and joined.fits(layers):
         return joined(x, chunk)
     if any(_kind(layer) is None for layer in layers):  # adapters, and whatever else replaces a Linear
-        return _beside([layer(x) for layer in layers]), None
+        return _beside([_adapted(x, layer, chunk.is_inference) for layer in layers]), None
     biases = _beside([layer["bias"] for layer in layers]) if "bias" in layers[0] else None
+    hosted = [_hosted(x, layer, chunk.is_inference) for layer in layers]
+    if in_numpy := [y for y in hosted if y is not None]:  # all of one kind, or none
+        return _beside(in_numpy), biases
     if not chunk.is_inference and len(layers) > 1 and all(type(layer) is nn.Linear for layer in layers):
         # Weights are smaller than what a training batch makes of them: to lay these side by side is the lesser copy.
         return x @ mx.concatenate([layer["weight"] for layer in layers]).T, biases
@@ -155,7 +159,29 @@ def head(x: mx.array, layer: nn.Module, inference: bool) -> mx.array:
     """x [..., in] times the weight of a head, or of the embedding that serves as one."""
     if type(layer) not in (nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding):
         return layer.as_linear(x) if hasattr(layer, "as_linear") else layer(x)
+    if (hosted := _hosted(x, layer, inference)) is not None:
+        return hosted
     return multiply(x, layer["weight"], layer.get("scales"), layer.get("biases"), _settings(layer), inference)
+
+
+def _hosted(x: mx.array, layer: nn.Module, inference: bool) -> mx.array | None:
+    """The product with a layer's weight in NumPy, where that is what computes here and no derivative of the weight is wanted."""
+    if launch.backend() != "numpy" or not (inference or frozen.is_frozen(layer)):
+        return None
+    return frozen.product(x, layer)
+
+
+def _adapted(x: mx.array, layer: nn.Module, inference: bool) -> mx.array:
+    """The output of a layer that is more than a product and a bias. Of mlx-lm's LoRA the product that it adapts is ours."""
+    base = layer.get("linear")
+    if type(layer).__module__ != "mlx_lm.tuner.lora" or base is None or _kind(base) is None:
+        return layer(x)
+    y = _hosted(x, base, inference)
+    if y is None:
+        return layer(x)
+    if "bias" in base:
+        y = y + base["bias"]
+    return y + (layer.scale * ((layer.dropout(x) @ layer.lora_a) @ layer.lora_b)).astype(x.dtype)
 
 
 def _beside(parts: list[mx.array]) -> mx.array:

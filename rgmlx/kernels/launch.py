@@ -63,10 +63,17 @@ def rounds_products() -> bool:
 
 
 def in_numpy(function: Callable[..., Any], *arrays: Any) -> Any:
-    """A function of NumPy arrays on MLX arrays (and whatever else), and its results as MLX arrays again."""
+    """A function of NumPy arrays on MLX arrays (and whatever else), and its results as MLX arrays again.
+
+    Parameters in 16 bits, as mlx-lm loads them, are widened first: NumPy has no bfloat16.
+    """
     with threads.limited():
-        found = function(*(np.array(a, copy=False) if isinstance(a, mx.array) else a for a in arrays))
+        found = function(*(_to_numpy(a) if isinstance(a, mx.array) else a for a in arrays))
     return tuple(mx.array(f) for f in found) if isinstance(found, tuple) else mx.array(found)
+
+
+def _to_numpy(array: mx.array) -> np.ndarray:
+    return np.array(array.astype(mx.float32) if array.dtype in (mx.bfloat16, mx.float16) else array, copy=False)
 
 
 def keep_cuda_private() -> None:

@@ -137,13 +137,15 @@ def _subdirectories(directory: Path) -> list[Path]:
 
 
 def _in_cache() -> Iterator[Installed]:
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
     # Not scan_cache_dir: that reads every file of every data set.
     with contextlib.suppress(OSError):
         for directory in _subdirectories(Path(constants.HF_HUB_CACHE)):
             if not directory.name.startswith(_CACHED):
                 continue
+            from huggingface_hub import try_to_load_from_cache  # which imports a client for HTTP
+
             name = directory.name.removeprefix(_CACHED).replace("--", "/")
             with contextlib.suppress(OSError, ValueError):  # a name that no repository has
                 config = try_to_load_from_cache(name, "config.json")

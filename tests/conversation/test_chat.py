@@ -12,7 +12,7 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.conversation import writer
 from rgmlx.conversation.chat import Chat
-from rgmlx.conversation.turns import MODEL, USER, Turn
+from rgmlx.conversation.turns import MODEL, USER, Turn, ids_of
 from rgmlx.errors import ChatError, RgmlxError, StateError, TokenizerError
 from rgmlx.tokenizer import turn_ids
 
@@ -279,3 +279,21 @@ def test_refusals(chat: Chat, demo: rgmlx.Model, tiny: rgmlx.Model, tmp_path: Pa
         rgmlx.State.load(tmp_path / "chat", demo)
     assert chat.turns == turns
     assert say(chat, "Hi")
+
+
+def test_turns_from_elsewhere_are_read_with_the_next_message(demo: rgmlx.Model) -> None:
+    said = [Turn("user", "My dog is Rex."), Turn("model", "A fine name.")]
+    chat = demo.chat(temperature=0)
+    chat.add_turns([])
+    chat.add_turns(said)
+    assert chat.turns == tuple(said) and chat.position == chat.prefilled_tokens == 0
+    text = "".join(chat.send("What is my dog called?", max_tokens=5))
+    ids = [
+        *ids_of(demo.tokenizer, said[0], None),
+        *ids_of(demo.tokenizer, said[1], said[0]),
+        *ids_of(demo.tokenizer, Turn("user", "What is my dog called?"), said[1]),
+    ]
+    assert text == demo.generate(ids, max_tokens=5, temperature=0) and chat.prefilled_tokens == len(ids)
+    with pytest.raises(ChatError, match="'user' or 'model', not 'system'"):
+        chat.add_turns([Turn("user", "Hi"), Turn("system", "x")])
+    assert len(chat.turns) == 4

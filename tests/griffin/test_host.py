@@ -274,3 +274,10 @@ def test_threads_that_overlap_leave_no_limit_behind() -> None:
         first.__exit__(None, None, None)
         assert set(blas_threads()) == {1}
     assert blas_threads() == outside
+
+
+def test_parameters_in_16_bits_are_widened() -> None:
+    """Those of a network of mlx-lm's, whose operations run here where an adapter keeps the rest with MLX."""
+    for dtype in (mx.bfloat16, mx.float16):
+        doubled = launch.in_numpy(lambda a: a * 2, mx.array([1.5, 2.5], dtype))
+        assert doubled.dtype == mx.float32 and np.array_equal(np.array(doubled), [3.0, 5.0])

@@ -1,14 +1,12 @@
 """The matrices of a network as NumPy multiplies by them: dense float32 where memory allows, else a piece at a time.
 
-Parameters in 16 bits, as mlx-lm loads them, are widened before anything is computed from them.
 A dense copy is stored as [in, out]: with that layout OpenBLAS multiplies 2 to 16 rows up to eight times as fast as with
 [out, in], whose product packs the matrix anew each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -16,13 +14,12 @@ import numpy as np
 
 from ...system import memory
 from ..projections import embed
+from .pieces import NATIVE_ROWS, inputs, pieces, settings
 
 SHARE = 0.25
 """Of the machine's memory, which the dense copies of a network may take together."""
-_PIECE = 2**21  # numbers of a matrix that is made dense for one product
 _ROWS_ALONE = 3
 """Up to here a product a row, after the first from the cache, is faster than one of all, which copies the matrix."""
-_NATIVE_ROWS = 8  # up to here MLX's quantized product is as fast as making the matrix dense
 
 
 def fits_in_memory(numbers: int) -> bool:
@@ -32,7 +29,7 @@ def fits_in_memory(numbers: int) -> bool:
 
 def numbers_in(layers: Sequence[nn.Module]) -> int:
     """Of the dense copies of these layers, biases included."""
-    return sum((_inputs(layer) + 1) * layer["weight"].shape[0] for layer in layers)
+    return sum((inputs(layer) + 1) * layer["weight"].shape[0] for layer in layers)
 
 
 class Room:
@@ -69,11 +66,11 @@ class Matrix:
         self._dense: np.ndarray | None = None
         self._affine: np.ndarray | None = None  # and the biases (or zeros) as a last row
         if room is not None:  # written in place, piece by piece: nothing is there twice
-            self._affine = room.take(_inputs(self._layers[0]) + 1, sum(self.widths))
+            self._affine = room.take(inputs(self._layers[0]) + 1, sum(self.widths))
             self._dense = self._affine[:-1]
             start = 0
             for layer in self._layers:
-                for piece in _pieces(layer):
+                for piece in pieces(layer):
                     self._dense[:, start : start + piece.shape[0]] = piece.T
                     start += piece.shape[0]
             if scale is not None:
@@ -107,15 +104,15 @@ class Matrix:
 
     def _of_layer(self, layer: nn.Module, x: np.ndarray) -> np.ndarray:
         if "scales" not in layer:
-            return x @ next(_pieces(layer)).T
-        if x.shape[0] <= _NATIVE_ROWS:
+            return x @ next(pieces(layer)).T
+        if x.shape[0] <= NATIVE_ROWS:
             y = mx.quantized_matmul(
                 *(mx.array(x), layer["weight"], layer["scales"], layer.get("biases")),
                 transpose=True,
-                **_settings(layer),
+                **settings(layer),
             )
             return np.array(y, copy=False)
-        return np.concatenate([x @ piece.T for piece in _pieces(layer)], axis=1)
+        return np.concatenate([x @ piece.T for piece in pieces(layer)], axis=1)
 
 
 def product(x: np.ndarray, matrix: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -138,27 +135,3 @@ def _bias(layers: Sequence[nn.Module]) -> np.ndarray | None:
         for layer in layers
     ]
     return np.concatenate(parts)
-
-
-def _settings(layer: nn.Module) -> dict[str, Any]:
-    return {k: getattr(layer, k) for k in ("group_size", "bits", "mode")}
-
-
-def _inputs(layer: nn.Module) -> int:
-    return int(layer["scales"].shape[1] * layer.group_size if "scales" in layer else layer["weight"].shape[1])
-
-
-def _pieces(layer: nn.Module) -> Iterator[np.ndarray]:
-    """Some rows of a weight at a time, dense."""
-    if "scales" not in layer:
-        yield np.array(layer["weight"].astype(mx.float32), copy=False)
-        return
-    weight, scales, biases = layer["weight"], layer["scales"], layer.get("biases")
-    outs = weight.shape[0]
-    step = max(1, _PIECE // _inputs(layer))
-    for start in range(0, outs, step):
-        rows = slice(start, start + step)
-        b = None if biases is None else biases[rows].astype(mx.float32)
-        s = scales[rows] if scales.dtype == mx.uint8 else scales[rows].astype(mx.float32)
-        piece = mx.dequantize(weight[rows], s, b, **_settings(layer), dtype=mx.float32)
-        yield np.array(piece, copy=False)
