@@ -8,12 +8,16 @@ from __future__ import annotations
 import itertools
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import IncompleteError
+
 if TYPE_CHECKING:
     from ..conversation.chat import Chat
+    from ..generation.constrained.matcher import Matcher
+    from ..generation.constrained.output import OutputFormat
     from ..generation.engine import Progress
     from ..griffin.state import State
     from ..model import Model
@@ -41,6 +45,7 @@ class Answer:
         tokens_written: the answer's.
         seconds: from the question to the end of the answer, without the loading of the model.
         seed: with which the same answer is written again.
+        result: what it comes to: the text, or with a schema the object.
     """
 
     text: str
@@ -51,6 +56,7 @@ class Answer:
     tokens_written: int
     seconds: float
     seed: int
+    result: Any = None
 
 
 # --- in a conversation --------------------------------------------------------------------
@@ -64,6 +70,10 @@ def in_conversation(
     Args:
         show: told the pieces of an answer before it is yielded.
         options: of `Chat.send`.
+
+    Raises:
+        ConstraintError: the form that an answer is to have contradicts itself.  IncompleteError: `max_tokens` have cut one
+            that is to have a form.
     """
     begun, known = time.perf_counter(), _known(chat)
     for number, seed in enumerate(seeds):
@@ -74,8 +84,9 @@ def in_conversation(
             reply = chat.send(text, seed=seed, progress=progress, **options)
         for piece in reply:
             show(piece)
-        read, now = chat.prefilled_tokens - before, time.perf_counter()
-        yield Answer(reply.text, reply.ids, reply.finish_reason, read, known, reply.tokens, now - begun, seed)
+        read, seconds = chat.prefilled_tokens - before, time.perf_counter() - begun
+        written, result = reply.tokens, reply.result()
+        yield Answer(reply.text, reply.ids, reply.finish_reason, read, known, written, seconds, seed, result)
         known, begun = known + read, time.perf_counter()
 
 
@@ -99,6 +110,10 @@ def alone(
     raw: bool = False,
     max_tokens: int | None = None,
     progress: Progress | None = None,
+    choices: Collection[str] | None = None,
+    regex: str | None = None,
+    schema: Any = None,
+    grammar: str | None = None,
     **sampling: Any,
 ) -> Iterator[Answer]:
     """Answers a question, or (`raw`) goes on with a text, once for each seed. It is read once.
@@ -107,18 +122,23 @@ def alone(
 
     Args:
         show: told the pieces of an answer before it is yielded.
-        sampling: as in `Model.stream`.
+        choices, regex, schema, grammar, sampling: as in `Model.stream`.
+
+    Raises:
+        As `in_conversation`.
     """
+    from ..generation.constrained.output import output_format
     from ..generation.engine import prefill
     from ..generation.sampling import make_sampling
     from ..tokenizer import turn_ids
 
     tokenizer, settings = model.text_tokenizer(), make_sampling(sampling, model.sampling)
+    form = output_format(model.vocabulary, choices=choices, regex=regex, schema=schema, grammar=grammar)
     ids = [tokenizer.bos, *(tokenizer.encode(text) if raw else turn_ids(tokenizer, text, system))]
     state, begun = model.new_state(), time.perf_counter()
     read, known, left = prefill(model, state, [ids], progress=progress), 0, iter(seeds)
     while group := list(itertools.islice(left, AT_ONCE)):
-        rows = [_Row(tokenizer, seed) for seed in group]
+        rows = [_Row(tokenizer, seed, form) for seed in group]
         for row in _written(model, state, settings, rows, max_tokens, show):
             yield row.answer(read, known, begun)
             known, read = known + read, 0
@@ -131,7 +151,7 @@ def _written(
     """Writes answers at once; yields each when it and those before it are shown."""
     each = [replace(settings, seed=row.seed) for row in rows]
     shown = 0
-    for number, token in _tokens(model, state, each, max_tokens):
+    for number, token in _tokens(model, state, each, [row.matcher for row in rows], max_tokens):
         rows[number].add(token)
         while shown < len(rows):
             rows[shown].show(show)
@@ -146,16 +166,26 @@ def _written(
 
 
 def _tokens(
-    model: Model, state: State, each: list[Sampling], max_tokens: int | None
+    model: Model, state: State, each: list[Sampling], matchers: list[Matcher | None], max_tokens: int | None
 ) -> Iterator[tuple[int, int | None]]:
     """(answer, id) as they are drawn, and (answer, None) where the model ends one."""
     from ..generation.engine import Generation
     from ..generation.samples import generate_samples
 
     if len(each) > 1:
-        yield from generate_samples(model, state, each, max_tokens=max_tokens, stop_ids=model.stop_ids)
+        yield from generate_samples(
+            model, state, each, max_tokens=max_tokens, stop_ids=model.stop_ids, matchers=matchers
+        )
         return
-    run = Generation(model, state.copy(), [], sampling=each[0], max_tokens=max_tokens, stop_ids=model.stop_ids)
+    run = Generation(
+        model,
+        state.copy(),
+        [],
+        sampling=each[0],
+        max_tokens=max_tokens,
+        stop_ids=model.stop_ids,
+        matcher=matchers[0],
+    )
     for token in run:
         yield 0, token
     if run.finish_reason == "stop":
@@ -167,12 +197,14 @@ class _Row:
 
     Attributes:
         finish_reason: None while it is.
+        matcher: where it is in its form.
     """
 
-    def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, seed: int, form: OutputFormat | None) -> None:
         from ..tokenizer import Detokenizer
 
-        self.seed = seed
+        self.seed, self._form = seed, form
+        self.matcher = form.constraint.matcher() if form is not None else None
         self.finish_reason: str | None = None
         self._detokenizer = Detokenizer(tokenizer)
         self._text, self._unshown, self._ids, self._written, self._ended = "", "", array("i"), 0, 0.0
@@ -201,8 +233,16 @@ class _Row:
             self._unshown = ""
 
     def answer(self, read: int, known: int, begun: float) -> Answer:
-        """What it came to."""
-        seconds = self._ended - begun
-        return Answer(
-            self._text, self._ids.tolist(), self.finish_reason, read, known, self._written, seconds, self.seed
-        )
+        """What it came to. Raises IncompleteError: its form is not whole.  ConstraintError."""
+        seconds, result = self._ended - begun, self._result()
+        costs = read, known, self._written, seconds
+        return Answer(self._text, self._ids.tolist(), self.finish_reason, *costs, self.seed, result)
+
+    def _result(self) -> Any:
+        if self._form is None or self.matcher is None:
+            return self._text
+        if not self.matcher.done:
+            raise IncompleteError(
+                "the answer was cut before it was whole: give more --max-tokens, or bound what may be long", self._text
+            )
+        return self._form.result(self._text)

@@ -17,6 +17,7 @@ from ..system.decoding import argument
 from ..system.formatting import size
 from . import conversations, material
 from .common import EXIT_CODES, add_command, add_data, add_model, add_settings, data_directory, positive, say, settings
+from .forms import FORMS, add_forms, form
 from .results import Results
 from .signals import handled
 from .streams import tell
@@ -42,6 +43,7 @@ def add(commands: Any) -> None:
             'rgmlx ask "Tell me a story about a fox"',
             'git diff | rgmlx ask "Write a commit message for this"',
             'rgmlx ask "What do these have in common?" -f one.txt two.txt',
+            'rgmlx ask "Is this mail spam?" -f mail.txt --choice yes no',
             'rgmlx ask --session diary "What did I say about Monday?" --stats',
             "rgmlx ask --seed 7 --max-tokens 40 < question.txt",
         ),
@@ -68,6 +70,7 @@ def add(commands: Any) -> None:
         metavar="NAME",
         help="go on with the conversation of this name, or begin it; rgchat lists it too",
     )
+    add_forms(p)
     p.add_argument("--raw", action="store_true", help="continue the text instead of answering it")
     p.add_argument(
         "-n", type=positive, default=1, metavar="N", help="so many answers, each with a seed of its own (default: 1)"
@@ -92,7 +95,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reads the question, loads the model, writes the answers."""
-    given = settings(options)
+    given = settings(options) | form(options)
     system = None if options.system is None else argument(options.system, "--system")
     if options.session is not None:
         options.session = argument(options.session, "--session")
@@ -106,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
         _conversations(options) as store,
     ):
         text = material.message(options.text, options.files, raw=options.raw, listen=not options.no_stdin)
-        name = options.model or _model_of(store, options.session) or "demo"
+        name = (_model_of(store, options.session) or "demo") if options.model is None else options.model
         begun = time.perf_counter()
         model = _loaded(name)
         total = _Total(time.perf_counter() - begun, options.session)
@@ -114,9 +117,7 @@ def run(options: argparse.Namespace) -> None:
             for number, answer in enumerate(answers):
                 if number:
                     out.between()
-                out.end(
-                    {**asdict(answer), "seconds": round(answer.seconds, 4), "model": name, "session": options.session}
-                )
+                out.end(_facts(answer, name, options))
                 total.add(answer)
         out.commit()
     if options.stats:
@@ -145,6 +146,7 @@ def _answers(
 
     seed = given.pop("seed", None)
     common: dict[str, Any] = {"max_tokens": given.pop("max_tokens", None), "progress": _progress}
+    common |= {name: given.pop(name) for name in FORMS if name in given}
     with power.awake():
         if store is None:
             seeds = _seeds(model.sampling.seed if seed is None else seed, options.n)
@@ -153,6 +155,14 @@ def _answers(
         with model.chat(options.session, system=system, store=store, **given) as chat:
             seeds = _seeds(chat.sampling.seed if seed is None else seed, options.n)
             yield from in_conversation(chat, text, seeds, show, **common)
+
+
+def _facts(answer: Answer, model: str, options: argparse.Namespace) -> dict[str, Any]:
+    """An answer as `--json` has it; `result` is there with `--schema` only."""
+    facts = {**asdict(answer), "seconds": round(answer.seconds, 4), "model": model, "session": options.session}
+    if options.schema is None:
+        del facts["result"]
+    return facts
 
 
 def _seeds(first: int | None, count: int) -> Iterator[int]:

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import DesktopError
 from ..shell import typed
 from .common import Parser, add_command, add_model, say
+from .completions.table import RECIPES, completes
 
 
 class _Mixed(Parser):
@@ -47,24 +48,25 @@ def add(commands: Any) -> None:
     one.set_defaults(run=_list)
 
     one = actions.add_parser("show", help="what a recipe does, and the files that it is made of")
-    one.add_argument("name", metavar="NAME", help="a recipe, by its name in the list")
+    completes(one.add_argument("name", metavar="NAME", help="a recipe, by its name in the list"), RECIPES)
     _add_settings(one)
     one.set_defaults(run=_show)
 
     one = actions.add_parser("install", help="write the files of recipes into your Library, and have macOS know them")
-    one.add_argument("names", metavar="NAME", nargs="+", help="a recipe, by its name in the list")
+    about = "a recipe, by its name in the list"
+    completes(one.add_argument("names", metavar="NAME", nargs="+", help=about), RECIPES)
     _add_settings(one)
     one.add_argument("--dry-run", action="store_true", help="show what would be written and run, and do nothing")
     one.set_defaults(run=_install)
 
     one = actions.add_parser("uninstall", help="remove what was written of recipes, and nothing else")
-    one.add_argument("names", metavar="NAME", nargs="*", help="a recipe that is installed")
+    completes(one.add_argument("names", metavar="NAME", nargs="*", help="a recipe that is installed"), RECIPES)
     one.add_argument("--all", action="store_true", help="all that are installed")
     one.add_argument("--dry-run", action="store_true", help="show what would be removed, and do nothing")
     one.set_defaults(run=_uninstall)
 
     one = actions.add_parser("run", help="what macOS runs: a recipe on standard input, files or folders")
-    one.add_argument("name", metavar="NAME", help="a recipe, by its name in the list")
+    completes(one.add_argument("name", metavar="NAME", help="a recipe, by its name in the list"), RECIPES)
     one.add_argument("files", metavar="FILE", nargs="*", help="files or folders that it is about")
     _add_settings(one, ("model", "language", "question"))
     one.add_argument(

@@ -16,6 +16,7 @@ from ..system.decoding import argument
 from ..system.formatting import size, when
 from ..system.printable import printable
 from .common import add_command, add_model, add_settings, say, settings
+from .completions.table import READINGS, completes
 from .signals import Stopped
 from .streams import tell
 from .watch import Watch, every
@@ -42,9 +43,8 @@ def add(commands: Any) -> None:
     p.add_argument(
         "question", metavar="QUESTION", nargs="*", help="is asked at the end of the input, and at each interval"
     )
-    p.add_argument(
-        "--session", metavar="NAME", help="what it is called on the disk: the next call goes on where this one ends"
-    )
+    about = "what it is called on the disk: the next call goes on where this one ends"
+    completes(p.add_argument("--session", metavar="NAME", help=about), READINGS)
     p.add_argument(
         "--every", type=every, metavar="TIME", help="answer whenever something is new: 30s, 5m, 1h, or 10k tokens"
     )
@@ -67,7 +67,8 @@ def add(commands: Any) -> None:
     add_settings(p)
     shown = p.add_argument_group("what is on the disk (no model is loaded)").add_mutually_exclusive_group()
     shown.add_argument("--list", action="store_true", help="list all sessions")
-    shown.add_argument("--delete", metavar="NAME", help="delete a session")
+    completes(shown.add_argument("--delete", metavar="NAME", help="delete a session"), READINGS)
+    shown.add_argument("--names", action="store_true", help=argparse.SUPPRESS)  # what shell completion asks for
     shown.add_argument(
         "--notes",
         nargs="?",
@@ -82,6 +83,8 @@ def run(options: argparse.Namespace) -> None:
     """Does what the options say."""
     if options.list:
         _list()
+    elif options.names:
+        _print_names()
     elif options.delete is not None:
         _delete(argument(options.delete, "--delete"))
     elif options.notes is not None:
@@ -207,6 +210,14 @@ def _list() -> None:
     for one in listed():
         row = f"{one.name}\t{one.tokens:,} tokens\t{one.bytes:,} bytes\t{one.model}\t{when(one.saved, now)}\t{size(one.size)}"
         print("\t".join(printable(part) for part in row.split("\t")))
+
+
+def _print_names() -> None:
+    from ..reading.files import listed
+
+    for one in listed():
+        if one.name.isprintable():
+            print(one.name)
 
 
 def _delete(name: str) -> None:

@@ -95,7 +95,7 @@ def test_every_command_and_option_is_in_the_script(shell: str, scripts: dict[str
         if shell == "fish" and word.startswith("-"):
             word = f" -l {word[2:]} " if word.startswith("--") else f" -s {word[1:]} "
         assert word in text
-    assert "--names" not in text.replace("sessions list --names", ""), "it is hidden"
+    assert "--names" not in text.replace("sessions list --names", "").replace("read --names", ""), "it is hidden"
 
 
 @pytest.mark.parametrize("shell", [pytest.param(shell, marks=needs(shell)) for shell in SHELLS])
@@ -138,6 +138,8 @@ LINES: list[tuple[list[str], set[str], set[str]]] = [
     (["completion", ""], {"bash", "fish", "zsh"}, {"ask"}),
     (["convert", "--dtype", ""], {"float16", "bfloat16", "float32"}, {"demo"}),
     (["compare", "d"], {"demo"}, {"notes.txt"}),
+    (["desktop", "install", "fix"], {"fix-grammar"}, {"notes.txt"}),
+    (["read", "--session", ""], set(), {*NAMES, "notes.txt"}),
 ]
 
 

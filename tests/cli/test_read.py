@@ -257,6 +257,7 @@ def test_sessions_are_listed_and_deleted_and_their_notes_shown(read: Read, log: 
     read.well("--session", "watch", "--notes-every", "2048", given=log)
     rows = [line.split("\t") for line in read("--list").stdout.splitlines()]
     assert [row[0] for row in rows] == ["watch", "two words"] and rows[0][2] == f"{len(LOG):,} bytes"
+    assert read("--names").stdout == "watch\ntwo words\n"  # for completion
     notes = read("--notes", "--session", "watch").stdout.splitlines()
     assert notes and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d  lines 1 to \d+: .", line) for line in notes[:1])
     assert read("--notes", "no such thing", "--session", "watch").stdout == ""

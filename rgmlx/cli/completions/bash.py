@@ -6,7 +6,7 @@ in which a character means something there.
 
 from __future__ import annotations
 
-from .table import DIRECTORIES, FILES, MODELS, SESSIONS, Command, Value
+from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Value
 
 _HEAD = r"""# bash completion for PROGRAM, written by: PROGRAM completion bash
 
@@ -32,7 +32,7 @@ __PROGRAM_models() {
     [[ demo == "$cur"* ]] && COMPREPLY[${#COMPREPLY[@]}]=demo
 }
 
-__PROGRAM_sessions() {
+__PROGRAM_names() {
     local name typed="${cur//\\/}" quoted=""
     __PROGRAM_nothing
     case "$cur" in
@@ -45,7 +45,7 @@ __PROGRAM_sessions() {
         elif [[ "$name" != *[\"\'\\\$\`\!]* ]]; then
             COMPREPLY[${#COMPREPLY[@]}]="$name"
         fi
-    done < <(command PROGRAM sessions list --names 2>/dev/null </dev/null)
+    done < <(command PROGRAM "$@" 2>/dev/null </dev/null)
 }
 
 _PROGRAM() {
@@ -73,8 +73,8 @@ complete -o default -F _PROGRAM PROGRAM
 _BY_KIND = {
     FILES: ":",
     DIRECTORIES: "__PROGRAM_directories",
-    SESSIONS: "__PROGRAM_sessions",
     MODELS: "__PROGRAM_models",
+    **{kind: f"__PROGRAM_names {asked}" for kind, asked in NAMES.items()},
 }
 """What offers a kind of value. Files are bash's own to offer, where nothing else is."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .table import DIRECTORIES, FILES, MODELS, SESSIONS, Command, Option, Value, briefly
+from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Option, Value, briefly
 
 _HEAD = r"""# fish completion for PROGRAM, written by: PROGRAM completion fish
 
@@ -19,8 +19,8 @@ function __PROGRAM_at --description 'Whether the line names this command'
     test "$path" = "$argv"
 end
 
-function __PROGRAM_sessions
-    command PROGRAM sessions list --names 2>/dev/null </dev/null
+function __PROGRAM_names
+    command PROGRAM $argv 2>/dev/null </dev/null
 end
 
 complete -c PROGRAM -f
@@ -28,8 +28,8 @@ complete -c PROGRAM -f
 _BY_KIND = {
     FILES: "-r -F",
     DIRECTORIES: "-x -a '(__fish_complete_directories)'",
-    SESSIONS: "-x -a '(__PROGRAM_sessions)'",
     MODELS: "-x -a 'demo (__fish_complete_directories)'",
+    **{kind: f"-x -a '(__PROGRAM_names {asked})'" for kind, asked in NAMES.items()},
 }
 
 

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 
 from ...system.formatting import cut
 
-FILES, DIRECTORIES, SESSIONS, MODELS, NOTHING = "files", "directories", "sessions", "models", ""
+FILES, DIRECTORIES, SESSIONS, READINGS, MODELS, NOTHING = "files", "directories", "sessions", "readings", "models", ""
 """What a value can be, besides one of several words."""
+NAMES = {SESSIONS: "sessions list --names", READINGS: "read --names"}
+"""What the program is asked for names that only it knows."""
+RECIPES = "recipes"
+"""A recipe of `rgmlx desktop`; there are so many as it has."""
 _BY_METAVAR = {
     "FILE": FILES,
     "DIR": DIRECTORIES,
@@ -33,7 +37,7 @@ class Value:
     """What stands after an option, or by itself.
 
     Attributes:
-        kind: FILES, DIRECTORIES, SESSIONS, MODELS; NOTHING for what nobody can guess.
+        kind: FILES, DIRECTORIES, SESSIONS, READINGS, MODELS; NOTHING for what nobody can guess.
         words: what it can be where these are all.
         many: as many as one likes may follow.
     """
@@ -109,6 +113,10 @@ def _value(action: argparse.Action) -> Value:
     name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     words = tuple(str(word) for word in action.choices or ())
     kind = getattr(action, _MARK, _BY_METAVAR.get(name, _BY_DEST.get(action.dest, NOTHING)))
+    if kind == RECIPES:
+        from ...desktop import recipes
+
+        kind, words = NOTHING, tuple(one.name for one in recipes.RECIPES)
     return Value(name, kind, words, many=action.nargs in ("*", "+", argparse.REMAINDER))
 
 

@@ -5,15 +5,15 @@ zsh quotes what is offered by itself. The script is for a directory of `$fpath`,
 
 from __future__ import annotations
 
-from .table import DIRECTORIES, FILES, MODELS, SESSIONS, Command, Option, Value, briefly
+from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Option, Value, briefly
 
 _HEAD = r"""#compdef PROGRAM
 # zsh completion for PROGRAM, written by: PROGRAM completion zsh
 
-__PROGRAM_sessions() {
+__PROGRAM_names() {
     local -a names expl
-    names=("${(@f)$(command PROGRAM sessions list --names 2>/dev/null </dev/null)}")
-    _wanted sessions expl conversation compadd -a names
+    names=("${(@f)$(command PROGRAM "$@" 2>/dev/null </dev/null)}")
+    _wanted names expl name compadd -a names
 }
 
 __PROGRAM_models() {
@@ -30,8 +30,9 @@ fi
 _BY_KIND = {
     FILES: "_files",
     DIRECTORIES: "_files -/",
-    SESSIONS: "__PROGRAM_sessions",
     MODELS: "__PROGRAM_models",
+    # The space keeps _arguments from putting options of its own behind the first word.
+    **{kind: f" __PROGRAM_names {asked}" for kind, asked in NAMES.items()},
 }
 
 
