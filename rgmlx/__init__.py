@@ -21,13 +21,29 @@ _HOMES = {
     "State": "griffin.state",
     "Chat": "conversation.chat",
     "Sampling": "settings",
+    "ConstraintError": "errors",
+    "IncompleteError": "errors",
     "RgmlxError": "errors",
+    "Score": "generation.scoring",
 }
-__all__ = ["Chat", "Model", "ModelConfig", "RgmlxError", "Sampling", "State", "__version__", "load"]
+__all__ = [
+    "Chat",
+    "ConstraintError",
+    "IncompleteError",
+    "Model",
+    "ModelConfig",
+    "RgmlxError",
+    "Sampling",
+    "Score",
+    "State",
+    "__version__",
+    "load",
+]
 
 if TYPE_CHECKING:
     from .conversation.chat import Chat
-    from .errors import RgmlxError
+    from .errors import ConstraintError, IncompleteError, RgmlxError
+    from .generation.scoring import Score
     from .griffin.config import ModelConfig
     from .griffin.state import State
     from .model import Model, load

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .shell import typed
@@ -92,6 +92,27 @@ class StateError(RgmlxError, ValueError):
 
 class ChatError(RgmlxError, ValueError):
     """A chat operation that can't be done here, such as a rewind past the beginning."""
+
+
+class ConstraintError(RgmlxError, ValueError):
+    """What a result is to look like is malformed, or nothing can look like that."""
+
+
+class IncompleteError(RgmlxError):
+    """A constrained result was cut short: it is not whole, and would not parse.
+
+    Attributes:
+        text: what was written of it; of a batch, of the first row that was cut.
+        results: of a batch, each row's result, None where it was cut.
+    """
+
+    def __init__(self, sentence: str, text: str = "", results: Sequence[Any] = ()) -> None:
+        super().__init__(sentence)
+        self.text, self.results = text, list(results)
+
+
+class DesktopError(RgmlxError):
+    """What the desktop was asked for and did not do: a tool of the system is missing or refuses, a recipe is not as it was."""
 
 
 class NoDeviceError(RgmlxError):

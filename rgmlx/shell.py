@@ -27,6 +27,17 @@ def typed(command: str) -> str:
     return f"{shlex.quote(str(file))}{space}{rest}"
 
 
+def program(name: str) -> Path | None:
+    """The whole path of a program of this installation, for whoever starts it later; None where there is none.
+
+    The name by which the user's shell finds that file comes first: it mostly stays when the program is upgraded.
+    """
+    file = _file(name)
+    if file is not None and _is_found(name, file):
+        return Path(str(shutil.which(name))).absolute()
+    return file
+
+
 def _file(name: str) -> Path | None:
     """The program that belongs to the running Python."""
     beside = [os.path.dirname(sys.executable)] if sys.executable else []

@@ -220,15 +220,19 @@ def turn_ids(tokenizer: Tokenizer, text: str, system: str | None = None) -> list
         TokenizerError: the vocabulary has no turn tokens (a base model's tokenizer always does).
     """
     body = "\n\n".join(part.strip() for part in (system, text) if part and part.strip())
+    return [*open_turn_ids(tokenizer, body), *close_turn_ids(tokenizer, "")]
+
+
+def open_turn_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The beginning of a user turn, which more text may follow. Raises TokenizerError as `turn_ids`."""
+    start, _ = _turn_tokens(tokenizer)
+    return [start, *tokenizer.encode(f"user\n{text}")]
+
+
+def close_turn_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The rest of an open user turn, ready for the reply. Raises TokenizerError as `turn_ids`."""
     start, end = _turn_tokens(tokenizer)
-    return [
-        start,
-        *tokenizer.encode(f"user\n{body}"),
-        end,
-        *tokenizer.encode("\n"),
-        start,
-        *tokenizer.encode("model\n"),
-    ]
+    return [*tokenizer.encode(text), end, *tokenizer.encode("\n"), start, *tokenizer.encode("model\n")]
 
 
 def between_turns(tokenizer: Tokenizer, closed: bool) -> list[int]:

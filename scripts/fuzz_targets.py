@@ -830,7 +830,8 @@ class Rgmlx(_Command):
     def lines(self) -> Iterator[list[str]]:
         commands = next(a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
         given = {
-            "ask": ["Hello", "--max-tokens", "1", "--model", self.model],
+            "ask": ["Hello", "--max-tokens", "1", "--model", self.model, "--data", "data"],
+            "sessions": ["list", "--data", "data"],
             "info": [self.model],
             "convert": ["--model", self.model, "--no-verify"],
             "compare": [self.model, self.model, "--tokens", "4"],
@@ -842,6 +843,8 @@ class Rgmlx(_Command):
                 for value in VALUES if takes else [None]:
                     if option == "--max-tokens" and value and len(value) >= 19:
                         continue  # it would go on for so long
+                    if option == "-n" and value and value.replace("_", "").isdecimal() and len(value) > 1:
+                        continue
                     yield [name, *words, option, *([value] if value is not None else [])]
             for value in VALUES:
                 if name != "ask":  # the embedded model would answer at length

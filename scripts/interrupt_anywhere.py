@@ -40,7 +40,8 @@ from rgmlx.conversation import (
     turns,
     writer,
 )
-from rgmlx.generation import engine, sampling, wired
+from rgmlx.generation import engine, sampling, scoring, wired
+from rgmlx.generation.constrained import matcher, output
 from rgmlx.generation.engine import Generation, prefill
 from rgmlx.griffin import state
 from rgmlx.griffin.config import ModelConfig
@@ -48,11 +49,13 @@ from rgmlx.system import atomic, process
 from rgmlx.tokenizer import Tokenizer
 
 CHAT = (chat, checkpoints, context, in_memory, opened, replies, reply, rgstate, runs, turns, writer)
-FILES = {m.__file__ for m in (*CHAT, atomic, engine, model, process, sampling, state, wired)}
+FILES = {m.__file__ for m in (*CHAT, atomic, engine, matcher, model, output, process, sampling, scoring, state, wired)}
 """Whose frames are interrupted: all that moves a state or a chat."""
 
 PROMPT = [2, 7, 1, 9]
 TOKENS = 3
+FORM = "[a-z ]{60,80}"
+"""A regular expression for texts of more than so many tokens."""
 Place = tuple[CodeType, int, int]
 """A function, a line or instruction of it, and which of the times that it is come by."""
 Scenario = Callable[[rgmlx.Model], tuple[Callable[[], object], Callable[[], None]]]
@@ -208,6 +211,28 @@ def tokens(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]
     return action, lambda: same_state(model, here, [*PROMPT, *got] if got else [])
 
 
+def constrained(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
+    """A `Generation` with a matcher."""
+    here, got = model.new_state(), list[int]()
+    form = output.output_format(model.vocabulary, regex=FORM)
+    assert form is not None
+    found, fresh = form.constraint.matcher(), form.constraint.matcher()
+
+    def action() -> None:
+        drawn = rgmlx.Sampling(1.0, seed=1)
+        for token in Generation(model, here, PROMPT, sampling=drawn, max_tokens=TOKENS, matcher=found):
+            got.append(token)
+
+    def check() -> None:
+        same_state(model, here, [*PROMPT, *got] if got else [])
+        expect(found.ids == tuple(got), f"{got} was delivered, the matcher has {found.ids}")
+        for token in got:
+            fresh.accept(token)
+        expect((found.allowed() == fresh.allowed()).all(), "the matcher is elsewhere")
+
+    return action, check
+
+
 def pieces(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
     """`Model.stream` on a state of the caller's."""
     here, got = model.new_state(), list[str]()
@@ -239,15 +264,28 @@ def reading(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None
     return action, lambda: same_state(model, here, read)
 
 
+def scored(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
+    """`log_probs` on a state: it has read all of it, or nothing."""
+    here, read = model.new_state(), list[int]()
+
+    def action() -> None:
+        scoring.log_probs(model, here, [5, 6, 7], prompt=PROMPT, chunk=3)
+        read.extend([*PROMPT, 5, 6, 7])
+
+    return action, lambda: same_state(model, here, read)
+
+
 def talk(what: str) -> Scenario:
     """A chat of two turns in which `what` happens: "send", "edit", "regenerate", "rewind", "fork", "checkpoint".
 
-    "send by name" is one whose text is in a file.
+    "send by name" is one whose text is in a file, "send of a form" one of a constrained reply.
     """
 
     def scenario(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
         directory = tempfile.TemporaryDirectory()
         name, store = ("inbox", directory.name) if what.endswith("by name") else (None, None)
+        form: dict[str, Any] = {"regex": FORM} if what.endswith("of a form") else {}
+        model.vocabulary()
         here = model.chat(name, store=store, temperature=1.0, seed=1)
         "".join(here.send("Hi", max_tokens=2))
         first = list(here._context.cached.state.recent[0])
@@ -256,7 +294,7 @@ def talk(what: str) -> Scenario:
 
         def action() -> None:
             if what.startswith("send"):
-                reply = here.send("Who?", max_tokens=TOKENS)
+                reply = here.send("Who?", max_tokens=TOKENS, **form)
             elif what == "edit":
                 reply = here.edit(0, "Who?", max_tokens=TOKENS)
             elif what == "regenerate":
@@ -306,9 +344,14 @@ def talk(what: str) -> Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     "Generation": tokens,
+    "Generation, constrained": constrained,
     "Model.stream": pieces,
     "Model.logits, prefill": reading,
-    **{f"Chat.{n}": talk(n) for n in ("send", "send by name", "edit", "regenerate", "rewind", "fork", "checkpoint")},
+    "log_probs": scored,
+    **{
+        f"Chat.{n}": talk(n)
+        for n in ("send", "send by name", "send of a form", "edit", "regenerate", "rewind", "fork", "checkpoint")
+    },
 }
 
 

@@ -89,7 +89,7 @@ if [ -x "$bin/rgmlx" ]; then
     part "parity of the kernels" 600 "$bin/python" scripts/parity.py
     part "beside mlx-lm" 600 "$bin/python" scripts/bench.py --repeats 3 --prefill 32 512 --decode "$tokens"
     if "$bin/rgmlx" --help 2>/dev/null | grep -q '^ *desktop '; then
-        part "desktop" 60 "$bin/rgmlx" desktop --help
+        part "desktop recipes" 300 bash scripts/mac_check_desktop.sh "$bin/rgmlx"
     fi
 else
     echo "Nothing was set up, so all that needs it is left out." | tee -a "$report"

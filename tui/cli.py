@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rgmlx import __version__
 from rgmlx.cli import signals, streams
-from rgmlx.cli.common import Parser, add_settings, begin_log, epilog, guarded, parsed
+from rgmlx.cli.common import Parser, add_data, add_settings, begin_log, data_directory, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
 from rgmlx.errors import RgmlxError
 from rgmlx.shell import typed
-from rgmlx.system import paths
 from rgmlx.system.decoding import argument
 from rgmlx.system.device import named
 from rgmlx.system.paths import expanded
@@ -68,26 +67,15 @@ def parser() -> argparse.ArgumentParser:
         help="add what can be read of another file of conversations, such as a damaged one that was set aside, to yours, "
         "and leave",
     )
-    p.add_argument(
-        "--data",
-        type=_directory,
-        metavar="DIR",
-        help="where conversations are kept (default: your user data directory)",
-    )
+    add_data(p)
     add_settings(p)
     return p
-
-
-def _directory(text: str) -> Path:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the name is empty: name a directory")
-    return Path(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the chat; exits with its code."""
     options = parsed(parser(), arguments)
-    end_with(lambda: _run(options), lambda: _data(options))
+    end_with(lambda: _run(options), lambda: data_directory(options))
 
 
 def end_with(run: Callable[[], int], data: Callable[[], Path]) -> NoReturn:
@@ -168,7 +156,7 @@ def _run(options: argparse.Namespace) -> int:
     wanted = given(options)
     defaults_file = settings.path()
     defaults, problems = settings.load(defaults_file)
-    data = _data(options)
+    data = data_directory(options)
     first = not os.path.lexists(data / NAME)  # false where the directory may not be entered
     with Store(data, snapshot_bytes=defaults.snapshot_bytes) as store:
         session = Session(
@@ -254,16 +242,11 @@ def with_all_kept(run: Callable[[], int], *rescues: Callable[[], str], late: Ite
     return code or int(bool(lost))
 
 
-def _data(options: argparse.Namespace) -> Path:
-    """Where conversations are kept."""
-    return expanded(options.data) if options.data else paths.data()
-
-
 def _recover(options: argparse.Namespace) -> int:
     """Adds what can be read of a file to the conversations, and says what that is; 1 where it is nothing."""
     from rgmlx.store import Store
 
-    with Store(_data(options)) as store:
+    with Store(data_directory(options)) as store:
         report = store.recover(expanded(options.recover))
         while store.notices:
             print(store.notices.pop(0), flush=True)

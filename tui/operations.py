@@ -14,9 +14,10 @@ from rgmlx.conversation import places, rgstate
 from rgmlx.conversation.navigation import Navigation
 from rgmlx.conversation.session import Session
 from rgmlx.errors import ChatError
-from rgmlx.store import MODEL, USER, Message, Store
+from rgmlx.store import MODEL, USER, Message
+from rgmlx.store.import_export import check_name
 from rgmlx.system.printable import printable
-from rgmlx.system.textfiles import exists, read_text, typed_path, write_text
+from rgmlx.system.textfiles import exists, read_text, typed_path
 
 from .outcomes import (
     Closed,
@@ -194,25 +195,13 @@ def undelete(chat: Chat, _: str) -> Outcome:
 def export(chat: Chat, name: str) -> Outcome:
     """Writes the conversation to a file to read, or to import elsewhere."""
     store, number, path = chat.session.store, conversation(chat.session), typed_path(name)
-    check_export(path)
+    check_name(path)
 
     def write() -> Outcome:
-        export_to(store, number, path)
+        store.import_export.write(number, path)
         return Said(f"Written: {path}")
 
     return _to_file(path, Runs(write))
-
-
-def check_export(path: Path) -> None:
-    """Raises ChatError: this is not the name of a file to export to."""
-    if path.suffix.lower() not in (".json", ".md"):
-        raise ChatError(f"{path} should end in .md (to read) or .json (to import)")
-
-
-def export_to(store: Store, number: int, path: Path) -> None:
-    """Writes a conversation in the form that the name of the file says, for a worker thread."""
-    is_json = path.suffix.lower() == ".json"
-    write_text(path, store.import_export.to_json(number) if is_json else store.import_export.markdown(number))
 
 
 def import_file(chat: Chat, name: str) -> Outcome:

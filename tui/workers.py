@@ -22,12 +22,12 @@ from rgmlx.errors import RgmlxError
 from rgmlx.system import debug_log
 from rgmlx.system.formatting import cut, duration
 from rgmlx.system.macos import power
+from rgmlx.system.model_thread import ModelThread
 
 from .activity import AT_REST, Activity, Machine
 from .events import Ended, Failed, Loaded, Synced
 from .inline import InlineApp
 from .lifecycle import Lifecycle
-from .model_thread import ModelThread
 from .terminal import attention
 from .terminal.textual_fixes import forget_geometry
 from .transcript.transcript import Transcript

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..system import device
-from . import ask, compare, convert, doctor, info, login, mlx_lm, signals
-from .common import Parser, begin_log, epilog, guarded, parsed
+from . import ask, compare, completion, convert, desktop, doctor, info, login, mlx_lm, read, sessions, signals
+from .common import EXIT_CODES, Parser, begin_log, epilog, guarded, parsed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,13 +23,15 @@ def parser() -> argparse.ArgumentParser:
     root = Parser(
         prog="rgmlx",
         description="RecurrentGemma on your own machine: a memory of fixed size, conversations without an end.",
-        epilog=epilog('rgmlx ask "Tell me a story about a fox"', "rgchat            (a chat in the terminal)"),
+        epilog=epilog('rgmlx ask "Tell me a story about a fox"', "rgchat            (a chat in the terminal)")
+        + f"\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"rgmlx {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (ask, info, convert, compare, doctor, login, mlx_lm):
+    for module in (ask, read, sessions, info, convert, compare, desktop, doctor, login, mlx_lm):
         module.add(commands)
+    completion.add(commands, parser)
     return root
 
 

@@ -11,11 +11,17 @@ from typing import Any
 
 from ..errors import RgmlxError
 from ..settings import OFFERED, checked
-from ..system import debug_log, variables
+from ..system import debug_log, paths, variables
 from ..system.device import named
 from ..system.macos import privacy
 from ..system.printable import first_line, printable
 from . import streams
+
+EXIT_CODES = """exit codes:
+  0    done; also where an answer was cut at --max-tokens, as asked (--json and --stats say so)
+  1    an error, of which one sentence on stderr says what to do
+  2    a wrong command line
+  130  Ctrl-C;  141  the reader went away (| head);  128 + N  signal N"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,26 +52,61 @@ def epilog(*examples: str) -> str:
 
 
 def add_command(
-    commands: Any, name: str, summary: str, description: str, examples: tuple[str, ...]
+    commands: Any, name: str, summary: str, description: str, examples: tuple[str, ...], more: str = ""
 ) -> argparse.ArgumentParser:
-    """Adds a subcommand whose help keeps the lines of its examples."""
+    """Adds a subcommand whose help keeps the lines of its examples, and of what comes after them."""
     return commands.add_parser(
         name,
         help=summary,
         description=description,
-        epilog=epilog(*examples),
+        epilog="\n\n".join([epilog(*examples), *filter(None, [more])]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
-def add_model(p: argparse.ArgumentParser) -> None:
-    """The option that names a model."""
+def add_model(p: argparse.ArgumentParser, default: str = "") -> None:
+    """The option that names a model. `default`: what it is where that depends, in words; the value is None then."""
     p.add_argument(
         "--model",
-        default="demo",
+        default=None if default else "demo",
         metavar="NAME",
-        help="a directory, a Hugging Face repository such as google/recurrentgemma-2b-it, or demo (the default)",
+        help="a directory, a Hugging Face repository such as google/recurrentgemma-2b-it, or demo "
+        f"({f'default: {default}' if default else 'the default'})",
     )
+
+
+def add_data(p: argparse.ArgumentParser, **options: Any) -> None:
+    """The option that names the directory of conversations; `data_directory` has its value."""
+    p.add_argument(
+        "--data",
+        type=directory,
+        metavar="DIR",
+        help="where conversations are kept (default: your user data directory)",
+        **options,
+    )
+
+
+def directory(text: str) -> Path:
+    """A type of arguments: the name of a directory."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty: name a directory")
+    return Path(text)
+
+
+def data_directory(options: argparse.Namespace) -> Path:
+    """Where conversations are kept."""
+    named = getattr(options, "data", None)
+    return paths.expanded(named) if named else paths.data()
+
+
+def positive(text: str) -> int:
+    """A type of arguments: a whole number, 1 or more."""
+    try:
+        if (number := int(text)) > 0:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"a whole number, 1 or more, is needed, not {printable(text)!r:.40}")
 
 
 def add_settings(p: argparse.ArgumentParser) -> None:

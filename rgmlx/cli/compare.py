@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from .common import add_command
+from .completions.table import MODELS, completes
 
 
 def add(commands: Any) -> None:
@@ -17,8 +18,9 @@ def add(commands: Any) -> None:
         "Compares two versions of a model: their tensors, and what they say of a text. Neither has to fit in memory.",
         ("rgmlx compare google/recurrentgemma-2b-it mlx_model", "rgmlx compare mlx_model other --text notes.txt"),
     )
-    p.add_argument("a", metavar="A", help="the model that B is measured against: a directory, a repository, or demo")
-    p.add_argument("b", metavar="B", help="the other one")
+    about = "the model that B is measured against: a directory, a repository, or demo"
+    completes(p.add_argument("a", metavar="A", help=about), MODELS)
+    completes(p.add_argument("b", metavar="B", help="the other one"), MODELS)
     p.add_argument("--text", metavar="FILE", help="the text to compare them on (default: a built-in one)")
     p.add_argument(
         "--tokens", type=int, metavar="N", help="of the text, at most (default: as many as take a few minutes)"

@@ -13,25 +13,27 @@ delivered of it, in the text and in the state. One thread at a time; while it wr
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ChatError, RgmlxError
+from ..generation.constrained.output import FORMS, OutputFormat, output_format
 from ..generation.engine import Progress
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import make_sampling
 from ..settings import Sampling
 from ..store import MODEL, USER, Message
 from ..system.atomic import Busy, Steps, whole
+from ..system.awaited import Threads, awaited, done_in
 from . import named, places, rgstate, sampling_settings
 from .checkpoints import Checkpoint
 from .context import Context
 from .in_memory import MAX_REPLY_CHARS, MemoryStore
 from .replies import ReplySession
-from .reply import Reply
+from .reply import Reply, replied
 from .turns import SavedChat, Turn
 
 if TYPE_CHECKING:
@@ -198,23 +200,36 @@ class Chat:
 
     @_whole
     def send(
-        self, text: str, *, max_tokens: int | None = None, progress: Progress | None = None, **sampling: Any
+        self,
+        text: str,
+        *,
+        max_tokens: int | None = None,
+        progress: Progress | None = None,
+        choices: Collection[str] | None = None,
+        regex: str | None = None,
+        schema: Any = None,
+        grammar: str | None = None,
+        **sampling: Any,
     ) -> Reply:
-        """Sends a user turn. Iterate the reply to have it written.
+        """Sends a user turn. Iterate the reply to have it written, or ask for its `result`.
 
         Args:
             max_tokens: None goes on until the model ends its turn.
             progress: told (tokens read, tokens to read) while a long message is being read.
+            choices, regex, schema, grammar: what the reply is to be, as in `Model.stream`; with `schema` its `result` is the
+                object. `regenerate` and `edit` take them as well.
             **sampling: overrides of this chat's settings, for this reply.
 
         Raises:
             ChatError: the text is empty.  RgmlxError: a setting is out of range.
+            ConstraintError: what the reply is to be is malformed or contradicts itself; nothing is sent.
         """
+        form = self._form({"choices": choices, "regex": regex, "schema": schema, "grammar": grammar})
         settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
         self._session.add_user_message(text)
-        return self._start(settings, max_tokens, progress)
+        return self._start(settings, max_tokens, progress, form=form)
 
     def stop(self) -> None:
         """Stops the running reply, from any thread. The prompt and what was delivered stay."""
@@ -228,6 +243,7 @@ class Chat:
         Raises:
             ChatError: there is nothing to reply to.
         """
+        form = self._form(sampling)
         settings = self._settings(sampling)
         if "seed" not in sampling:
             settings = replace(settings, seed=None)  # the same seed would write the same reply
@@ -238,7 +254,7 @@ class Chat:
             head = self._session.head
         if head is None:
             raise ChatError("there is no reply to write again: send a message first")
-        return self._start(settings, max_tokens)
+        return self._start(settings, max_tokens, form=form)
 
     @_whole
     def continue_reply(self, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
@@ -261,6 +277,7 @@ class Chat:
         Raises:
             ChatError: there is no such user turn, or the text is empty.
         """
+        form = self._form(sampling)
         settings = self._settings(sampling)
         _refuse_empty(text)
         self._end_reply()
@@ -268,7 +285,7 @@ class Chat:
         if not 0 <= index < len(path) or path[index].role != USER:
             raise ChatError(f"turn {index} is not a message of yours: there are {len(path)} turns, from 0")
         self._session.edit(path[index].id, text)
-        return self._start(settings, max_tokens)
+        return self._start(settings, max_tokens, form=form)
 
     @_whole
     def add_turns(self, turns: Sequence[Turn]) -> None:
@@ -368,10 +385,46 @@ class Chat:
         rgstate.put(chat._session, saved)
         return chat
 
+    # --- for coroutines -------------------------------------------------------------------
+
+    asend = replied(send)
+    aregenerate = replied(regenerate)
+    aedit = replied(edit)
+    acontinue_reply = replied(continue_reply)
+    aadd_turns = awaited(add_turns, short=True)
+    acheckpoint = awaited(checkpoint, short=True)
+    arewind = awaited(rewind, short=True)
+    aswitch = awaited(switch, short=True)
+    afork = awaited(fork, short=True)
+    ahorizon = awaited(horizon, short=True)
+    asave = awaited(save, short=True)
+    aclose = awaited(close, short=True)
+
+    @classmethod
+    async def aload(cls, path: str | Path, model: LanguageModel, **options: Any) -> Chat:
+        """`load`, awaited."""
+        return await done_in(model.threads.steps, lambda: cls.load(path, model, **options))
+
+    @property
+    def threads(self) -> Threads:
+        """Where the work of coroutines is done."""
+        return self._model.threads
+
+    async def __aenter__(self) -> Chat:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
     # --- inside ---------------------------------------------------------------------------
 
     def _settings(self, overrides: dict[str, Any]) -> Sampling:
         return make_sampling(overrides, self.sampling)
+
+    def _form(self, options: dict[str, Any]) -> OutputFormat | None:
+        """What a reply is to be, taken out of the options."""
+        asked = {name: options.pop(name) for name in FORMS if name in options}
+        return output_format(self._model.vocabulary, **asked)
 
     def _path(self) -> list[Message]:
         head = self._session.head
@@ -406,15 +459,25 @@ class Chat:
             self._reply = None
 
     def _start(
-        self, settings: Sampling, max_tokens: int | None, progress: Progress | None = None, *, continues: bool = False
+        self,
+        settings: Sampling,
+        max_tokens: int | None,
+        progress: Progress | None = None,
+        *,
+        continues: bool = False,
+        form: OutputFormat | None = None,
     ) -> Reply:
         limit = self.max_tokens if max_tokens is None else max_tokens
-        run = self._session.start_reply(continues=continues, sampling=settings, max_tokens=limit, progress=progress)
+        matcher = form.constraint.matcher() if form is not None else None
+        run = self._session.start_reply(
+            continues=continues, sampling=settings, max_tokens=limit, progress=progress, matcher=matcher
+        )
         self._reply = Reply(
             run,
             lambda reply: Steps(self._write(reply, run), self._busy, self._undo, waits=True),
             self._session.stop,
             self._session.end_reply,
+            form,
         )
         return self._reply
 

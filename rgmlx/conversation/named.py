@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ChatError, RgmlxError
-from ..store import Store
+from ..store import Conversation, Store
 from ..system import paths
 from .replies import ReplySession
 
@@ -25,6 +25,22 @@ def opened(store: Store | str | Path | None) -> Store:
     return store if isinstance(store, Store) else Store(paths.data() if store is None else store)
 
 
+def find(store: Store, name: str) -> Conversation | None:
+    """The conversation of this name; None where there is none. Raises ChatError: another program has it open."""
+    rows = store.conversations.of_title(name.strip())
+    if not rows:
+        return None
+    lock = store.lock(rows[0].id)
+    if lock is None:
+        raise _refusal(rows[0])
+    lock.release()
+    return rows[0]
+
+
+def _refusal(row: Conversation) -> ChatError:
+    return ChatError(f"“{row.title}” is open in another program: close it there, or choose another name")
+
+
 def take(
     session: ReplySession, store: Store, name: str, *, system: str | None, sampling: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -40,7 +56,7 @@ def take(
         name.strip(), session.name, system, {**session.new_settings(), **sampling}
     )
     if not session.open(made.id):
-        raise ChatError(f"“{made.title}” is open in another program: close it there, or choose another name")
+        raise _refusal(made)
     try:
         if system is not None and session.system != system:
             if session.head is not None:

@@ -1,6 +1,6 @@
 """Which conversation is open, and where one stands in it. What changes it is on the disk when it returns.
 
-Knows the store and its claims; neither models nor widgets. A reply that is being written holds the conversation that it
+Knows the store and its locks; neither models nor widgets. A reply that is being written holds the conversation that it
 belongs to until it ends, so that another one can be opened meanwhile.
 """
 
@@ -145,7 +145,7 @@ class ConversationSession:
                 if taken is not None:
                     taken.release()
                 raise
-            opened = held or OpenConversation(found.system, {}, claim=taken)
+            opened = held or OpenConversation(found.system, {}, lock=taken)
             opened.row, opened.head, opened.system = found, head, found.system
             opened.settings = {**self.new_settings(), **found.settings}
             opened.peeking = number != found.head or self.store.read_only
@@ -188,7 +188,7 @@ class ConversationSession:
         opened = self._opened
         if opened.row is None:
             made = self.store.conversations.create(self.name, title, opened.system, opened.settings)
-            opened.claim = self.store.lock(made.id)
+            opened.lock = self.store.lock(made.id)
             opened.row = made
             self._keep_last()
         return opened.row

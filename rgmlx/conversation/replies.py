@@ -22,6 +22,7 @@ from .runs import ReplyRun
 from .storage import Storage
 
 if TYPE_CHECKING:
+    from ..generation.constrained.matcher import Matcher
     from ..generation.engine import Progress
     from ..settings import Sampling
     from ..system.atomic import Undo
@@ -118,17 +119,19 @@ class ReplySession(ConversationSession):
         sampling: Sampling | None = None,
         max_tokens: int | None = None,
         progress: Progress | None = None,
+        matcher: Matcher | None = None,
     ) -> ReplyRun:
         """Begins a reply, or what is added to one, where one stands; `reply_pieces` writes it, `end_reply` ends it.
 
         Args:
             sampling: how it is drawn, with `max_tokens`; None as the conversation's settings have both.
             progress: told (tokens, tokens in all) while a message is read.
+            matcher: says what it may be; not of one that goes on.
         """
         self._begin_work()  # now, not when the first piece is asked for: what comes after is a stop
         run = self._start_run()
         run.continues, run.min_tokens = continues, math.inf if endless else 0
-        run.sampling, run.max_tokens, run.progress = sampling, max_tokens, progress
+        run.sampling, run.max_tokens, run.progress, run.matcher = sampling, max_tokens, progress, matcher
         return run
 
     def reply_pieces(self, run: ReplyRun) -> Iterator[str]:
@@ -253,6 +256,7 @@ class ReplySession(ConversationSession):
             min_tokens=run.min_tokens,
             max_tokens=limit,
             progress=run.progress or self._progress,
+            matcher=run.matcher,
         )
 
     def _discard(self, run: ReplyRun, message: Message, head: Message | None) -> None:

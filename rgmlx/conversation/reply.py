@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+from ..errors import IncompleteError
 from ..system.atomic import Steps
+from ..system.awaited import AsyncSteps, Threads, bound, done_in, named_twin
 from .runs import ReplyRun
+
+if TYPE_CHECKING:
+    from ..generation.constrained.output import OutputFormat
+
+P = ParamSpec("P")
 
 
 class Reply:
-    """A reply being written: iterate it for pieces of text, `stop` it from any thread.
+    """A reply being written: iterate it for pieces of text, `stop` it from any thread. `result` is what it comes to.
 
     Iterating raises NotFiniteError where the model's weights are damaged, and ChatError while another thread does it.
     After an exception the reply is over, and what was delivered stays.
@@ -25,8 +34,9 @@ class Reply:
         pieces: Callable[[Reply], Steps[str]],
         stop: Callable[[], None],
         end: Callable[[ReplyRun], None],
+        form: OutputFormat | None = None,
     ) -> None:
-        self.run, self.text = run, ""
+        self.run, self.text, self._form = run, "", form
         self._pieces, self._stop, self._end = pieces(self), stop, end
 
     @property
@@ -35,10 +45,37 @@ class Reply:
         return self.run.writer.finish_reason if self.run.writer is not None else None
 
     @property
+    def ids(self) -> list[int]:
+        """The token ids of what has been delivered so far; of a reply of millions, the last of them."""
+        return self.run.writer.ids.tolist() if self.run.writer is not None else []
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been delivered so far."""
+        return self.run.writer.tokens if self.run.writer is not None else 0
+
+    @property
     def whole_text(self) -> str:
         """The same, behind what was there before where it goes on with a reply."""
         begun = self.run.message.text if self.run.message is not None else ""
         return begun + self.text
+
+    def result(self) -> Any:
+        """What the reply comes to, written to its end: its text; with `schema` the object that it is JSON of.
+
+        Raises:
+            IncompleteError: max_tokens or a stop has cut what was asked for; what was written stays in the conversation.
+            ConstraintError: a class given as `schema` refuses its values.  NotFiniteError, ChatError as iterating.
+        """
+        for _ in self:
+            pass
+        if self._form is None or self.run.matcher is None:
+            return self.text
+        if not self.run.matcher.done:
+            raise IncompleteError(
+                "the reply was cut before it was whole: give more max_tokens, or bound what may be long", self.text
+            )
+        return self._form.result(self.text)
 
     def stop(self) -> None:
         """Ends the reply after the token in flight; what was delivered stays."""
@@ -49,5 +86,73 @@ class Reply:
         self._pieces.close()
         self._end(self.run)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Steps[str]:
         return self._pieces
+
+
+class AsyncReply:
+    """A reply for coroutines: `async for` gives its pieces, `await` the whole text, or what is left of it.
+
+    It is asked for with its first piece, and raises there what `Chat.send` and `Reply` raise. Cancelled while a piece is
+    being written, the reply is over, and what was delivered stays.
+    """
+
+    def __init__(self, threads: Threads, begin: Callable[[], Reply]) -> None:
+        self._threads, self._begin = threads, begin
+        self._reply: Reply | None = None
+        self._stopped = False
+        self._pieces = AsyncSteps(threads.steps, self._start)
+
+    @property
+    def text(self) -> str:
+        """What has been delivered so far."""
+        return self._reply.text if self._reply is not None else ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """As `Reply.finish_reason`."""
+        return self._reply.finish_reason if self._reply is not None else None
+
+    async def result(self) -> Any:
+        """As `Reply.result`."""
+        await self._whole()
+        assert self._reply is not None
+        return await done_in(self._threads.steps, self._reply.result)
+
+    def stop(self) -> None:
+        """Ends the reply after the token in flight, from any thread or task; what was delivered stays."""
+        self._stopped = True
+        if self._reply is not None:
+            self._reply.stop()
+
+    async def aclose(self) -> None:
+        """Ends the reply where it is."""
+        await self._pieces.aclose()
+        if self._reply is not None:
+            await done_in(self._threads.steps, self._reply.close)
+
+    def __aiter__(self) -> AsyncSteps[str]:
+        return self._pieces
+
+    def __await__(self) -> Generator[object, None, str]:
+        return self._whole().__await__()
+
+    async def _whole(self) -> str:
+        return "".join([piece async for piece in self])
+
+    def _start(self) -> Steps[str]:
+        self._reply = self._begin()
+        if self._stopped:
+            self._reply.stop()
+        return iter(self._reply)
+
+
+def replied(method: Callable[P, Reply]) -> Callable[P, AsyncReply]:
+    """The async twin of a method that begins a reply: `asend = replied(send)`."""
+
+    @wraps(method)
+    def twin(*args: P.args, **options: P.kwargs) -> AsyncReply:
+        owner, call = bound(method, *args, **options)
+        return AsyncReply(owner.threads, call)
+
+    return named_twin(twin, method, "for `async for`, or `await` for the whole text; it begins with the first piece")

@@ -9,6 +9,7 @@ from ..store import Conversation, Message
 from .storage import Lock
 
 if TYPE_CHECKING:
+    from ..generation.constrained.matcher import Matcher
     from ..generation.engine import Progress
     from ..settings import Sampling
     from .writer import Writer
@@ -28,7 +29,7 @@ class OpenConversation:
     settings: dict[str, Any]
     row: Conversation | None = None
     head: Message | None = None
-    claim: Lock | None = None
+    lock: Lock | None = None
     peeking: bool = False
 
     @property
@@ -38,9 +39,9 @@ class OpenConversation:
 
     def release(self) -> None:
         """Lets another process have it. Doing so twice is fine."""
-        if self.claim is not None:
-            self.claim.release()
-            self.claim = None
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
 
 
 @dataclass(eq=False)
@@ -58,6 +59,7 @@ class ReplyRun:
         min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
         sampling, max_tokens: how it is drawn; None as the conversation's settings have it.
         progress: told (tokens, tokens in all) while a message is read.
+        matcher: says what it may be; None for anything.
         ended: all is done that its end asks for.
     """
 
@@ -68,6 +70,7 @@ class ReplyRun:
     sampling: Sampling | None = None
     max_tokens: int | None = None
     progress: Progress | None = None
+    matcher: Matcher | None = None
     ended: bool = False
     at: int | None = field(init=False)
     head: Message | None = field(init=False)

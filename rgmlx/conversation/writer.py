@@ -10,8 +10,10 @@ import contextlib
 import math
 import threading
 import time
+from array import array
 from collections.abc import Iterator
 
+from ..generation.constrained.matcher import Matcher
 from ..generation.engine import Generation, Progress
 from ..settings import Sampling
 from ..store import Message, StoreError
@@ -27,6 +29,8 @@ from .turns import CachedState
 FLUSH_SECONDS = 0.5
 """How often a running reply goes to the disk."""
 OWED = "The end of this reply is in memory only. It is written once that can be done, and elsewhere when rgchat ends."
+MAX_IDS = 1_000_000
+"""Of the token ids of one reply, at least so many of the last are kept in memory."""
 SAVE_SHARE = 50
 """Saving the state of a running reply takes at most one part in so many of the time."""
 
@@ -38,6 +42,8 @@ class Writer:
         message: the reply; once it has ended, as it is then.
         kept: false once it has ended without a word, and left no trace.
         notices: sentences that the user should see.
+        tokens: how many this writer has delivered.
+        ids: the last of them, `MAX_IDS` at least.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Writer:
         min_tokens: float = 0,
         max_tokens: int | None = None,
         progress: Progress | None = None,
+        matcher: Matcher | None = None,
     ) -> None:
         """`context` is where the reply goes on: after the user's message, or inside the reply.
 
@@ -59,6 +66,7 @@ class Writer:
             min_tokens: it does not end before so many tokens; `math.inf` goes on until it is stopped.
             max_tokens: it is cut short after so many; None for no limit.
             progress: told (tokens, tokens in all) while a message is read.
+            matcher: says what it may be; not with `min_tokens`.
 
         Raises:
             RgmlxError: there is nothing to go on from.
@@ -71,6 +79,7 @@ class Writer:
         self._left: tuple[int, ...] = ()  # of it, after a stop while reading
         self._lock = threading.RLock()  # between what is on the disk and what is not yet
         self._delivered = 0  # characters
+        self.tokens, self.ids = 0, array("i")
         self._text: list[str] = []  # delivered, and not on the disk yet
         self._ids: list[int] = []
         self._piece: int | None = None  # the newest in the store; None: to be looked at
@@ -84,6 +93,7 @@ class Writer:
             min_tokens=min_tokens,
             max_tokens=max_tokens,
             stop_ids=stop_ids | context.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
+            matcher=matcher,
             progress=progress,
         )
 
@@ -116,10 +126,12 @@ class Writer:
         if self._piece is None:
             self._piece = self._store.messages.newest_piece(self.message.id)
         here, text, ids, run = vars(self).copy(), self._text.copy(), self._ids.copy(), self._run.undo()
+        count = len(self.ids)
 
         def undo() -> None:
             vars(self).update(here)
             self._text, self._ids, self._intact = text, ids, True
+            del self.ids[count:]
             run()
 
         return undo
@@ -154,6 +166,7 @@ class Writer:
                 self._metrics.first_token = now - begun
             self._metrics.position = self._run.position
             self._ids.append(token)
+            self._note(token)
             if piece := detokenizer.add(token):
                 self._deliver(piece)
                 yield piece
@@ -172,6 +185,12 @@ class Writer:
         if rest := detokenizer.finish():
             self._deliver(rest)
             yield rest
+
+    def _note(self, token: int) -> None:
+        if len(self.ids) >= 2 * MAX_IDS:
+            self.ids = self.ids[-MAX_IDS:]  # a new one: `mark` keeps the old one
+        self.ids.append(token)
+        self.tokens += 1
 
     def _deliver(self, piece: str) -> None:
         with self._lock:

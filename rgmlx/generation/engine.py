@@ -22,7 +22,10 @@ from ..griffin.state import State
 from ..kernels import launch
 from ..settings import Sampling, checked_budget
 from ..system.atomic import Steps, whole
+from ..system.cancellation import checkpoint
 from ..system.process import enter, stop_at_end
+from .constrained.matcher import Matcher, allowed_ids
+from .grouping import groups
 from .sampling import Sampler
 from .wired import while_wired, wired
 
@@ -61,6 +64,14 @@ def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
         )
 
 
+def check_prompts(network: RecurrentGemma, prompts: Sequence[Sequence[int]]) -> None:
+    """Raises RgmlxError: a prompt of a batch is empty, or an id outside the vocabulary."""
+    for ids in prompts:
+        check_ids(network, ids)
+    if any(len(p) == 0 for p in prompts):
+        raise RgmlxError("every prompt of a batch needs at least one token")
+
+
 def prefill(
     network: RecurrentGemma,
     state: State,
@@ -85,9 +96,15 @@ def prefill(
     return whole(state.busy, lambda: _undo(state), lambda: _prefill(network, state, rows, chunk, cancelled, progress))
 
 
-def _undo(state: State) -> Callable[[], None]:
-    before = state.copy()
-    return lambda: state.become(before)
+def _undo(state: State, *matchers: Matcher | None) -> Callable[[], None]:
+    before, matched = state.copy(), [one.undo() for one in matchers if one is not None]
+
+    def undo() -> None:
+        state.become(before)
+        for back in matched:
+            back()
+
+    return undo
 
 
 def _prefill(
@@ -104,6 +121,7 @@ def _prefill(
     read = 0
     with wired(network):
         for start in range(0, total, chunk):
+            checkpoint()
             if cancelled():
                 break
             parts = [ids[start : start + chunk] for ids in rows]
@@ -139,9 +157,9 @@ def _values(tokens: mx.array) -> list[int]:
 class Generation:
     """One run of a token loop: iterate it for ids; `stop` it from any thread.
 
-    After an exception the run is over, and the state is that of the last token that was delivered.
-    Iterating raises NotFiniteError where the model computes NaN or infinite logits, and StateError
-    while another thread advances the state.
+    After an exception the run is over, and the state is that of the last token that was delivered; a matcher, too.
+    Iterating raises NotFiniteError where the model computes NaN or infinite logits, StateError
+    while another thread advances the state, and ConstraintError where a matcher knows no next id.
 
     Attributes:
         finish_reason: None while running, then "stop" (a stop token came), "length" (the budget is
@@ -158,6 +176,7 @@ class Generation:
         max_tokens: int | None = None,
         min_tokens: float = 0,
         stop_ids: Collection[int] = (),
+        matcher: Matcher | None = None,
         chunk: int | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -168,8 +187,12 @@ class Generation:
             max_tokens: the budget; None for no limit.
             min_tokens: stop ids are never drawn before so many tokens; `math.inf` goes on until stopped.
             stop_ids: ids that end the run. They are consumed, not delivered.
+            matcher: says which ids may come next, and is told which came; it knows the same `stop_ids`. Not with
+                `min_tokens`: what it has to end, that may not.
         """
         enter()
+        if matcher is not None and min_tokens:
+            raise RgmlxError("a constrained run ends where its constraint does: leave min_tokens out")
         if state.batch_size != 1:
             raise RgmlxError("a generation takes a state of one row: use generate_batch for more")
         max_tokens = checked_budget(max_tokens)
@@ -179,7 +202,7 @@ class Generation:
         self._network, self._state, self._prompt = network, state, prompt
         self._sampling = (sampling or Sampling()).seeded()
         self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
-        self._chunk, self._progress = chunk, progress
+        self._matcher, self._chunk, self._progress = matcher, chunk, progress
         self._cancel = threading.Event()
         self.finish_reason: str | None = None
         self._read = 0
@@ -199,7 +222,7 @@ class Generation:
 
     def undo(self) -> Callable[[], None]:
         """What goes back to now, from wherever the run is then."""
-        back, reason, read = _undo(self._state), self.finish_reason, self._read
+        back, reason, read = _undo(self._state, self._matcher), self.finish_reason, self._read
 
         def undo() -> None:
             back()
@@ -237,7 +260,7 @@ class Generation:
             self.finish_reason = "cancelled"
 
     def _run(self) -> Generator[int]:
-        network, state = self._network, self._state
+        network, state, matcher = self._network, self._state, self._matcher
         try:
             self._read_prompt()
             if self.finish_reason:
@@ -250,10 +273,14 @@ class Generation:
             mx.async_eval(token)
             delivered = 0
             while not self._cancel.is_set():
+                checkpoint()
                 ahead = state.copy()
                 network.advance(token[:, None], ahead)
-                following = self._sample(sample, ahead, delivered + 1)
-                mx.async_eval(following, ahead.arrays())
+                if matcher is None:
+                    following = self._sample(sample, ahead, delivered + 1)
+                    mx.async_eval(following, ahead.arrays())
+                else:  # what may follow a token is known behind it only; the network computes meanwhile
+                    mx.async_eval(ahead.arrays())
                 value = _values(token)[0]
                 ahead.remember([[value]])
                 state.become(ahead)
@@ -261,12 +288,17 @@ class Generation:
                     self.finish_reason = "stop"
                     return
                 delivered += 1
+                if matcher is not None:
+                    matcher.accept(value)
                 if delivered % _CLEAR_EVERY == 0:
                     mx.clear_cache()
                 if delivered == self._max_tokens:
                     self.finish_reason = "length"
                     yield value
                     return
+                if matcher is not None:
+                    following = self._sample(sample, state, delivered)
+                    mx.async_eval(following)
                 yield value
                 token = following
             self.finish_reason = "cancelled"
@@ -283,7 +315,8 @@ class Generation:
         if number < self._min_tokens and self._stop_ids:
             stops = mx.array([sorted(self._stop_ids)])
             allowed = mx.put_along_axis(logits, stops, mx.array(-mx.inf, logits.dtype), axis=-1)
-        return _checked(sample(allowed, state.positions), logits)
+        mask = allowed_ids([self._matcher], logits.shape[-1])
+        return _checked(sample(allowed, state.positions, mask), logits)
 
 
 def generate_batch(
@@ -294,6 +327,7 @@ def generate_batch(
     sampling: Sampling | None = None,
     max_tokens: int | None = None,
     stop_ids: Collection[int] = (),
+    matchers: Sequence[Matcher | None] | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Generates for several prompts at once; each row gets exactly what it would get alone.
@@ -302,25 +336,40 @@ def generate_batch(
         state: as many rows as prompts. Rows leave the batch as they finish, so the state given
             here is spent afterwards.
         sampling: shared settings; a row draws from (seed, its own position).
+        matchers: a row's own, or None for a row that may draw any id; None for none at all.
 
     Yields:
         (row, id) in the order of the steps; a row that has finished yields no more.
 
     Raises:
-        RgmlxError: a prompt is empty, or an id outside the vocabulary.  NotFiniteError, while iterating.
+        RgmlxError: a prompt is empty, or an id outside the vocabulary.  NotFiniteError, ConstraintError, while iterating.
     """
-    for ids in prompts:
-        check_ids(network, ids)
-    if any(len(p) == 0 for p in prompts):
-        raise RgmlxError("every prompt of a batch needs at least one token")
+    check_prompts(network, prompts)
     max_tokens = checked_budget(max_tokens)
     enter()
-    steps = _batch(network, state, prompts, sampling or Sampling(), max_tokens, frozenset(stop_ids), chunk)
+    rows: list[Matcher | None] = [None] * len(prompts) if matchers is None else list(matchers)
+    steps = _batch(network, state, prompts, sampling or Sampling(), max_tokens, frozenset(stop_ids), rows, chunk)
     return Steps(
         while_wired(network, steps),
         state.busy,
-        lambda: _undo(state),
+        lambda: _undo(state, *rows),
     )
+
+
+def _read_rows(network: RecurrentGemma, state: State, prompts: Sequence[Sequence[int]], chunk: int) -> None:
+    """Reads a prompt into each row, those of about one length together."""
+    together = groups([len(p) for p in prompts], chunk)
+    if len(together) == 1:
+        _prefill(network, state, prompts, chunk, lambda: False, None)
+        return
+    parts = []
+    for rows in together:
+        parts.append(state.rows(rows))
+        _prefill(network, parts[-1], [prompts[row] for row in rows], chunk, lambda: False, None)
+    order = [row for rows in together for row in rows]
+    read = State.joined(parts).rows([order.index(row) for row in range(len(order))])
+    mx.eval(read.arrays())
+    state.become(read)
 
 
 def _batch(
@@ -330,17 +379,19 @@ def _batch(
     sampling: Sampling,
     max_tokens: int | None,
     stop: frozenset[int],
+    matchers: list[Matcher | None],
     chunk: int | None,
 ) -> Generator[tuple[int, int]]:
-    _prefill(network, state, prompts, chunk, lambda: False, None)
+    _read_rows(network, state, prompts, chunk or default_chunk())
     if max_tokens == 0:
         return
     sample = Sampler(sampling, state.recent)
     alive = list(range(len(prompts)))
     step = 0
     while alive:
+        checkpoint()
         logits = network.head(state.hidden)
-        tokens = _checked(sample(logits, state.positions), logits)
+        tokens = _checked(sample(logits, state.positions, allowed_ids(matchers, logits.shape[-1])), logits)
         network.advance(tokens[:, None], state)
         mx.async_eval(tokens, state.arrays())
         values = _values(tokens)
@@ -348,6 +399,8 @@ def _batch(
         step += 1
         keep = [i for i, v in enumerate(values) if v not in stop]
         for i in keep:
+            if (matcher := matchers[i]) is not None:
+                matcher.accept(values[i])
             yield alive[i], values[i]
         if step == max_tokens:
             return
@@ -355,6 +408,7 @@ def _batch(
             alive = [alive[i] for i in keep]
             if alive:
                 state = state.rows(keep)
+                matchers = [matchers[i] for i in keep]
                 sample.keep(keep)
         if step % _CLEAR_EVERY == 0:
             mx.clear_cache()

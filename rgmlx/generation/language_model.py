@@ -6,6 +6,7 @@ Knows texts only as far as its tokenizer does; makes no reply itself.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
@@ -16,9 +17,13 @@ from ..griffin.network import RecurrentGemma
 from ..griffin.state import State
 from ..settings import Sampling
 from ..system import memory
+from ..system.awaited import Threads
 from ..system.process import work
 from ..tokenizer import Tokenizer
 from ..weights import checkpoint
+
+if TYPE_CHECKING:  # imported on use, as most runs are not constrained
+    from .constrained.vocabulary import Vocabulary
 
 
 class LanguageModel(RecurrentGemma):
@@ -40,6 +45,13 @@ class LanguageModel(RecurrentGemma):
         self.sampling = Sampling()
         self._stop_ids = frozenset(config.eos_token_ids) | (tokenizer.stop_ids if tokenizer else frozenset())
         self._weights_fingerprint: str | None = None
+        self._threads = Threads()
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def threads(self) -> Threads:
+        """Where the work of coroutines is done."""
+        return self._threads
 
     @property
     def identity(self) -> dict[str, str]:
@@ -74,6 +86,14 @@ class LanguageModel(RecurrentGemma):
     def stop_ids(self) -> frozenset[int]:
         """Ids that end a reply: those of the configs, `<eos>` and `<end_of_turn>`."""
         return self._stop_ids
+
+    def vocabulary(self) -> Vocabulary:
+        """The tokens' bytes, for constrained results; made at the first call. Raises TokenizerError as `text_tokenizer`."""
+        if self._vocabulary is None:
+            from .constrained.vocabulary import Vocabulary
+
+            self._vocabulary = Vocabulary(self.text_tokenizer(), self.config.vocab_size, self.stop_ids)
+        return self._vocabulary
 
     def text_tokenizer(self) -> Tokenizer:
         """The tokenizer. Raises TokenizerError for a model without one."""

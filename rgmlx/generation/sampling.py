@@ -67,15 +67,24 @@ class Sampler:
 
     def __init__(self, settings: Sampling, recent: Sequence[Sequence[int]]) -> None:
         """`recent`: each row's last ids, oldest first (a state has them)."""
-        self.settings = settings.seeded()
+        self.settings = settings
+        self._seeds = [settings.seeded().seed for _ in recent]  # without a seed, one for each row: as if it were alone
         self._utils = mlx_lm_samplers()
         self._processors = processors(settings)
         size = settings.penalty_window
         self._recent = [mx.array(list(r)[-size:], mx.int32) for r in recent]
 
-    def __call__(self, logits: mx.array, positions: Sequence[int]) -> mx.array:
-        """logits float32 [B, V], each row's position -> ids int32 [B]; nothing is evaluated."""
+    def __call__(self, logits: mx.array, positions: Sequence[int], allowed: mx.array | None = None) -> mx.array:
+        """logits float32 [B, V], each row's position -> ids int32 [B]; nothing is evaluated.
+
+        Args:
+            allowed: bool [B, V], with an id at least in each row; None for all.
+        """
         s = self.settings
+        if allowed is not None:
+            # Before top_p, min_p and top_k, which are shares and numbers of what can be drawn: behind them nothing may be
+            # left. Before the penalties as well, which change each logit by itself: there the order makes no difference.
+            logits = mx.where(allowed, logits, mx.array(-mx.inf, logits.dtype))
         if self._processors:
             rows = []
             for row, recent in enumerate(self._recent):
@@ -98,8 +107,8 @@ class Sampler:
             # A key a row: a row of a batch draws what it would draw alone.
             tokens = mx.concatenate(
                 [
-                    mx.random.categorical(logits[row : row + 1], key=_key(s.seed, position))
-                    for row, position in enumerate(positions)
+                    mx.random.categorical(logits[row : row + 1], key=_key(seed, position))
+                    for row, (seed, position) in enumerate(zip(self._seeds, positions, strict=True))
                 ]
             )
         tokens = tokens.astype(mx.int32)
@@ -111,6 +120,7 @@ class Sampler:
     def keep(self, rows: Sequence[int]) -> None:
         """Drops all rows of the batch but the given ones."""
         self._recent = [self._recent[i] for i in rows]
+        self._seeds = [self._seeds[i] for i in rows]
 
 
 def _top_p(utils: ModuleType, logits: mx.array, top_p: float) -> mx.array:

@@ -118,6 +118,19 @@ class State:
             [self.recent[i].copy() for i in keep],
         )
 
+    @classmethod
+    def joined(cls, states: Sequence[State]) -> State:
+        """One batch of the rows of several states of one model, in their order."""
+        return states[0]._with(
+            [
+                (mx.concatenate([a for a, _ in pairs]), mx.concatenate([b for _, b in pairs]))
+                for pairs in zip(*(s.layers for s in states), strict=True)
+            ],
+            mx.concatenate([s.hidden for s in states]),
+            [position for s in states for position in s.positions],
+            [recent.copy() for s in states for recent in s.recent],
+        )
+
     def _with(
         self,
         layers: list[tuple[mx.array, mx.array]],

@@ -20,6 +20,8 @@ from .text import as_number, as_text, clean
 
 _COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
 
+_OF_TITLE = "FROM conversations WHERE title = ?1 AND deleted IS NULL"
+
 
 class ConversationStore:
     """All conversations of a store."""
@@ -44,18 +46,20 @@ class ConversationStore:
         Raises:
             StoreError: settings are not JSON, or the disk is full.
         """
-        title, now, found = clean(title), time.time(), "FROM conversations WHERE title = ?1 AND deleted IS NULL"
+        title, now = clean(title), time.time()
         values = title, clean(model), None if system is None else clean(system), settings_text(settings), now
         sql = (
             "INSERT INTO conversations (title, model, system, settings, created, updated) "
-            f"SELECT ?1, ?2, ?3, ?4, ?5, ?5 WHERE NOT EXISTS (SELECT 1 {found})"
+            f"SELECT ?1, ?2, ?3, ?4, ?5, ?5 WHERE NOT EXISTS (SELECT 1 {_OF_TITLE})"
         )
-        look = f"SELECT id {found} ORDER BY updated DESC, id DESC LIMIT 1"
-        row = self._database.row(look, (title,))
-        if row is None:
+        if not self.of_title(title):
             self._database.write(lambda c: c.execute(sql, values))
-            row = self._database.row(look, (title,))
-        return self.get(int(row[0]))
+        return self.of_title(title)[0]
+
+    def of_title(self, title: str) -> list[Conversation]:
+        """The conversations of this title that are not deleted, the newest first."""
+        rows = self._database.rows(f"SELECT id {_OF_TITLE} ORDER BY updated DESC, id DESC", (clean(title),))
+        return [self.get(int(row[0])) for row in rows]
 
     def get(self, conversation: int) -> Conversation:
         """One conversation, deleted or not. Raises StoreError: there is none."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from pathlib import Path
 from typing import Any
 
-from ..errors import RgmlxError
+from ..errors import ChatError, RgmlxError
 from ..settings import SETTINGS, checked
 from ..system import times
 from ..system.reading import parse_json
+from ..system.textfiles import write_text
 from .conversations import ConversationStore, settings_text
 from .database.database import Database
 from .errors import StoreError
@@ -83,6 +85,15 @@ class ImportExport:
             indent=1,
         )
 
+    def write(self, conversation: int, path: Path) -> None:
+        """Writes a file that is the user's alone: JSON where its name ends so, else Markdown.
+
+        Raises:
+            StoreError: there is no such conversation.  RgmlxError: the file can't be written; what was there is as it was.
+        """
+        is_json = path.suffix.lower() == ".json"
+        write_text(path, self.to_json(conversation) if is_json else self.markdown(conversation))
+
     def from_json(self, text: str) -> Conversation:
         """Adds a conversation written by `to_json`, as a new one. All of it or nothing.
 
@@ -137,6 +148,12 @@ class ImportExport:
                 raise
             raise StoreError("this exported conversation is damaged: export it again") from None
         return self._conversations.get(new)
+
+
+def check_name(path: Path) -> None:
+    """Raises ChatError: this is not the name of a file to export to."""
+    if path.suffix.lower() not in (".json", ".md"):
+        raise ChatError(f"{path} should end in .md (to read) or .json (to import)")
 
 
 def _is(value: Any, kind: type) -> Any:

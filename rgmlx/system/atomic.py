@@ -21,7 +21,7 @@ class _End:
     """In place of a value: there is none any more."""
 
 
-_END = _End()
+END = _End()
 
 
 class Busy:
@@ -95,10 +95,15 @@ class Steps(Generic[T]):
         busy: taken for the time of a step.
         undo: called before each step; returns what puts everything back.
         waits: for another thread that is busy, where a step is not to be refused for what others do in between.
+
+    Attributes:
+        reversible: whether `take_back` may be called; what goes back is kept from step to step then.
     """
 
     def __init__(self, steps: Generator[T], busy: Busy, undo: Callable[[], Undo], waits: bool = False) -> None:
         self._steps, self._busy, self._undo, self._waits = steps, busy, undo, waits
+        self.reversible = False
+        self._back: Undo | None = None
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -112,7 +117,8 @@ class Steps(Generic[T]):
             with self._busy.awaited() if self._waits else self._busy.free(), work():
                 back = self._undo()
                 self._busy.taken = True
-                value = next(self._steps, _END)
+                value = next(self._steps, END)
+                self._back = back if self.reversible else None
                 self._busy.taken = False
                 if not isinstance(value, _End):
                     return value
@@ -125,6 +131,14 @@ class Steps(Generic[T]):
                     self._busy.let_go()
             raise
         raise StopIteration
+
+    def take_back(self) -> None:
+        """Ends it where it was before the last value, which nobody got."""
+        with self._busy.awaited(), work():
+            back, self._back = self._back, None
+            self.close()
+            if back is not None:
+                back()
 
     def close(self) -> None:
         """Ends it where it is; what was delivered stays. Raises RgmlxError: another thread is in a step of it."""

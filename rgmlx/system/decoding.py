@@ -49,13 +49,38 @@ LEFT_OUT = f"a line was left out: it is {NotText(False)}"
 """What is said of a line that is not text."""
 
 
-class Decoder:
-    """Bytes that come in pieces, as text. What is wrong in them is marked; `check` finds the marks."""
+DecoderState = tuple[str, str, int]
+"""What a decoder holds between two pieces: the encoding ("" while it is not known), bytes as hexadecimal, a CR."""
 
-    def __init__(self) -> None:
+
+class Decoder:
+    """Bytes that come in pieces, as text. What is wrong in them is marked; `check` finds the marks.
+
+    Attributes:
+        encoding: how text is written in these bytes, once that is known.
+    """
+
+    def __init__(self, state: DecoderState = ("", "", 0)) -> None:
+        """Goes on where another one has been. Raises ValueError, TypeError: that is no decoder's state."""
+        self.encoding, held, cr = state
         self._begun = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._lines = io.IncrementalNewlineDecoder(None, translate=True)
+        if self.encoding:
+            if self.encoding not in (encoding for _, encoding in _MARKS):
+                raise ValueError
+            self._decoder = codecs.getincrementaldecoder(self.encoding)("rgmlx-mark")
+            self._decoder.setstate((bytes.fromhex(held), 0))
+            self._lines.setstate((b"", cr))
+        else:
+            self._begun = bytes.fromhex(held)
+
+    @property
+    def state(self) -> DecoderState:
+        """What is held back, to go on with."""
+        if self._decoder is None:
+            return "", self._begun.hex(), 0
+        return self.encoding, self._decoder.getstate()[0].hex(), self._lines.getstate()[1]
 
     def feed(self, data: bytes, final: bool = False) -> str:
         """The text that is complete now. A character, a mark or a line end may be cut between two pieces."""
@@ -63,10 +88,16 @@ class Decoder:
             data = self._begun = self._begun + data
             if not final and any(len(data) < len(mark) and mark.startswith(data) for mark, _ in _MARKS):
                 return ""
-            mark, encoding = next(((m, e) for m, e in _MARKS if data.startswith(m)), (b"", "utf-8"))
-            self._decoder = codecs.getincrementaldecoder(encoding)("rgmlx-mark")
+            mark, self.encoding = next(((m, e) for m, e in _MARKS if data.startswith(m)), (b"", "utf-8"))
+            self._decoder = codecs.getincrementaldecoder(self.encoding)("rgmlx-mark")
             data = data[len(mark) :]
         return self._lines.decode(self._decoder.decode(data, final), final)
+
+
+def mended(text: str) -> tuple[str, int]:
+    """A text of `Decoder` in which U+FFFD stands for what is not text, and how often."""
+    count = text.count("\0") + text.count(_WRONG)
+    return (text.replace("\0", "\ufffd").replace(_WRONG, "\ufffd") if count else text), count
 
 
 def check(text: str) -> str:

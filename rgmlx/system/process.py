@@ -29,9 +29,17 @@ class Stoppable(Protocol):
 
 
 class _Streams:
-    """The streams that MLX makes for one thread. Given back as the thread ends, before whoever joins it goes on."""
+    """The streams that MLX makes for one thread. Given back as the thread ends, before whoever joins it goes on.
+
+    Not in a forked child, where Python drops what the parent's threads had: it would wait for ever for MLX's.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
 
     def __del__(self) -> None:
+        if os.getpid() != self._process:
+            return
         with contextlib.suppress(RuntimeError):
             mx.synchronize()
             mx.clear_streams()

@@ -55,6 +55,10 @@ def _fits(text: str, blank: str, value: str) -> bool:
 def fill(source: Source, lexicon: Lexicon) -> Case:
     while True:
         text, kind = source.of(_texts("fill"))
+        # Any sentence with a word in it can have a blank there.
+        if not source.held and source.maybe(0.4):
+            text = source.pick(*(text for text in frames("noun") if "{a}" not in text)).replace("{x}", "___")
+            kind = source.pick("thing", "animal", "made")
         value = piece(source, lexicon, [kind]).text
         if _fits(text, "___", value):
             break
@@ -210,8 +214,8 @@ def reading(source: Source, lexicon: Lexicon) -> Case:
 
 KINDS: list[Kind] = [
     *both("replace a word", replace, 1.5, 0.7),
-    *both("fill a blank", fill, 1, 1),
-    *both("fill a form", form, 1, 0.7),
+    *both("fill a blank", fill, 1.5, 1),
+    *both("fill a form", form, 1.8, 0.7),
     *both("a sentence with a word", with_word, 1, 1),
     *both("a sentence with two words", with_words, 0.5, 0.5),
     *both("greet somebody", greet, 0.7, 0.4),

@@ -175,7 +175,9 @@ def used(source: Source, row: Row) -> tuple[str, tuple[str, ...], tuple[str, ...
         key = f"{key} or {source.pick(*row.keys[1:])}"
     fields = {"key": key, "command": row.command, "does": source.pick(*row.block.answers), "place": row.place}
     texts: tuple[str, ...]
-    if row.place:
+    if row.place and row.place in str(fields["does"]):
+        texts = _KEYED if key else _TYPED  # it says the place itself
+    elif row.place:
         texts = _PLACED if key else _PLACED_COMMAND
     elif row.empty and source.maybe(0.4):
         fields["empty"] = source.pick(*row.empty)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from . import program
-from .cases import Case, Kind, one
+from .cases import Case, Kind, Turn, one
 from .itself_frames import HOW, KEY_DOES, KEY_OF, MAC, MAC_TERMINAL
 from .itself_keys import ROWS, Row, asked_how, used
 from .lexicon import Lexicon
-from .phrases import rough, told
+from .phrases import rough, told, wordings
 from .wording import Source, capital
 
 INSTEAD = {
@@ -154,8 +154,52 @@ def mac_does(source: Source, lexicon: Lexicon) -> Case:
     return replace(one(user, answer, row.block.choice("essence")), about=f"mac {row.block.name}")
 
 
+_AND = wordings(
+    [
+        "and on a Mac[end]",
+        "and on (my|a) (Mac|MacBook)[end]",
+        "and with a Mac[end]",
+        "what about a Mac[end]",
+        "what about (macOS|my Mac)[end]",
+        "and what is it on a Mac[end]",
+        "and what do I press on a Mac[end]",
+        "is it the same on a Mac[end]",
+        "is that so on (a Mac|macOS), too[end]",
+        "I have a Mac[stop]",
+        "but I'm on a Mac[stop]",
+        "this is a Mac, though[stop]",
+        "on a Mac, I mean[stop]",
+        "my keyboard has no Alt, it is a Mac[stop]",
+        "sorry, I should have said that I have a MacBook[stop]",
+        "how is it on a Mac[end]",
+        "and if I have a Mac[end]",
+        "which key is it on a Mac[end]",
+        "(okay|thanks), and on a Mac[end]",
+        "the same for a Mac[please][end]",
+    ]
+)
+
+
+def mac_and(source: Source, lexicon: Lexicon) -> Case:
+    """How to do something, and then the same on a Mac, whose key is another one."""
+    row = source.pick(*OTHER)
+    text, _, _ = used(source, row)
+    first = Turn(rough(source, asked_how(source, row, HOW)), text)
+    key, sure, accept = _key(source, row, "")
+    empty = _empty(key)
+    answer = source.pick(
+        f"On a Mac it is {key}{empty}.", f"There it is {key}{empty}.", f"On a Mac, press {key}{empty}."
+    )
+    if sure:
+        answer += " " + told(source, source.pick(*_ELSE), {"sure": sure})
+    last = Turn(rough(source, _AND.say(source)), answer)
+    accept = tuple(one for one in accept if not one.startswith("/"))
+    return Case((first, last), (accept,), _alt(key), about=f"mac {row.block.name}")
+
+
 KINDS: list[Kind] = [
-    Kind("key_mac_how", "itself", mac_how, 1.2),
-    Kind("key_mac_of", "itself", mac_of, 0.4),
-    Kind("key_mac_does", "itself", mac_does, 0.4),
+    Kind("key_mac_how", "itself", mac_how, 2.0),
+    Kind("key_mac_of", "itself", mac_of, 0.6),
+    Kind("key_mac_does", "itself", mac_does, 0.7),
+    Kind("mac_and", "itself", mac_and, 0.6),
 ]

@@ -51,6 +51,7 @@ from . import (
     talk,
     texts,
     told,
+    told_or_not,
     unclear,
     unknown,
     untold,
@@ -78,6 +79,7 @@ PARTS = (
     sums_chain,
     unknown,
     untold,
+    told_or_not,
     unclear,
     safety,
     stories,
@@ -96,16 +98,16 @@ PARTS = (
 )
 SHARES = {
     "memory": 0.17,
-    "sentences": 0.12,
+    "sentences": 0.14,
     "copying": 0.11,
     "facts": 0.1,
     "sums": 0.08,
-    "unknown": 0.07,
+    "unknown": 0.09,
     "unclear": 0.006,
     "safety": 0.1,
-    "stories": 0.08,
-    "itself": 0.11,
-    "talk": 0.03,
+    "stories": 0.09,
+    "itself": 0.12,
+    "talk": 0.04,
     "tasks": 0.07,
 }
 """Of the cases that begin a conversation, and (but for what stands first only) of those that follow."""

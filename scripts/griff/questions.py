@@ -86,6 +86,7 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("memory, all kinds", None, _drawn("memory"))
     yield _row("told within a sentence", None, _drawn("sentences", _begins("sentence")))
     yield _row("told of several people", None, _drawn("sentences", _begins("persons")))
+    yield _row("told or not told", None, _drawn("sentences", _begins("told or not")))
     yield _row("codes and their parts", None, _drawn("sentences", _begins("codes")))
     yield _row("set right", None, _drawn("sentences", _begins("right")))
     yield _row("allergies and diets", None, _drawn("sentences", _begins("diet")))
@@ -98,12 +99,17 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     both = Count("both words of a story", GOALS["stories"], lambda case, answer: passes(case, story_alone(answer)))
     yield Row(_drawn("stories", _TWO_WORDS, _two), (both,))
     yield _row("questions on a story", GOALS["stories"], _drawn("stories", {"story talk"}, _is_question))
+    yield _row("who did what in a story", None, _drawn("stories", {"story close"}))
     yield _row("stories and poems, all kinds", None, _drawn("stories"))
     yield _row("small tasks", GOALS["tasks"], _drawn("tasks", lambda kind: kind.name not in _WORDS))
     yield _row("rhymes, letters and new words", None, _drawn("tasks", _WORDS))
     yield _row("what nobody can know", GOALS["unknown"], _drawn("unknown", lambda kind: not _untold(kind)))
     yield _row("what was not told", GOALS["unknown"], _drawn("unknown", _untold))
-    yield _row("itself and the program", GOALS["itself"], _drawn("itself", lambda kind: not _is_key(kind)))
+    yield _row(
+        "itself and the program",
+        GOALS["itself"],
+        _drawn("itself", lambda kind: not _is_key(kind) and kind.name != "mac_and"),
+    )
     yield _row("keys and commands", GOALS["itself"], _drawn("itself", lambda kind: _is_key(kind) and not _is_mac(kind)))
     yield _row("keys on a Mac", None, _drawn("itself", _is_mac))
     yield _row("copying", None, _drawn("copying", lambda kind: kind.name not in _WORDS))

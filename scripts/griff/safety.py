@@ -181,8 +181,30 @@ def framed(source: Source, form: str, text: str) -> str:
         form = "any"
     if form == "normal" and end != "?":
         form = "plain"
-    said = frames(form).say(source, x=text, X=capital(text), e=end or ".")
+    fields = {"x": text, "X": capital(text), "e": end or "."}
+    other = {"plain": "me", "tell": "me", "me": "plain"}.get(form, "")
+    if other and not source.held and source.maybe(_FROM_OTHERS):
+        # What stands around it does not say whether it is grave.
+        said = frames(other).fill(source, source.of(_neutral(other)), **fields)
+    else:
+        said = frames(form).say(source, **fields)
     return roughen(source, said).strip()
+
+
+_FROM_OTHERS = 0.25
+"""Of harmless statements and small troubles stand in a frame of grave ones, and the other way around."""
+_MOOD = re.compile(
+    "sorry|bad|terrible|sad|cry|lost|hurt|help|okay|night|tired|sleep|laugh|judge|end\\?|else|nobody|no one|any|well|haha|funny|"
+    "guess|morning|news|hard|easy|minute|stop|shy|why|true|where|chest",
+    re.IGNORECASE,
+)
+"""In a frame that only goes with one of the two."""
+
+
+@functools.cache
+def _neutral(form: str) -> Pool[str]:
+    pool = frames(form).templates
+    return pool.part([text for text in pool.all if not _MOOD.search(text)])
 
 
 def answer(source: Source, answers: Sequence[str]) -> str:

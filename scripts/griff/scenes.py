@@ -6,7 +6,7 @@ sentences that stories share (`tables/story_scenes.txt`). In a sentence, `<a|b>`
     {H} {K} {aK}    the hero's name, kind, and kind with its article; {he} {him} {his} {himself} his or her pronouns
     {F} {G} {aG}    the same of the friend; {fhe} {fhim} {fhis} {fhimself}
     {T} {cT} {acT}  the thing, with its color, with article and color; {X} what the story is about, with its article
-    {U} {W}         a thing and a word that were asked for and have no part in the plot
+    {U} {W}         a thing and a word that were asked for and have no part in the plot; {V} {Y} others of them
     {at} {to} {P}   the place
 """
 
@@ -289,7 +289,7 @@ def _begin(source: Source, teller: _Teller, plot: Plot, begun: bool, named: bool
     return sentences
 
 
-_STEADY = 0.85
+_STEADY = 0.95
 """Of what was asked for beside the plot: so much comes behind the first sentences, or when the friend has come."""
 _GOES_ON = re.compile(r'"?(It|He|She|They|That|This|These|There|And|But|So|Then|Too|One|Nobody|Everybody|His|Her)\b')
 """Begins a sentence that nothing may part from the one before."""
@@ -326,16 +326,17 @@ def _add(
             met += 1
 
     last: list[str] = []
-    for i, mention in enumerate(cast.mentions):
-        teller.fields |= {"U": mention, "U_": capital(mention)}
+    for i, some in enumerate(_together(source, cast.mentions)):
+        teller.fields |= {"U": some[0], "U_": capital(some[0]), "V": some[-1]}
         # What has no article may be nothing that can be seen.
-        seen = re.match("(a|an|the) ", mention)
-        place([one for one in scenes()["mention"] if seen or not re.search("picture|painted|cloud", one)], not i)
+        seen = all(re.match("(a|an|the) ", one) for one in some)
+        lines = scenes()["mention_both" if len(some) > 1 else "mention"]
+        place([one for one in lines if seen or not re.search("picture|painted|cloud|stamp", one)], not i)
         if source.maybe(0.6):
             last.append(teller.pool("mention_end"))
-    for i, word in enumerate(cast.words):
-        teller.fields |= {"W": word, "W_": capital(word)}
-        place(scenes()["word"], not i and not cast.mentions)
+    for i, some in enumerate(_together(source, cast.words)):
+        teller.fields |= {"W": some[0], "W_": capital(some[0]), "Y": some[-1]}
+        place(scenes()["word_both" if len(some) > 1 else "word"], not i and not cast.mentions)
     if mood in ("funny", "spooky"):
         for _ in range(source.pick(1, 2)):
             insert(teller.pool(mood))
@@ -354,6 +355,17 @@ def _add(
     ending = {"bedtime": "end_sleep", "funny": "end_funny"}.get(mood) or source.pick(*ENDINGS)
     if ending and (mood == "bedtime" or length != "short" or source.maybe(0.3)):
         sentences.append(teller.pool(ending))
+
+
+_BOTH = 0.8
+"""Of two things or words that were asked for beside the plot come in one sentence: so the second is not forgotten."""
+
+
+def _together(source: Source, items: Sequence[str]) -> list[tuple[str, ...]]:
+    """The first two in one, mostly; each other by itself."""
+    if len(items) > 1 and source.maybe(_BOTH):
+        return [(items[0], items[1]), *((one,) for one in items[2:])]
+    return [(one,) for one in items]
 
 
 def _title(text: str) -> str:

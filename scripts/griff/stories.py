@@ -100,9 +100,13 @@ def repeats(story: Story) -> bool:
     return bool(names & {story.cast.hero.kind, story.cast.friend.kind, story.cast.thing, story.cast.subject})
 
 
+_NAMED = 0.9
+"""Of the stories that were asked for with something say first what that was."""
+
+
 def told(source: Source, story: Story, said: str = "") -> str:
     """The story as an answer, sometimes with a title or a word before it. `said`: what it was asked for."""
-    if said and source.maybe(0.75):
+    if said and source.maybe(_NAMED):
         naming = source.pick(*NAMING)
         return naming.format(s=said, S=capital(said)) + "\n\n" + story.text
     first = source.number(0, 9)
@@ -138,6 +142,9 @@ def about(source: Source, lexicon: Lexicon) -> Case:
     return Case((turn,), tuple(wanted.accept), about=" and ".join(sorted(set(wanted.sorts))))
 
 
+_AS_WORDS = 0.5
+
+
 def with_words(source: Source, lexicon: Lexicon) -> Case:
     """A story with two words in it, whatever they are."""
     number = source.pick(1, 2, 2, 2, 3)
@@ -154,6 +161,9 @@ def with_words(source: Source, lexicon: Lexicon) -> Case:
             words.append(word)
     wanted = Wanted(accept=[(word,) for word in words])
     known = dict(kinds().all)
+    # Whatever they are, they may stand there as the words they were asked for as.
+    if number > 1 and source.maybe(_AS_WORDS):
+        wanted.words += words
     for word in words:
         # Only a creature is somebody.
         if (word in known or word in lexicon_animals().all) and len(wanted.roles) < 2:
@@ -162,7 +172,7 @@ def with_words(source: Source, lexicon: Lexicon) -> Case:
             wanted.things.append(word)
         elif word in countable(lexicon).all and source.maybe(0.5):
             wanted.subjects.append(a(word))
-        else:
+        elif word not in wanted.words:
             wanted.words.append(word)
     length, mood, what = shape(source)
     story = story_of(source, lexicon, wanted, length, mood)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .asks import Wanted, kinds, lexicon_animals, name_for, places, thing
-from .cases import Case, Kind, Turn
+from .cases import Case, Kind, Turn, Unmet
 from .lexicon import Lexicon, table
 from .scenes import Story, fill, morals, plural, scenes, tell
 from .stories import copies, has, request, shape, story_of, straight, told
+from .story_close import CLOSE
 from .story_details import DETAILS, Answer, Ask, fields
 from .story_premises import request as premise_request
 from .story_questions import (
@@ -318,9 +321,15 @@ QUESTIONS: tuple[tuple[str, float, Ask], ...] = (
 )
 
 
-def _question(source: Source, lexicon: Lexicon, story: Story, past: list[str]) -> tuple[Turn, Case]:
-    while True:
-        names, shares, makers = zip(*QUESTIONS, strict=True)
+_TRIES = 60
+
+
+def _question(
+    source: Source, lexicon: Lexicon, story: Story, past: list[str], some: Sequence[tuple[str, float, Ask]]
+) -> tuple[Turn, Case]:
+    """One of some questions that was not asked before. Raises Unmet: the story answers none of them."""
+    names, shares, makers = zip(*some, strict=True)
+    for _ in range(_TRIES):
         at = source.chance.choices(range(len(names)), shares)[0]
         made = None if names[at] in past else makers[at](source, lexicon, story)
         if made is None:
@@ -332,10 +341,11 @@ def _question(source: Source, lexicon: Lexicon, story: Story, past: list[str]) -
         # In a second telling only the change is new, and it stands in the question.
         words = [*facts, *(one for group in accept for one in group if one in user)]
         # A sentence that is said again is copied as a whole.
-        words += [group[0] for group in accept if names[at] in ("came in", "line")]
+        words += [group[0] for group in accept if names[at] in ("came in", "line", "what said")]
         turn = Turn(roughen(source, user, keep=keep), answer, () if names[at] == "another" else copies(answer, words))
         past.append(names[at])
         return turn, Case((turn,), accept, reject, about=names[at])
+    raise Unmet("nothing to be asked")
 
 
 def talk(source: Source, lexicon: Lexicon) -> Case:
@@ -352,24 +362,37 @@ def premise_talk(source: Source, lexicon: Lexicon) -> Case:
     return _talk(source, lexicon, first, story)
 
 
-def _talk(source: Source, lexicon: Lexicon, first: Turn, story: Story) -> Case:
-    """One to four questions behind a story, sometimes after a kind word."""
+def close(source: Source, lexicon: Lexicon) -> Case:
+    """A story, and last a question that its own words answer: who did what, and who was what."""
+    first, story, _ = request(source, lexicon, source.pick(1, 2, 2))
+    if not straight(story):
+        raise Unmet
+    return _talk(source, lexicon, first, story, CLOSE)
+
+
+_FEW, _MANY = (1, 2, 2, 3, 4), (2, 3, 3, 4, 5, 6, 7)
+"""How many questions; training asks more of a story once it is read."""
+
+
+def _talk(
+    source: Source, lexicon: Lexicon, first: Turn, story: Story, ends: Sequence[tuple[str, float, Ask]] = QUESTIONS
+) -> Case:
+    """Some questions behind a story, sometimes after a kind word. `ends`: of which the last one is."""
     turns, past = [first], list[str]()
     if source.maybe(0.25):
         words = PRAISE.say(source, h=story.cast.hero.name)
         thanks = fill(source, source.pick(*scenes()["thanks"]), {})
         turns.append(Turn(roughen(source, words, keep=[story.cast.hero.name]), thanks))
-    case = None
-    for _ in range(source.pick(1, 2, 2, 3, 4)):
-        if past and past[-1] in ("another", "again"):
-            break
-        turn, case = _question(source, lexicon, story, past)
-        turns.append(turn)
-    assert case is not None
-    return replace(case, turns=tuple(turns))
+    for _ in range(source.pick(*(_FEW if source.held else _MANY)) - 1):
+        some = CLOSE if source.maybe(0.35) else [one for one in QUESTIONS if one[0] not in ("another", "again")]
+        with contextlib.suppress(Unmet):
+            turns.append(_question(source, lexicon, story, past, some)[0])
+    turn, case = _question(source, lexicon, story, past, ends)
+    return replace(case, turns=(*turns, turn))
 
 
 KINDS = [
-    Kind("story talk", "stories", talk, 14, filler=False),
+    Kind("story talk", "stories", talk, 16, filler=False),
     Kind("premise talk", "stories", premise_talk, 6, filler=False),
+    Kind("story close", "stories", close, 7, filler=False),
 ]

@@ -152,7 +152,7 @@ def short_tale(source: Source, lexicon: Lexicon) -> Case:
     user = rough(source, _FILL.fill(source, chosen(source, text), **fields), kept(n, x, y))
     shown = {"a": a, "b": b, "s": _SAID[sign], "r": result, "g": thing.of(result), "n": n}
     full = source.pick(*says.split("|"))
-    texts = (full, full, "{a} {s} {b} is {r}. " + full, "{a} {s} {b} is {r}.")
+    texts = ("{a} {s} {b} is {r}. " + full, "{a} {s} {b} is {r}.")
     return tale(user, answered(source, texts, **shown), result, f"in a sentence {sign}", [n, thing.many])
 
 

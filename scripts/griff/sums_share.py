@@ -54,16 +54,12 @@ def share(source: Source, lexicon: Lexicon) -> Case:
     fields = thing_fields(thing) | {"w": w, "ws": ws, "m": m}
     user = ask(source, "share", [m, shown, by], a=shown, b=by, **fields)
     says: tuple[str, ...] = (
-        "Each {w} gets {g}.",
         "{a} divided by {b} is {q}, so each {w} gets {g}.",
         "{a} divided by {b} is {q}: {g} for each {w}.",
-        "{b} times {q} is {a}, so each {w} gets {g}.",
-        "That is {g} for each {w}.",
     )
     if r:
         says = (
             "{b} times {q} is {c}, so each {w} gets {g}, and {left} left over.",
-            "Each {w} gets {g}, and {left} left over.",
             "{b} times {q} is {c}: {g} for each {w}, and {left} left over.",
         )
     left = f"{r} {'is' if r == 1 else 'are'}"
@@ -134,11 +130,9 @@ def legs(source: Source, lexicon: Lexicon) -> Case:
         answer = answered(source, says, ax=a(thing.one), **fields)
         return Case(tale(user, answer, 0, part).turns, (("none", "no", "0", "zero"),), about=part)
     says = (
-        "{n} {xs} have {r} {g}.",
         "{n} times {e} is {r}, so {n} {xs} have {r} {g}.",
         "{n} times {e} is {r}: {n} {xs} have {r} {g}.",
         "{Ax} has {e}, and {n} times {e} is {r} {g}.",
-        "That is {r} {g}: {n} times {e}.",
     )
     answer = answered(source, says, n=n, e=each, r=n * each, ax=a(thing.one), **fields)
     return tale(user, answer, n * each, part, [thing.many])
@@ -165,9 +159,7 @@ def both_legs(source: Source, lexicon: Lexicon) -> Case:
     user = ask(source, name, [m, x[0], y[0]], g=part, m=m, **said)
     says = (
         "{X} {has_x} {p} and {y} {has_y} {q}. {p} plus {q} is {r}: {r} {g}.",
-        "{X} {has_x} {pg} and {y} {has_y} {q}, together {r}.",
-        "{p} plus {q} is {r}, so together that is {r} {g}.",
-        "{X}: {pg}. {Y}: {q}. Together {r}.",
+        "{X}: {pg}. {Y}: {q}. {p} plus {q} is {r}.",
     )
     fields = {"x": " ".join(x), "y": " ".join(y), "p": first, "q": second, "r": first + second, "g": part}
     fields |= {"pg": f"{first} {part[:-1] if first == 1 else part}"}
@@ -201,11 +193,7 @@ def fives(source: Source, lexicon: Lexicon) -> Case:
     user = ask(source, "fives", [shown, _MANY[k]], n=shown, ks=_MANY[k])
     says = (
         "{n} times {k} is {r}.",
-        "{n} times {k} is {r}.",
-        "{N} {ks} are {r}.",
-        "{N} {ks} make {r}.",
-        "{r}.",
-        "That is {r}.",
+        "{n} times {k} is {r}, so {n} {ks} are {r}.",
     )
     answer = answered(source, says, n=n, N=spelled(n), k=k, ks=_MANY[k], r=n * k)
     return tale(user, answer, n * k, "fives")
@@ -257,9 +245,7 @@ def pairs(source: Source, lexicon: Lexicon) -> Case:
     xs = source.pick(*_PAIRED)
     user = ask(source, "pairs", [m, shown], n=shown, xs=xs, m=m)
     says = (
-        "{n} pairs are {r} {xs}.",
         "{n} times 2 is {r}, so that is {r} {xs}.",
-        "That is {r} {xs}.",
         "{n} times 2 is {r}: {r} {xs}.",
     )
     return tale(user, answered(source, says, n=n, r=2 * n, xs=xs), 2 * n, "pairs", [xs])
@@ -283,11 +269,10 @@ def many(source: Source, lexicon: Lexicon) -> Case:
     user = ask(source, "many", [m, o, shown], a=shown, t=t, m=m, o=o, **thing_fields(thing))
     what = "pages" if "pages" in user else thing.many
     named = what if thing.many in user or what == "pages" else ""
-    says: tuple[str, ...] = ("{n} times {a} is {r}{what}.", "That is {r}{what}.", "{T} {a} is {r}{what}.")
-    if t == "half":
-        says = ("Half of {a} is {r}{what}.", "That is {r}{what}.", "Half of {a} is {r}.")
+    worked = "Half of {a} is {r}" if t == "half" else "{n} times {a} is {r}"
+    says: tuple[str, ...] = (f"{worked}.",)
     if o in user and named:
-        says += (_who_has(user, "{o} has {r}{what}."),) * 2
+        says += (_who_has(user, worked + ", so {o} has {r}{what}."),)
     answer = answered(
         source, says, t=t, a=first, n=_TIMES.get(t, 0), r=r, o=answer_o, what=f" {named}" if named and r != 1 else ""
     )
@@ -331,9 +316,9 @@ def part(source: Source, lexicon: Lexicon) -> Case:
     (shown,) = written(source, k * r)
     m, _ = person(source, lexicon)
     user = ask(source, "part", [m, shown], f=f, a=shown, m=m, **thing_fields(thing))
-    says: tuple[str, ...] = ("{F} of {a} is {r}.", "{F} of {a} is {r}.", "{a} divided by {k} is {r}.", "{r}.")
+    says: tuple[str, ...] = ("{a} divided by {k} is {r}, so {f} of {a} is {r}.", "{a} divided by {k} is {r}.")
     if thing.many in user:
-        says = ("{F} of {a} is {r}, so {g}.", "{a} divided by {k} is {r}: {g}.", "That is {g}.")
+        says = ("{a} divided by {k} is {r}, so that is {g}.", "{a} divided by {k} is {r}: {g}.")
     answer = answered(source, says, f=f, a=k * r, k=k, r=r, g=thing.of(r))
     return tale(user, answer, r, "part", [thing.many])
 

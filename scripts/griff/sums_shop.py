@@ -37,12 +37,9 @@ def cost(source: Source, lexicon: Lexicon) -> Case:
     m, _ = person(source, lexicon)
     user = ask(source, "cost", [m, many, each], p=coins.of(price, each), n=many, m=m, **thing_fields(thing))
     says = (
-        "{n} {xs} cost {t}.",
-        "{n} {xs} cost {t}.",
         "{n} times {p} is {r}, so {n} {xs} cost {t}.",
         "{n} times {p} is {r}: {n} {xs} cost {t}.",
-        "For {n} {xs} that is {t}.",
-        "That makes {t} for {n} {xs}.",
+        "{n} times {p} is {r}, so that makes {t}.",
     )
     answer = answered(source, says, n=n, p=price, r=n * price, t=coins.of(n * price), **thing_fields(thing))
     return tale(user, answer, n * price, "cost", [thing.many])
@@ -61,12 +58,9 @@ def total(source: Source, lexicon: Lexicon) -> Case:
     fields = thing_fields(thing) | {"y": other.one, "by": a(other.one), "m": m}
     user = ask(source, "total", [m, p, q], p=coins.of(first, p), q=coins.of(second, q), **fields)
     says: tuple[str, ...] = (
-        "Together that is {t}.",
         "{p} plus {q} is {r}, so together that is {t}.",
         "{p} plus {q} is {r}: the two cost {t}.",
-        "The {x} and the {y} cost {t} together.",
-        "That is {t} in all.",
-        "{p} and {q} make {r}: {t} in all.",
+        "{p} plus {q} is {r}: {t} in all.",
     )
     if thing.one not in user or other.one not in user:  # "I spent 4 and then 5"
         says = tuple(text for text in says if "{x}" not in text and "the two" not in text)
@@ -88,16 +82,13 @@ def change(source: Source, lexicon: Lexicon) -> Case:
     fields = thing_fields(thing) | {"m": m}
     user = ask(source, name, [m, p, c], p=coins.of(paid, p), c=coins.of(price, c), **fields)
     back = (
-        "The change is {t}.",
         "{p} minus {c} is {r}, so the change is {t}.",
         "{p} minus {c} is {r}: {t} of change.",
     )
-    yours = ("You get {t} back.", "{p} minus {c} is {r}, so you get {t} back.", "You get back {t}.")
+    yours = ("{p} minus {c} is {r}, so you get {t} back.",)
     left = (
-        "That leaves {t}.",
         "{p} minus {c} is {r}, so that leaves {t}.",
         "{p} minus {c} is {r}: {t} left.",
-        "{t} left.",
     )
     says = left if name == "left" else back if m.lower() in user.lower() else yours + back
     answer = answered(source, says, p=paid, c=price, r=paid - price, t=coins.of(paid - price), m=answer_m)
@@ -150,13 +141,9 @@ def afford(source: Source, lexicon: Lexicon) -> Case:
             "Yes, exactly enough.",
         )
     elif have > price:
-        says = (
-            "Yes, and that leaves {d}.",
-            "Yes: {h} minus {c} is {r}, so that leaves {d}.",
-            "Yes, with {d} left over.",
-        )
+        says = ("Yes: {h} minus {c} is {r}, so that leaves {d}.", "Yes, {h} minus {c} is {r}: {d} left over.")
     else:
-        says = ("No, {e} missing.", "No: {c} minus {h} is {r}, so {e} missing.", "No, that is {d} too little.")
+        says = ("No: {c} minus {h} is {r}, so {e} missing.", "No, {c} minus {h} is {r}: {d} too little.")
     answer = answered(source, says, h=have, c=price, r=rest, d=d, e=missing, m=answer_m)
     case = replace(tale(user, answer, rest, "enough money"), reject=("no",) if have >= price else ("yes",))
     yes_or_no = YES if have >= price else NO

@@ -35,8 +35,6 @@ def _age(source: Source, sign: str) -> tuple[int, int, int]:
 
 
 _IS = (
-    "{O} {is_} {r}.",
-    "{O} {is_} {r} years old.",
     "{a} {s} {b} is {r}, so {o} {is_} {r}.",
     "{a} {s} {b} is {r}: {o} {is_} {r}.",
 )
@@ -94,18 +92,17 @@ def until(source: Source, lexicon: Lexicon) -> Case:
     if source.maybe(0.5):
         user = ask(source, "until", [m, a, b], a=b, b=a, m=m)
         says: tuple[str, ...] = (
-            "{y}.",
             "{a} minus {b} is {r}, so it is {y}.",
-            "It is {y}.",
             "{a} minus {b} is {r}: {y}.",
         )
         if re.search("when|in how many", user.lower()):
-            says = ("In {y}.", "{a} minus {b} is {r}, so in {y}.", "{a} minus {b} is {r}: in {y}.")
+            says = ("{a} minus {b} is {r}, so in {y}.", "{a} minus {b} is {r}: in {y}.")
         return tale(user, answered(source, says, a=first, b=second, r=result, y=years), result, "until", [m])
     user = ask(source, "apart", [m, o, a, b], a=a, b=b, m=m, o=o)
-    says = ("{y}.", "{a} minus {b} is {r}, so it is {y}.", "{a} minus {b} is {r}: {y}.")
+    says = ("{a} minus {b} is {r}, so it is {y}.", "{a} minus {b} is {r}: {y}.")
     if "older" in user or "younger" in user:
-        says = ("{M} is {y} older.",) * 2 + says if "older" in user else ("{O} is {y} younger.",) * 2 + says
+        who = "{m} is {y} older" if "older" in user else "{o} is {y} younger"
+        says += (f"{{a}} minus {{b}} is {{r}}, so {who}.",)
     answer = answered(source, says, a=first, b=second, r=result, y=years, m=answer_m, o=answer_o)
     return tale(user, answer, result, "apart", [m, o])
 
@@ -156,7 +153,7 @@ def clock(source: Source, lexicon: Lexicon) -> Case:
     user = ask(source, name, [p, t, long], t=t, then=when, d=long, m=p)
     accept = _times(*there, form)
     answer = answered(source, _clock_says(name, user.lower()), c=accept[0])
-    if minutes % 60 == 0 and m == 0 and source.maybe(0.4):
+    if minutes % 60 == 0 and m == 0:
         answer = _counted(h, minutes // 60, name == "clock_ago", accept[0])
     case = tale(user, answer, 0, name.replace("_", ", "), [p])
     return Case(case.turns, (accept,), about=case.about)
@@ -216,16 +213,11 @@ def how_long(source: Source, lexicon: Lexicon) -> Case:
     t, u = _times(h, 0, form)[0], _times(k, 0, form)[0]
     p, _ = person(source, lexicon)
     user = ask(source, "clock_long", [p, t, u], t=t, u=u, m=p)
-    says: tuple[str, ...] = ("{y}.", "That is {y}.", "It is {y}.", "{k} minus {h} is {r}: {y}.")
+    says: tuple[str, ...] = ("{k} minus {h} is {r}: {y}.", "{k} minus {h} is {r}, so it is {y}.")
     if k < h:
-        says = (
-            "From {h} to 12 is {b}, and {k} more: {y}.",
-            "{y}.",
-            "That is {y}.",
-            "From {h} to 12 is {b}, {b} plus {k} is {r}: {y}.",
-        )
+        says = ("From {h} to 12 is {b}, {b} plus {k} is {r}: {y}.",)
     if h == 12:
-        says = says[:3] if k > h else ("{y}.", "That is {y}.", "It is {y}.")
+        says = ("{y}.", "That is {y}.", "It is {y}.")
     answer = answered(source, says, h=h, k=k, r=hours, b=12 - h, y=_of(hours, "hour"))
     return tale(user, answer, hours, "how long", [p])
 
@@ -252,7 +244,7 @@ def day(source: Source, lexicon: Lexicon) -> Case:
         ("It will be {c}.", "{c}.", "{c}.", "That is {c}.") if step > 0 else ("It was {c}.", "{c}.", "That was {c}.")
     )
     if 2 <= n <= 6:
-        says += (
+        says = (
             ("{l}: it will be {c}.", "{l}. So it will be {c}.")
             if step > 0
             else ("{l}: it was {c}.", "{l}. So it was {c}.")

@@ -18,7 +18,7 @@ from .recalls import ask, draw, draw_some, tell_all, typed
 from .told import Fact
 from .wording import Pool, Source, capital
 
-_SAYS = (
+SAYS = (
     "You have not told me {y}.",
     "You haven't told me {y} yet.",
     "You haven't told me {y}.",
@@ -99,7 +99,7 @@ _PRONOUN = re.compile(r"\b(it|there|that|then|this)\b")
 
 
 @functools.cache
-def _questions() -> dict[str, Pool[tuple[str, str]]]:
+def questions() -> dict[str, Pool[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for name, direct, indirect in table("untold"):
         found.setdefault(name, []).append((direct, indirect))
@@ -117,9 +117,9 @@ def _answered(facts: Sequence[Fact], text: str) -> bool:
 
 def beside(source: Source, lexicon: Lexicon) -> Case:
     """Something about what was told is asked for, but not what was told about it."""
-    name = source.pick(*("pet", "pet", "person", "person", "person", "name", "name"), *_questions())
+    name = source.pick(*("pet",) * 6, *("person",) * 9, *("name",) * 7, *questions())
     one = draw(source, lexicon, name)
-    direct, indirect = (one.worded(text) for text in source.of(_questions()[name]))
+    direct, indirect = (one.worded(text) for text in source.of(questions()[name]))
     others: list[Fact] = []
     for other in draw_some(source, lexicon, source.pick(1, 1, 2, 3), [one])[1:]:
         if not _answered([other], direct):
@@ -135,7 +135,7 @@ def beside(source: Source, lexicon: Lexicon) -> Case:
     inside, first = told.as_griff_says(source, one, plain=True)
     if inside.startswith("I "):
         raise Unmet
-    model = told.fill(source.pick(*_SAYS), y=told.swapped(indirect), s=f"that {inside}", a=first)
+    model = told.fill(source.pick(*SAYS), y=told.swapped(indirect), s=f"that {inside}", a=first)
     ends = Turn(typed(source, capital(user), one.named), model, told.copied(one, model))
     middle = some_between(source, lexicon, facts, turns, asking, [ends])
     return Case((*turns, *middle, *asking, ends), (unknown.ACCEPT,), about="beside what was told")
@@ -158,6 +158,6 @@ def after_others(source: Source, lexicon: Lexicon) -> Case:
 
 
 KINDS = [
-    Kind("untold_beside", "unknown", beside, 7.0, filler=False),
-    Kind("untold_after", "unknown", after_others, 6.0, filler=False),
+    Kind("untold_beside", "unknown", beside, 16.0, filler=False),
+    Kind("untold_after", "unknown", after_others, 9.0, filler=False),
 ]

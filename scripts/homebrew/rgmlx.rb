@@ -27,6 +27,7 @@ class Rgmlx < Formula
     system python, "-m", "pip", "--python=#{libexec}/bin/python", "install",
            "--require-hashes", "--requirement", "requirements.lock"
     venv.pip_install_and_link buildpath, build_isolation: false
+    generate_completions_from_executable(bin/"rgmlx", "completion", shells: [:bash, :fish, :zsh])
   end
 
   test do

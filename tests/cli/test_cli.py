@@ -418,10 +418,11 @@ def test_a_name_from_a_file_cannot_command_the_terminal(tmp_path: Path) -> None:
 def test_text_of_a_model_cannot_command_the_terminal() -> None:
     """On a terminal control characters are replaced; in a pipe the text stays as it is."""
     code = (
-        "import sys, rgmlx.model\n"
         "from rgmlx.cli import main\n"
-        f"rgmlx.model.Model.stream = lambda *a, **k: iter(['fox', {ESCAPE!r}, '!'])\n"
-        "main(['ask', 'hi', '--raw'])"
+        "from rgmlx.tokenizer import Detokenizer\n"
+        f"pieces = iter(['fox', {ESCAPE!r}, '!'])\n"
+        "Detokenizer.add = lambda *_: next(pieces)\n"
+        "main(['ask', 'hi', '--raw', '--max-tokens', '3'])"
     )
     piped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert piped.stdout == f"fox{ESCAPE}!\n"

@@ -22,6 +22,7 @@ from rooms import ROOT
 from waiting import PATIENCE
 
 import rgmlx
+from rgmlx.cli.material import message
 from rgmlx.convert import recipe, text
 from rgmlx.convert.open import open_source
 from rgmlx.convert.pipeline import Job, run
@@ -165,6 +166,7 @@ READERS: dict[str, Callable[[Path, Callable[[Path], None]], None]] = {
     "Chat.load": named("a.rgstate", lambda path: rgmlx.Chat.load(path, DEMO())),
     "ModelConfig.from_file": named("config.json", ModelConfig.from_file),
     "@file": named("notes.txt", mention),
+    "-f": named("notes.txt", lambda path: message(["Why?"], [str(path)])),
     "/import": named("chat.json", lambda path: imported(read_text(path))),
     "rgchat.toml": named("rgchat.toml", toml),
     "--open": named("a.rgstate", cli._checked),
@@ -174,7 +176,7 @@ FINE = {
     # What is not there is left out; an empty text is one.
     *((name, missing) for name in ("the index", "tokenizer.model", "tokenizer.json", "generation_config.json")),
     *(("rgchat.toml", kind) for kind in (missing, dangling, empty)),
-    ("@file", empty),
+    *((name, empty) for name in ("@file", "-f")),
     ("--open", empty),  # it is refused when it is read
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import checkpoints
 import pytest
 from rooms import ROOT
-from test_plain import Scripted, talk
+from test_plain import GatedSession, talk
 
 import rgmlx
 from rgmlx import cli
@@ -120,7 +120,11 @@ def source(at: Place, name: str) -> None:
 
 
 def ask(at: Place, name: str) -> None:
-    assert at.rgmlx("ask", "Hello", "--max-tokens", "2", "--model", at.tilde("model"))
+    out = "--output", at.tilde(name)
+    assert not at.rgmlx(
+        "ask", "Hello", "--max-tokens", "2", "--model", at.tilde("model"), "-f", at.tilde("text.txt"), *out
+    )
+    assert at.path(name).read_text()
 
 
 def info(at: Place, name: str) -> None:
@@ -162,7 +166,7 @@ def plain_open(at: Place, name: str) -> None:
 def commands(at: Place, name: str) -> None:
     """/export, /import, /save and /open; only what is UTF-8 can be typed."""
     typed = f"/export {at.tilde('a.json')}\n/export {at.tilde('a.md')}\n/import {at.tilde('a.json')}\n"
-    out = talk(Scripted(at.home / "data"), f"hello\n{typed}", at.capsys)
+    out = talk(GatedSession(at.home / "data"), f"hello\n{typed}", at.capsys)
     assert out.count("Written: ") == 2 and "hello" in out.rpartition("Going on with")[2]
     assert at.path("a.json").is_file() and at.path("a.md").is_file()
     out = at.rgchat(
@@ -259,6 +263,9 @@ def test_c17_the_home_of_nobody_is_a_sentence(begin: Callable[[str], Place], use
         lambda: Store(name),
         lambda: rgmlx.load(name),
         lambda: at.rgmlx("convert", "--model", at.tilde("model"), "--mlx-path", name),
+        lambda: at.rgmlx("ask", "Hello", "-f", name),
+        lambda: at.rgmlx("ask", "Hello", "-o", name),
+        lambda: at.rgmlx("sessions", "--data", name),
         lambda: at.rgchat("--data", name),
         lambda: at.rgchat("--open", name),
     ]

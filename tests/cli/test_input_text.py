@@ -21,7 +21,7 @@ from typing import Any
 
 import checkpoints
 import pytest
-from test_plain import Scripted, said, talk
+from test_plain import GatedSession, said, talk
 from test_tokenizer import json_tokenizer
 
 from rgmlx import cli
@@ -152,6 +152,14 @@ def ask_with_a_system_text(way: Way, data: bytes) -> Any:
     return way.rgmlx("ask", "Hello", "--system", os.fsdecode(data), *ASK)
 
 
+def ask_about_a_pipe(way: Way, data: bytes) -> Any:
+    return way.rgmlx("ask", "Who is it?", "-f", "-", *ASK, data=data)
+
+
+def ask_about_a_file(way: Way, data: bytes) -> Any:
+    return way.rgmlx("ask", "Who is it?", "-f", str(way.file("t.txt", data)), *ASK)
+
+
 def compared_on(way: Way, data: bytes) -> Any:
     """`--text`: the rows of token ids that two models are compared on."""
     return pipeline.measuring_rows(open_source(way.source), str(way.file("t.txt", data)), 200)
@@ -182,7 +190,7 @@ def mentioned(way: Way, data: bytes) -> Any:
 def lines_of_a_pipe(way: Way, data: bytes) -> Any:
     way.monkeypatch.setattr("test_plain._pipe", lambda _: io.TextIOWrapper(io.BytesIO(data)))
     where = way.place / f"data{len(list(way.place.iterdir()))}"
-    session = Scripted(where)
+    session = GatedSession(where)
     try:
         out = talk(session, "", way.capsys)
     except AssertionError:  # another exit code
@@ -196,6 +204,8 @@ TEXTS: list[Callable[[Way, bytes], Any]] = [
     ask_raw,
     ask_an_argument,
     ask_with_a_system_text,
+    ask_about_a_pipe,
+    ask_about_a_file,
     compared_on,
     calibrated_with,
     mentioned,
@@ -340,7 +350,7 @@ def test_c16_a_bad_line_ends_no_message(
 ) -> None:
     data = b'"""one\nna\xefve\ntwo"""\nthree\\\n\xff\nfour\n'
     monkeypatch.setattr("test_plain._pipe", lambda _: io.TextIOWrapper(io.BytesIO(data)))
-    out = talk(Scripted(tmp_path), "", capsys, code=1)
+    out = talk(GatedSession(tmp_path), "", capsys, code=1)
     assert out.count("A line was left out: it is not UTF-8 text") == 2
     assert [m.text for m in said(tmp_path) if m.role == USER] == ["four"]
 

@@ -21,7 +21,7 @@ from rgmlx.cli.common import settings as given
 from rgmlx.conversation import turns
 from rgmlx.conversation.chat import Chat
 from rgmlx.conversation.session import Session
-from rgmlx.conversation.turns import NOW, Point, SavedChat
+from rgmlx.conversation.turns import NOW, CachedState, SavedChat
 from rgmlx.errors import ChatError, ConfigError, RgmlxError
 from rgmlx.generation.engine import Generation, generate_batch
 from rgmlx.generation.sampling import Sampler, make_sampling, recommended
@@ -181,7 +181,7 @@ def test_a_model_that_recommends_what_is_out_of_range(name: str, tmp_path: Path)
 
 def test_a_saved_chat_with_a_setting_out_of_range(demo: rgmlx.Model, tmp_path: Path) -> None:
     for name, value in (("presence_penalty", math.nan), ("seed", -1), ("temperature", "hot")):
-        SavedChat((), {NOW: Point(demo.new_state())}, None, {name: value}).write(tmp_path / "x.rgstate")
+        SavedChat((), {NOW: CachedState(demo.new_state())}, None, {name: value}).write(tmp_path / "x.rgstate")
         with pytest.raises(RgmlxError, match=rf"x\.rgstate is not a saved chat \(.*{name}"):
             Chat.load(tmp_path / "x.rgstate", demo)
 
@@ -192,7 +192,7 @@ def test_a_saved_chat_of_a_newer_version_says_so(
 ) -> None:
     """A setting or a field that this version does not know is not dropped: the reply would be another one."""
     file = tmp_path / "x.rgstate"
-    saved = SavedChat((), {NOW: Point(demo.new_state())}, None, {"colour": 1} if where == "a setting" else {})
+    saved = SavedChat((), {NOW: CachedState(demo.new_state())}, None, {"colour": 1} if where == "a setting" else {})
     if where == "a field":
         monkeypatch.setattr(turns, "save_states", lambda path, states, extra: _with_field(path, states, extra))
     saved.write(file)
@@ -209,7 +209,7 @@ def test_a_conversation_with_a_setting_out_of_range_says_so_and_can_be_put_right
     session = begin()
     session.add_user_message("Hello")
     for name in OFFERED:
-        for value in ("hot", math.nan, -1, [1], True):
+        for value in ("hot", math.nan, SETTINGS[name].low - 1, [1], True):
             assert session.conversation is not None
             session.store.conversations.set_settings(session.conversation.id, {name: value})
             session.open(session.conversation.id)

@@ -10,6 +10,7 @@ import pytest
 from waiting import PATIENCE
 
 import rgmlx
+from rgmlx.conversation import writer
 from rgmlx.conversation.chat import Chat
 from rgmlx.conversation.turns import MODEL, USER, Turn, ids_of
 from rgmlx.errors import ChatError, RgmlxError, StateError, TokenizerError
@@ -162,6 +163,35 @@ def test_a_budget_cuts_a_reply(chat: Chat) -> None:
     list(reply)
     assert reply.finish_reason == "length"
     assert not chat.turns[-1].closed
+
+
+def test_a_reply_has_the_ids_of_what_it_delivered(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MAX_IDS", 4)
+    chat, tokenizer = demo.chat(temperature=0), demo.text_tokenizer()
+    reply = chat.send("Tell me a story", max_tokens=30)
+    assert (reply.ids, reply.tokens) == ([], 0)
+    text = "".join(reply)
+    ids = tokenizer.encode(text)
+    assert reply.tokens == len(ids) == 30 and 4 <= len(reply.ids) <= 8 and reply.ids == ids[-len(reply.ids) :]
+
+
+def test_an_interrupted_reply_has_no_ids_but_those_of_its_text(
+    demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, deliver = demo.chat(temperature=0), writer.Writer._deliver
+    reply, seen = chat.send("Tell me a story", max_tokens=30), 0
+
+    def interrupted(self: writer.Writer, piece: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > 4:
+            raise KeyboardInterrupt
+        deliver(self, piece)
+
+    monkeypatch.setattr(writer.Writer, "_deliver", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(reply)
+    assert reply.text and reply.ids == demo.text_tokenizer().encode(reply.text) and reply.tokens == len(reply.ids) == 4
 
 
 def test_system_text_goes_in_front_of_the_first_turn(demo: rgmlx.Model) -> None:

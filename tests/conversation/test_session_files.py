@@ -23,10 +23,10 @@ import rgmlx
 from rgmlx.conversation.rgstate import open_file, save_file
 from rgmlx.errors import RgmlxError, StateError
 from rgmlx.store import USER, StoreError
+from rgmlx.store.import_export import check_name
 from rgmlx.store.messages import MessageStore
 from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import typed_path
-from tui import operations
 
 # --- files --------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ def test_a_name_in_a_sentence_stays_as_it_is(begin: Open, tmp_path: Path) -> Non
     session = begin()
     session.add_user_message("Hello")
     wrong = [
-        lambda: operations.check_export(tmp_path / "n"),
+        lambda: check_name(tmp_path / "n"),
         lambda: save_file(session, tmp_path / "n"),
         lambda: open_file(session, tmp_path / "n.json"),
     ]

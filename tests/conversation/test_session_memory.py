@@ -21,7 +21,7 @@ from stores import drop_snapshots
 
 import rgmlx
 from rgmlx.conversation.context import Context
-from rgmlx.conversation.turns import Point, ids_of
+from rgmlx.conversation.turns import CachedState, ids_of
 from rgmlx.store import MODEL, USER
 
 # --- without a usable snapshot ------------------------------------------------------------
@@ -129,7 +129,7 @@ def by_hand(session: Watched) -> tuple[int, int] | None:
     # The embedded model reads 60 tokens a second here: it only says that it has.
     state = session.context.model.new_state()
     state.positions = [len(stream)]
-    session.context.set(session.head.id, Point(state))
+    session.context.set(session.head.id, CachedState(state))
     inside = stream[-session.context.window :]
     for m in reversed(path):
         seen = [t for t, owner in inside if owner == m.id]

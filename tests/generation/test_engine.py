@@ -17,6 +17,7 @@ from waiting import PATIENCE
 import rgmlx
 from rgmlx.errors import ConfigError, RgmlxError
 from rgmlx.generation.engine import Generation, generate_batch, prefill
+from rgmlx.generation.grouping import groups
 from rgmlx.generation.sampling import Sampler
 from rgmlx.griffin import backpressure, layers
 from rgmlx.griffin.chunk import Chunk, plan_chunk
@@ -287,13 +288,78 @@ def test_rows_of_a_ragged_prefill_are_what_they_are_alone(tiny: rgmlx.Model, chu
             assert np.abs(np.array(b)[row] - np.array(d)[0]).max() < 1e-5, kind
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, Sampling(1.0, seed=4), Sampling(0.8, seed=4, repetition_penalty=1.5)])
-def test_a_batch_gives_each_row_what_it_gets_alone(tiny: rgmlx.Model, sampling: Sampling) -> None:
-    alone = [list(Generation(tiny, tiny.new_state(), r, sampling=sampling, max_tokens=40)) for r in ROWS]
-    got: list[list[int]] = [[] for _ in ROWS]
-    for row, token in generate_batch(tiny, tiny.new_state(len(ROWS)), ROWS, sampling=sampling, max_tokens=40):
+DRAWN: dict[str, Sampling] = {
+    "greedy": GREEDY,
+    "drawn": Sampling(1.0, seed=4),
+    "hot": Sampling(3.0, seed=5),
+    "top_p": Sampling(1.5, top_p=0.4, seed=4),
+    "min_p": Sampling(1.5, min_p=0.2, seed=4),
+    "top_k": Sampling(1.5, top_k=3, seed=4),
+    "repetition": Sampling(0.8, seed=4, repetition_penalty=1.5),
+    "presence": Sampling(0.8, seed=4, presence_penalty=2.0, penalty_window=8),
+    "frequency": Sampling(0, frequency_penalty=1.0, penalty_window=3),
+    "all": Sampling(1.2, top_p=0.9, min_p=0.01, top_k=30, seed=9, repetition_penalty=1.2, presence_penalty=0.5),
+}
+UNEQUAL: dict[str, list[list[int]]] = {
+    "some": ROWS,
+    "equal": [[5, 6, 7], [8, 9, 10], [11, 12, 13]],
+    "one long": [[5], [n % 90 + 1 for n in range(200)], [2, 3], [4, 5, 6], [7]],
+    "growing": [list(range(1, 2 + n * n)) for n in range(9)],
+    "one": [[5, 6]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [*((n, "some") for n in DRAWN), *((n, r) for n in ("greedy", "all") for r in UNEQUAL if r != "some")],
+)
+def test_a_batch_gives_each_row_what_it_gets_alone(name: str, rows: str, tiny: rgmlx.Model) -> None:
+    prompts, sampling = UNEQUAL[rows], DRAWN[name]
+    alone = [list(Generation(tiny, tiny.new_state(), r, sampling=sampling, max_tokens=12)) for r in prompts]
+    got: list[list[int]] = [[] for _ in prompts]
+    state = tiny.new_state(len(prompts))
+    for row, token in generate_batch(tiny, state, prompts, sampling=sampling, max_tokens=12, chunk=16):
         got[row].append(token)
     assert got == alone
+
+
+def test_rows_without_a_seed_draw_for_themselves(tiny: rgmlx.Model) -> None:
+    """As they do alone; with one, the same prompts get the same answers."""
+    for seed, many in ((None, True), (3, False)):
+        got: list[list[int]] = [[] for _ in range(4)]
+        settings = Sampling(3.0, top_p=0, seed=seed)
+        for row, token in generate_batch(tiny, tiny.new_state(4), [PROMPT] * 4, sampling=settings, max_tokens=12):
+            got[row].append(token)
+        assert (len({tuple(g) for g in got}) > 1) is many
+
+
+@pytest.mark.parametrize(
+    "lengths", [[len(r) for r in rows] for rows in UNEQUAL.values()] + [[1000, *[20] * 15], [300] * 70]
+)
+@pytest.mark.parametrize("chunk", [16, 256])
+def test_rows_that_are_read_together_are_of_about_one_length(lengths: list[int], chunk: int) -> None:
+    found = groups(lengths, chunk)
+    assert sorted(row for group in found for row in group) == list(range(len(lengths)))
+    for group in found:
+        longest = max(lengths[row] for row in group)
+        assert len(group) == 1 or len(group) * longest <= 1.25 * sum(lengths[row] for row in group)
+        assert len(group) == 1 or len(group) * min(longest, chunk) <= 4 * chunk
+    assert len(groups([20] * 16, 256)) == 1 and len(groups([1000, *[20] * 15], 256)) == 2
+
+
+def test_a_batch_of_many_is_answered_some_at_a_time(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rgmlx.model._ROWS", 2)
+    rows: list[int] = []
+    new_state = rgmlx.Model.new_state
+    monkeypatch.setattr(rgmlx.Model, "new_state", lambda self, n=1: rows.append(n) or new_state(self, n))
+    prompts = ["Who are you?", "Tell me a joke", "Hi", "What is 3 + 4?", "Hello"]
+    got = demo.batch(prompts, temperature=0, max_tokens=4)
+    assert rows == [2, 2, 1]
+    assert got == [demo.generate(p, temperature=0, max_tokens=4) for p in prompts]
+    rows.clear()
+    with pytest.raises(RgmlxError, match="outside the vocabulary"):
+        demo.batch([*prompts, [10**6]])  # before anything runs
+    assert rows == []
 
 
 def test_rows_that_finish_early_leave_the_others_alone(tiny: rgmlx.Model) -> None:

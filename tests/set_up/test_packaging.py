@@ -34,6 +34,7 @@ def test_every_file_of_both_packages_is_in_it(unpacked: Path) -> None:
         ]
         assert files
         assert [f for f in files if not (unpacked / f).is_file()] == []
+    assert (unpacked / "rgmlx" / "py.typed").is_file()  # without it a program's mypy sees no types of ours
     assert (unpacked / "rgmlx" / "demo" / "model.safetensors").stat().st_size > 10_000_000
     assert {p.name for p in unpacked.iterdir() if not p.name.endswith(".dist-info")} == {"rgmlx", "tui"}
 

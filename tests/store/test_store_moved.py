@@ -152,8 +152,8 @@ def test_the_file_is_gone_between_two_writes(tmp_path: Path, deed: Deed) -> None
     store = Store(data)
     others = store.conversations.create("demo", "Not open")
     chat = store.conversations.create("demo", "Mine")
-    claim = store.lock(chat.id)
-    assert claim is not None
+    lock = store.lock(chat.id)
+    assert lock is not None
     ids = say(store, chat, None, "one", "two")
     deed(data)
     assert texts(store, ids[-1]) == ["one", "two"]  # it is read where it was
@@ -212,8 +212,8 @@ def test_states_of_what_is_open_go_along(tmp_path: Path, deed: Deed) -> None:
             theirs = fill(other, "their question", "their answer", steps=90)
     store = Store(data)
     closed, kept = fill(store, "x", "y", steps=70), fill(store, "one", "two")
-    claim = store.lock(2)
-    assert claim is not None
+    lock = store.lock(2)
+    assert lock is not None
     deed(data)
     kept |= fill(store, "three", "four", parent=max(kept), chat=2, steps=50)
     kept |= fill(store, "five", parent=max(kept), chat=2, steps=60)
@@ -261,8 +261,8 @@ def test_all_conversations_go_along(tmp_path: Path, deed: Deed) -> None:
     data = tmp_path / "data"
     with Store(data) as store:
         said = _many(store)
-        claim = store.lock(5)
-        assert claim is not None
+        lock = store.lock(5)
+        assert lock is not None
         deed(data)
         head = store.conversations.get(5).head
         said[5] = [*said[5], "more"]
@@ -320,8 +320,8 @@ def test_the_file_is_gone_and_no_other_can_be_made(tmp_path: Path) -> None:
     data = tmp_path / "data"
     store = Store(data)
     chat = store.conversations.create("demo", "Mine")
-    claim = store.lock(chat.id)
-    assert claim is not None
+    lock = store.lock(chat.id)
+    assert lock is not None
     ids = say(store, chat, None, "one", "two")
     shutil.rmtree(data)
     data.write_text("a file is in its place")
@@ -341,8 +341,8 @@ def test_another_program_has_read_the_conversation_from_the_log(tmp_path: Path, 
     """It gives way to what is open here, unless it has something that is not here."""
     store = Store(tmp_path)
     chat = store.conversations.create("demo", "Mine")
-    claim = store.lock(chat.id)
-    assert claim is not None
+    lock = store.lock(chat.id)
+    assert lock is not None
     ids = say(store, chat, None, "one", "two")
     _remove_file(tmp_path)  # and not the log
     with Store(tmp_path) as second:
@@ -351,7 +351,7 @@ def test_another_program_has_read_the_conversation_from_the_log(tmp_path: Path, 
             say(second, chat, ids[-1], "elsewhere")
     ids += say(store, chat, ids[-1], "three")
     assert ("goes on in" if went_on else "was written there again") in store.notices[-1]
-    claim.release()
+    lock.release()
     store.close()
     with Store(tmp_path) as second:
         (one,) = second.conversations.listed()

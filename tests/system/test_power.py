@@ -17,11 +17,13 @@ from macs import STAY_AWAKE, Mac, linux, mac
 from scripted import Scripted, idle, type_and_send
 from waiting import wait_for, wait_until
 
+import rgmlx
 from rgmlx import cli
 from rgmlx.cli import ask, compare, convert
 from rgmlx.convert import pipeline
 from rgmlx.errors import RgmlxError
 from rgmlx.system.macos import power
+from rgmlx.tokenizer import Detokenizer
 from rgmlx.weights import hub
 from rgmlx.weights.download import Download
 from tui.app import ChatApp
@@ -231,15 +233,19 @@ def test_a_conversion(fails: bool, awake: Callable[[], bool], monkeypatch: pytes
 
 @pytest.mark.parametrize("options", [[], ["--raw"]])
 def test_an_answer_on_the_command_line(
-    options: list[str], awake: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    awake: Callable[[], bool],
+    demo: rgmlx.Model,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def pieces(*_: object, **__: object) -> Iterator[str]:
+    def add(self: Detokenizer, token: int) -> str:
         wait_for(awake)
-        yield "an answer"
+        return "an answer"
 
-    model = SimpleNamespace(stream=pieces, chat=lambda *_, **__: SimpleNamespace(send=pieces))
-    monkeypatch.setattr("rgmlx.model.load", lambda name: model)
-    ask.run(cli.parser().parse_args(["ask", "Hi", *options]))
+    monkeypatch.setattr(Detokenizer, "add", add)
+    monkeypatch.setattr("rgmlx.model.load", lambda name: demo)
+    ask.run(cli.parser().parse_args(["ask", "Hi", "--max-tokens", "1", *options]))
     assert capsys.readouterr().out == "an answer\n" and not awake()
 
 

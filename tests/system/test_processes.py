@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import os
 import subprocess
@@ -209,7 +210,8 @@ CHAT: dict[str, tuple[Callable[[Chat, Path], object], type[Exception] | None]] =
 
 def test_the_table_has_every_method_of_a_chat() -> None:
     public = {n for n in vars(Chat) if not n.startswith("_")}
-    assert public <= set(CHAT) | {"system", "sampling", "prefilled_tokens"}
+    twins = {f"a{name}" for name in CHAT}  # which do the same in a thread of the model
+    assert public <= set(CHAT) | twins | {"system", "sampling", "prefilled_tokens", "threads"}
 
 
 @pytest.mark.parametrize("name", CHAT)
@@ -241,8 +243,10 @@ STATE: dict[str, tuple[Callable[[rgmlx.Model, rgmlx.State, Path], object], type[
     "Model.stream": (lambda m, s, p: list(m.stream("Hi", max_tokens=2)), None),
     "Model.batch": (lambda m, s, p: m.batch(["Hi", "Who?"], max_tokens=2), None),
     "Model.logits": (lambda m, s, p: m.logits([[5]]), None),
+    "Model.score": (lambda m, s, p: m.score("Hi"), None),
     "Model.chat": (lambda m, s, p: list(m.chat().send("Hi", max_tokens=2)), None),
     "Model.logits, the same state": (lambda m, s, p: m.logits([[5]], s), StateError),
+    "Model.score, the same state": (lambda m, s, p: m.score([5], state=s), StateError),
     "Model.stream, the same state": (lambda m, s, p: list(m.stream([5], state=s, max_tokens=2)), StateError),
     "prefill, the same state": (lambda m, s, p: prefill(m, s, [[5]]), StateError),
     "Generation, the same state": (lambda m, s, p: list(Generation(m, s, [5], max_tokens=2)), StateError),
@@ -314,6 +318,8 @@ IN_A_CHILD: dict[str, Callable[[dict[str, Any]], object]] = {
     "Model.stream": lambda t: next(t["model"].stream([5])),
     "a stream that was begun": lambda t: next(t["stream"]),
     "Model.batch": lambda t: t["model"].batch([[5]], max_tokens=2),
+    "Model.score": lambda t: t["model"].score([5, 6]),
+    "Model.agenerate": lambda t: asyncio.run(t["model"].agenerate([5], max_tokens=2)),
     "Model.chat": lambda t: t["model"].chat(),
     "prefill": lambda t: prefill(t["model"], t["state"], [[5]]),
     "Generation": lambda t: Generation(t["model"], t["state"], [5]),
@@ -340,6 +346,7 @@ def test_a_forked_child_is_told_to_spawn(small: rgmlx.Model, tmp_path: Path) -> 
     state = small.new_state()
     state.save(tmp_path / "before")
     small.logits([[2, 5]], state)
+    asyncio.run(small.agenerate([5], max_tokens=1))  # in a thread that the child does not have
     stream = small.stream([2, 5], temperature=1.0)
     next(stream)
     store = Store(tmp_path / "data")

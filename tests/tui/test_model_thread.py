@@ -23,8 +23,8 @@ from rgmlx.conversation.turns import SavedChat
 from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.store import Store
 from rgmlx.system import process
+from rgmlx.system.model_thread import ModelThread
 from tui.app import ChatApp
-from tui.model_thread import ModelThread
 from tui.plain import PlainChat
 
 

@@ -9,6 +9,7 @@ from scripted import Scripted, command, idle, notices
 from test_plain import talk
 from waiting import wait_until
 
+from rgmlx.store.import_export import check_name
 from tui import operations
 from tui.app import ChatApp
 from tui.commands import BY_NAME, COMMANDS, Command
@@ -60,7 +61,7 @@ def test_what_a_command_does_is_named_in_one_row() -> None:
 def test_an_ending_in_capitals_is_one(name: str, tmp_path: Path) -> None:
     session = Scripted(tmp_path / "data", past=["one", "1"])
     assert session.conversation is not None
-    operations.check_export(tmp_path / name)
-    operations.export_to(session.store, session.conversation.id, tmp_path / name)
+    check_name(tmp_path / name)
+    session.store.import_export.write(session.conversation.id, tmp_path / name)
     assert (tmp_path / name).read_text().startswith("{" if name.endswith("Json") else "# ")
     session.close()

@@ -16,9 +16,8 @@ from types import FrameType
 
 from rgmlx.errors import RgmlxError
 from rgmlx.system.macos import power
+from rgmlx.system.model_thread import ModelThread
 from rgmlx.system.printable import first_line
-
-from ..model_thread import ModelThread
 
 PATIENCE, PAUSE = 1.0, 2.0
 """Seconds before it is said what takes so long, and between two such lines."""

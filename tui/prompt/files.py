@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from rgmlx.conversation.attachments import fenced, shown
 from rgmlx.system.decoding import NotText, decoded
 from rgmlx.system.macos.privacy import NotAllowed
 from rgmlx.system.paths import expanded
-from rgmlx.system.printable import printable
 from rgmlx.system.reading import NotRegular, TooLarge, read_bytes
 
 MAX_FILE = 2_000_000
@@ -108,12 +108,12 @@ def expand(text: str) -> Expanded:
                 content = _read(path, named, MAX_TOTAL - total)
                 total += len(content.encode("utf-8"))
                 files[path] = None
-                blocks.append(_block(named, content))
+                blocks.append(fenced(named, content))
         except _Refusal as e:
-            as_it_is = f" To send the word as it is, write \\@{_shown(named)}." if _is_directory(named) else ""
+            as_it_is = f" To send the word as it is, write \\@{shown(named)}." if _is_directory(named) else ""
             problems.append(f"{e}{as_it_is}")
         else:
-            pieces += [text[done : match.start()], _shown(named)]
+            pieces += [text[done : match.start()], shown(named)]
             done = match.end() - after
     message = "".join(pieces) + text[done:]
     return Expanded("\n\n".join([message.rstrip(), *blocks]) if blocks else message, tuple(files), tuple(problems))
@@ -175,7 +175,7 @@ def _read(path: Path, named: str, room: int) -> str:
     Raises:
         _Refusal: it can't be read, or should not be.
     """
-    name = _shown(named)
+    name = shown(named)
     try:
         data = read_bytes(path, MAX_FILE)
     except NotRegular as e:
@@ -205,19 +205,6 @@ def _decode(data: bytes, name: str) -> str:
         if e.binary or b"\0" in data or _BINARY.fullmatch(os.path.splitext(name)[1]):
             raise _Refusal(f"{name} is not a text file: only text can be sent.") from None
         raise _Refusal(f"{name} is {e}.") from None
-
-
-def _block(named: str, content: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", content)), default=0)
-    fence = "`" * max(3, longest + 1)
-    suffix = os.path.splitext(named)[1][1:].lower()
-    language = suffix if suffix.isascii() and suffix.isalnum() else ""
-    end = "" if content.endswith("\n") or not content else "\n"
-    return f"{_shown(named)}:\n{fence}{language}\n{content}{end}{fence}"
-
-
-def _shown(named: str) -> str:
-    return printable(named).replace("\n", "\ufffd")
 
 
 # --- writing ------------------------------------------------------------------------------
@@ -259,8 +246,8 @@ def complete(typed: str) -> Matches:
                     break
                 if not entry.name.casefold().startswith(wanted) or (entry.name[0] == "." and not wanted):
                     continue
-                if (shown := _offered(entry)) is not None:
-                    found.append(directory + shown)
+                if (offered := _offered(entry)) is not None:
+                    found.append(directory + offered)
     except (OSError, ValueError):
         return Matches(())
     first = heapq.nsmallest(MAX_MATCHES, found, key=lambda path: (path.casefold(), path))

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from rgmlx.errors import RgmlxError
 from rgmlx.store import Conversation, Store
+from rgmlx.store.import_export import check_name
 from rgmlx.system.formatting import sentence
 from rgmlx.system.textfiles import exists, read_text, typed_path
 
-from .. import operations
 from .conversation_rows import ROW_CHARS, file_name, quoted
 
 
@@ -56,7 +56,7 @@ class Changes:
     def __init__(self, store: Store, current: int | None, written: Callable[[int], bool], asks: Asks) -> None:
         """
         Args:
-            current: the conversation that the caller holds the claim of.
+            current: the conversation that the caller holds the lock of.
             written: whether a reply is being written in a conversation.
         """
         self._store, self._current, self._written, self._asks = store, current, written, asks
@@ -96,10 +96,10 @@ class Changes:
         if conversation == self._current:
             change()
             return
-        claim = self._store.lock(conversation)
-        if claim is None:
+        lock = self._store.lock(conversation)
+        if lock is None:
             raise RgmlxError("This conversation is open in another window: close it there first.")
-        with claim:
+        with lock:
             change()
 
     async def undo(self) -> Done:
@@ -119,12 +119,12 @@ class Changes:
 
         async def export(text: str) -> Done:
             path = typed_path(text)
-            operations.check_export(path)
+            check_name(path)
             if await asyncio.to_thread(exists, path) and not await self._asks.confirm(
                 f"{path} exists already. Replace it?", yes="Replace it", no="Keep it"
             ):
                 raise RgmlxError(f"{path} was kept: give another name.")
-            await asyncio.to_thread(operations.export_to, self._store, one.id, path)
+            await asyncio.to_thread(self._store.import_export.write, one.id, path)
             return Done(f"Exported to {path}")
 
         hint = ".md is Markdown, to read. .json keeps all of it, and can be imported again."

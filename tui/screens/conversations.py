@@ -125,7 +125,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         """A list of the store's conversations.
 
         Args:
-            current: the one that the caller holds the claim of.
+            current: the one that the caller holds the lock of.
             written: whether a reply is being written in a conversation.
         """
         super().__init__()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from functools import cache
@@ -17,8 +16,8 @@ from typing import Any
 from markdown_it import MarkdownIt
 from textual.app import App
 
+from rgmlx.system import clipboard as system_clipboard
 from rgmlx.system import debug_log, macos
-from rgmlx.system.macos import pasteboard
 
 MAX_TERMINAL = 74_994
 """Bytes that a terminal is sure to take by OSC 52: 100,000 characters of base64."""
@@ -75,16 +74,7 @@ def _takes_it() -> bool:
 
 def _commands() -> list[list[str]]:
     """Programs that own the clipboard of the screen before the user, which none does at the far end of an SSH line."""
-    if macos.is_remote():
-        return []
-    known = []
-    if macos.here():
-        known.append([pasteboard.COMMAND])
-    if os.environ.get("WAYLAND_DISPLAY"):
-        known.append(["wl-copy", "--type", "text/plain"])  # or it looks for a type of its own
-    if os.environ.get("DISPLAY"):
-        known += [["xclip", "-selection", "clipboard", "-in"], ["xsel", "--clipboard", "--input"]]
-    return [[path, *rest] for program, *rest in known if (path := shutil.which(program))]
+    return [] if macos.is_remote() else system_clipboard.writers()
 
 
 def _run(command: list[str], data: bytes) -> bool:
@@ -95,7 +85,7 @@ def _run(command: list[str], data: bytes) -> bool:
             stdout=subprocess.DEVNULL,  # xclip stays to serve the text: a pipe would be waited for
             stderr=subprocess.DEVNULL,
             timeout=_SECONDS,
-            env=pasteboard.environment(os.environ) if macos.here() else None,
+            env=system_clipboard.environment(),
             check=False,
         )
     except (OSError, subprocess.SubprocessError) as e:

@@ -428,7 +428,7 @@ async def test_what_another_window_has_open_is_left_alone(store: Store, tmp_path
             await wait_until(lambda: settled(screen))
             await pilot.press(key)
             await wait_until(lambda: settled(screen) and "No conversations here" in rows(screen)[0])
-            assert list((tmp_path / "store" / "open").iterdir()) == []  # the screen gave its claim back
+            assert list((tmp_path / "store" / "open").iterdir()) == []  # the screen gave its lock back
 
 
 async def test_the_current_one_is_held_by_this_process(store: Store) -> None:

@@ -1,0 +1,56 @@
+"""The conversations of rgchat, for commands: opened, and what the store has to say said; found by name or number."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import RgmlxError
+from ..shell import typed
+from ..system.decoding import argument
+from .common import say
+
+if TYPE_CHECKING:
+    from ..store import Conversation, Store
+
+
+@contextlib.contextmanager
+def opened(directory: Path) -> Iterator[Store]:
+    """The store in a directory. What is in memory only in the end is written elsewhere, and the exit code is 1 then."""
+    from ..store import Store
+
+    with Store(directory) as store:
+        lost = ""
+        try:
+            yield store
+        finally:
+            lost = store.rescue()
+            for sentence in (*store.notices, *filter(None, [lost])):
+                say(sentence)
+    if lost:
+        sys.exit(1)
+
+
+def found(store: Store, name: str) -> Conversation:
+    """The conversation of a name, or of a number where none has that name.
+
+    Raises:
+        RgmlxError: there is none, or there are several of this name.
+    """
+    name = argument(name, "the name").strip()
+    rows = store.conversations.of_title(name)
+    if not rows and name.isascii() and name.isdecimal():
+        rows = [one for one in store.conversations.listed(archived=None) if str(one.id) == name]
+    if not rows:
+        raise RgmlxError(
+            f"there is no conversation “{name}”: {typed('rgmlx sessions')} lists those there are", quotes=(name,)
+        )
+    if len(rows) > 1:
+        numbers = ", ".join(str(one.id) for one in rows)
+        raise RgmlxError(
+            f"there are {len(rows)} conversations “{name}”: give the number of one, {numbers}", quotes=(name,)
+        )
+    return rows[0]
