@@ -187,7 +187,9 @@ def mac_and(source: Source, lexicon: Lexicon) -> Case:
     first = Turn(rough(source, asked_how(source, row, HOW)), text)
     key, sure, accept = _key(source, row, "")
     empty = _empty(key)
-    answer = source.pick(f"On a Mac it is {key}{empty}.", f"There it is {key}{empty}.", f"On a Mac, press {key}{empty}.")
+    answer = source.pick(
+        f"On a Mac it is {key}{empty}.", f"There it is {key}{empty}.", f"On a Mac, press {key}{empty}."
+    )
     if sure:
         answer += " " + told(source, source.pick(*_ELSE), {"sure": sure})
     last = Turn(rough(source, _AND.say(source)), answer)

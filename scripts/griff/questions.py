@@ -105,7 +105,11 @@ def rows(window: int, size: Size) -> Iterator[Row]:
     yield _row("rhymes, letters and new words", None, _drawn("tasks", _WORDS))
     yield _row("what nobody can know", GOALS["unknown"], _drawn("unknown", lambda kind: not _untold(kind)))
     yield _row("what was not told", GOALS["unknown"], _drawn("unknown", _untold))
-    yield _row("itself and the program", GOALS["itself"], _drawn("itself", lambda kind: not _is_key(kind) and kind.name != "mac_and"))
+    yield _row(
+        "itself and the program",
+        GOALS["itself"],
+        _drawn("itself", lambda kind: not _is_key(kind) and kind.name != "mac_and"),
+    )
     yield _row("keys and commands", GOALS["itself"], _drawn("itself", lambda kind: _is_key(kind) and not _is_mac(kind)))
     yield _row("keys on a Mac", None, _drawn("itself", _is_mac))
     yield _row("copying", None, _drawn("copying", lambda kind: kind.name not in _WORDS))

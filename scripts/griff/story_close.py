@@ -18,7 +18,9 @@ from .wording import Source, a, capital
 _LONGEST = 70
 """Characters of what somebody did or said."""
 _SPEAKS = r"said|asked|called|cried|whispered|shouted|panted"
-_NOT_DONE = re.compile(r"(was|were|is|had|and|the|a|an|or|in|on|at|from|who|could|would|has|of|by|with|to|did not|never)\b")
+_NOT_DONE = re.compile(
+    r"(was|were|is|had|and|the|a|an|or|in|on|at|from|who|could|would|has|of|by|with|to|did not|never)\b"
+)
 """What no deed begins with."""
 _LOOSE = re.compile(r"\b(they|them|it|this|that|there|these|those|one|too|then|so|again)\b|[\":;]", re.IGNORECASE)
 """What needs the sentence before."""
@@ -120,9 +122,7 @@ def _is_so(source: Source, lexicon: Lexicon, story: Story) -> Answer | None:
         answer = f"Yes, {n} was {a(k)}." if yes else source.pick(f"No, {n} was {a(k)}.", f"No. {n} was {a(k)}.")
         return user, answer, (("yes",) if yes else ("no",), (k,)), ("no",) if yes else ("yes",)
     user = IS_NAME.say(source, k=k, n=n if yes else other.name)
-    answer = (
-        f"Yes, the {k} was called {n}." if yes else source.pick(f"No, the {k} was called {n}.", f"No. It was {n}.")
-    )
+    answer = f"Yes, the {k} was called {n}." if yes else source.pick(f"No, the {k} was called {n}.", f"No. It was {n}.")
     return user, answer, (("yes",) if yes else ("no",), (n,)), ("no",) if yes else ("yes",)
 
 

@@ -215,9 +215,7 @@ def how_long(source: Source, lexicon: Lexicon) -> Case:
     user = ask(source, "clock_long", [p, t, u], t=t, u=u, m=p)
     says: tuple[str, ...] = ("{k} minus {h} is {r}: {y}.", "{k} minus {h} is {r}, so it is {y}.")
     if k < h:
-        says = (
-            "From {h} to 12 is {b}, {b} plus {k} is {r}: {y}.",
-        )
+        says = ("From {h} to 12 is {b}, {b} plus {k} is {r}: {y}.",)
     if h == 12:
         says = ("{y}.", "That is {y}.", "It is {y}.")
     answer = answered(source, says, h=h, k=k, r=hours, b=12 - h, y=_of(hours, "hour"))

@@ -49,9 +49,9 @@ _ACKS = (
     "Noted, thank you for telling me.",
     "Okay, that stays under my wing.",
 )
-_SMALL = frozenset(
+_SMALL = (
     "what which who whom whose how when where why is are was were do does did will can my i am it the a an of in on at to from "
-    "for with by have has had me many much long one that there be you pet thing go get".split()
+    "for with by have has had me many much long one that there be you pet thing go get"
 )
 _TRIES = 60
 
@@ -86,7 +86,7 @@ class Attribute:
 def _attribute(name: str, kind: str, says: str, questions: str) -> Attribute:
     asks = tuple((part.partition(" = ")[0], part.partition(" = ")[2]) for part in questions.split("|"))
     statements = says.split("|")
-    words = {word for text, _ in asks for word in re.findall(r"[a-z]+", text)} - _SMALL
+    words = {word for text, _ in asks for word in re.findall(r"[a-z]+", text)} - set(_SMALL.split())
     parts = {
         "say": statements,
         "tell": [f"[hi]{text}[stop]" for text in statements],
@@ -103,7 +103,7 @@ def _attribute(name: str, kind: str, says: str, questions: str) -> Attribute:
 @functools.cache
 def _asked_elsewhere() -> tuple[frozenset[str], frozenset[str]]:
     """Questions that training shows in other parts, and those that it never shows."""
-    pairs = [pool for pool in untold.questions().values()]
+    pairs = list(untold.questions().values())
     kept = {text for pool in pairs for text, _ in pool.kept}
     held = {text for pool in pairs for text, _ in pool.held}
     for one in unknown.unknowns().values():
@@ -215,7 +215,9 @@ def case(source: Source, lexicon: Lexicon) -> Case:
     source.chance.shuffle(said)
     turns = tell_all(source, lexicon, said)
     asking = _before(source, some, [one for one in said if one is not right], right)
-    near = [one for one in said if one is not right and (one.form.name == right.form.name or one.fields == right.fields)]
+    near = [
+        one for one in said if one is not right and (one.form.name == right.form.name or one.fields == right.fields)
+    ]
     late = not known and source.maybe(0.15)
     ends = ask(source, right) if known else _never(source, right, source.pick(*near) if near else None)
     middle = some_between(source, lexicon, [right, *said], turns, asking, [ends])
@@ -223,7 +225,9 @@ def case(source: Source, lexicon: Lexicon) -> Case:
     if late:
         turns += [*tell_all(source, lexicon, [right]), ask(source, right)]
     if known or late:
-        return expected(right, turns, [one.value.core for one in said if one.form.name == right.form.name and one is not right])
+        return expected(
+            right, turns, [one.value.core for one in said if one.form.name == right.form.name and one is not right]
+        )
     return Case(tuple(turns), (unknown.ACCEPT,), about="never")
 
 
@@ -244,4 +248,4 @@ def _of(name: str) -> list[Attribute]:
     return [one for one in attributes().all if one.name == name]
 
 
-KINDS = [Kind("told or not", "sentences", case, 12.0, filler=False)]
+KINDS = [Kind("told or not", "sentences", case, 9.0, filler=False)]
