@@ -84,7 +84,9 @@ class Attribute:
 
 
 def _attribute(name: str, kind: str, says: str, questions: str) -> Attribute:
-    asks = tuple((part.partition(" = ")[0], part.partition(" = ")[2]) for part in questions.split("|"))
+    pairs = ((part.partition(" = ")[0], part.partition(" = ")[2]) for part in questions.split("|"))
+    # What training never shows as a question for a fact is none here.
+    asks = tuple(pair for pair in pairs if not set(map(told.bare, pair)) & told.never_asked())
     statements = says.split("|")
     words = {word for text, _ in asks for word in re.findall(r"[a-z]+", text)} - set(_SMALL.split())
     parts = {

@@ -404,6 +404,13 @@ def test_what_is_held_out_elsewhere_is_not_told_in_training():
     assert pool.held
     assert not {direct for one in pool.kept for direct, _ in one.asks} & held
     assert not {one.name for one in pool.kept} & {one.name for one in pool.held}
+    asked_for = {told.bare(text) for one in pool.all for pair in one.asks for text in pair}
+    asked_for |= {
+        told.bare(text) for questions in untold.questions().values() for pair in questions.all for text in pair
+    }
+    assert told.never_asked()
+    assert not asked_for & told.never_asked()
+    assert all(one.asks for one in pool.all)
 
 
 def test_what_means_nothing_is_answered_with_a_question_for_other_words():
