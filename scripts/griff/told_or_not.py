@@ -199,7 +199,7 @@ def case(source: Source, lexicon: Lexicon) -> Case:
     some = [one for one in (pool.all if source.held else pool.kept) if one.subject == subjects[0].kind]
     wanted, of = _asked(source, some), source.pick(*subjects)
     other = next((one for one in subjects if one is not of), None)
-    known = source.maybe(0.45)
+    known = source.maybe(0.42)
     facts = [_fact(source, lexicon, wanted, of, [])]  # whether or not it is told
     right = facts[0]
     if other is not None and source.maybe(0.6):
