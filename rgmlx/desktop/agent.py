@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..errors import DesktopError
+from ..system.paths import expanded
 from .recipes import Recipe
 from .tools import ToolFailed, run
 from .workflow import plist
@@ -121,4 +122,4 @@ def clock(text: str) -> tuple[int, int]:
 
 def absolute(paths: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
     """Whole paths, as launchd knows no other."""
-    return tuple(os.path.abspath(os.path.expanduser(path)) for path in paths)
+    return tuple(os.path.abspath(expanded(path)) for path in paths)

@@ -16,7 +16,8 @@ from typing import Any
 from ..errors import DesktopError
 from ..shell import program as program_of
 from ..shell import typed
-from ..system import debug_log, macos
+from ..system import debug_log, macos, reading
+from ..system.paths import expanded
 from ..system.reading import open_regular
 from ..system.textfiles import reason
 from . import agent, places, workflow
@@ -70,7 +71,7 @@ def plan(recipe: Recipe, settings: Mapping[str, Any], program: Path | None = Non
             takes = ", ".join(f"--{setting}" for setting in recipe.settings) or "no options"
             raise DesktopError(f"--{name} is not of the recipe {recipe.name}, which takes {takes}")
     program = program or own_program()
-    if isinstance(model := given.get("model"), str) and os.path.isdir(os.path.expanduser(model)):
+    if isinstance(model := given.get("model"), str) and os.path.isdir(expanded(model)):
         given["model"] = agent.absolute([model])[0]  # recipes run in another directory
     if recipe.kind is not Kind.AGENT:
         files = workflow.files(recipe, program) if recipe.kind is not Kind.GUIDE else {}
@@ -181,7 +182,7 @@ def _undone(written: set[str], made: list[str], known: dict[str, Installed]) -> 
     try:
         for name in written:
             path = library() / name
-            contents[name] = path.read_bytes() if path.exists() else None
+            contents[name] = reading.read_bytes(path, reading.MAX_SETTINGS) if path.exists() else None
         yield
     except BaseException as e:
         for name, data in contents.items():

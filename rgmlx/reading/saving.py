@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from ..generation.language_model import LanguageModel
+from ..system.paths import expanded
 from .files import ReadingFiles
 from .place import Place
 
@@ -66,4 +67,4 @@ class Saving:
 def model_name(model: LanguageModel) -> str:
     """What the model can be loaded by, from any directory."""
     name, directory = model.name or "", model.directory
-    return str(directory.absolute()) if directory is not None and str(directory) == os.path.expanduser(name) else name
+    return str(directory.absolute()) if directory is not None and directory == expanded(name) else name

@@ -286,7 +286,8 @@ def test_turns_from_elsewhere_are_read_with_the_next_message(demo: rgmlx.Model) 
     chat = demo.chat(temperature=0)
     chat.add_turns([])
     chat.add_turns(said)
-    assert chat.turns == tuple(said) and chat.position == chat.prefilled_tokens == 0
+    assert [(t.role, t.text) for t in chat.turns] == [(t.role, t.text) for t in said]
+    assert chat.turns[-1].closed and chat.position == chat.prefilled_tokens == 0
     text = "".join(chat.send("What is my dog called?", max_tokens=5))
     ids = [
         *ids_of(demo.tokenizer, said[0], None),
