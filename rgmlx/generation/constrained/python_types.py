@@ -149,7 +149,8 @@ class _Types:
     def _one_of(self, values: Sequence[tuple[Any, Any]], place: str) -> tuple[dict[str, Any], Build]:
         for value, _ in values:
             if not isinstance(value, (str, int, float, bool, type(None))):
-                raise ConstraintError(f"schema: {place} may be {value!r}, for which there is no JSON")
+                shown = f"{value!r:.40}"
+                raise ConstraintError(f"schema: {place} may be {shown}, for which there is no JSON", quotes=(shown,))
         found = {(type(value), value): result for value, result in values}
 
         def build(value: Any) -> Any:
