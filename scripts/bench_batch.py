@@ -3,8 +3,9 @@
     python scripts/bench_batch.py                          # the embedded model
     python scripts/bench_batch.py --rows 4 16 --tokens 32 --model PATH
 
-Runs alternate between the two, and medians count, so that a busy machine slows both alike. "Unequal" prompts have one long
-one among short ones. Every answer of a batch is compared with that of the prompt alone.
+Runs alternate between the two, and medians count, so that a busy machine slows both alike; processor time is shown beside the
+clock's, as it does not count what others take. "Unequal" prompts have one long one among short ones. Every answer of a batch is
+compared with that of the prompt alone.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ def prompts(rows: int, unequal: bool) -> list[str]:
     return [LONG, *found[1:]] if unequal else found
 
 
-def seconds(action: Callable[[], list[str]]) -> tuple[float, list[str]]:
-    """How long something takes, and what it returns."""
+def seconds(action: Callable[[], list[str]]) -> tuple[tuple[float, float], list[str]]:
+    """How long something takes, by the clock and of the processor; and what it returns."""
     mx.synchronize()
-    begun = time.perf_counter()
+    clock, processor = time.perf_counter(), time.process_time()
     found = action()
-    return time.perf_counter() - begun, found
+    return (time.perf_counter() - clock, time.process_time() - processor), found
 
 
 def compare(model: rgmlx.Model, rows: int, unequal: bool, options: dict[str, Any], repeats: int) -> tuple[str, bool]:
@@ -57,14 +58,15 @@ def compare(model: rgmlx.Model, rows: int, unequal: bool, options: dict[str, Any
         return [model.generate(text, **options) for text in texts]
 
     together(), alone()  # compiles
-    times: list[tuple[float, float]] = []
+    times: list[tuple[float, ...]] = []
     same = True
     for _ in range(repeats):
         (one, found), (other, wanted) = seconds(together), seconds(alone)
-        times.append((one, other))
+        times.append((*one, *other))
         same &= found == wanted
-    batch, single = (statistics.median(side) for side in zip(*times, strict=True))
-    return f"{batch:8.2f} s {single:8.2f} s {single / batch:8.2f}x   {'same' if same else 'DIFFERENT'}", same
+    clock, processor, clock_alone, alone_processor = (statistics.median(column) for column in zip(*times, strict=True))
+    cells = f"{clock:8.2f} s {clock_alone:8.2f} s {clock_alone / clock:8.2f}x {alone_processor / processor:8.2f}x"
+    return f"{cells}   {'same' if same else 'DIFFERENT'}", same
 
 
 def main() -> int:
@@ -76,7 +78,9 @@ def main() -> int:
     p.add_argument("--repeats", type=int, default=3)
     options = p.parse_args()
     model = rgmlx.load(options.model)
-    print(f"{'rows':>4} {'prompts':8} {'settings':8} {'batch':>10} {'alone':>10} {'ratio':>9}   answers")
+    print(
+        f"{'rows':>4} {'prompts':8} {'settings':8} {'batch':>10} {'alone':>10} {'ratio':>9} {'processor':>9}   answers"
+    )
     all_same = True
     for rows in options.rows:
         for unequal in (False, True) if rows > 1 else (False,):

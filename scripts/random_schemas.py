@@ -1,6 +1,6 @@
 """JSON of random schemas, written by the embedded model: does each result parse, and is it of its schema?
 
-    python scripts/random_schemas.py [--count 500] [--seed 0]
+    python scripts/random_schemas.py [--count 500] [--first 0] [--seed 0]
 
 Every other result is greedy, the others are drawn at temperature 1. Ends with 1 where a result does not parse, is not of its
 schema, is cut, or where a schema is refused. The check is written here for the keywords that the schemas use, so that it
@@ -287,12 +287,13 @@ def main() -> int:
     """Runs it; 1 unless all are good."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     p.add_argument("--count", type=int, default=500)
+    p.add_argument("--first", type=int, default=0, help="number of the first, to share them among processes")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--show", action="store_true", help="every result, not only those that are wrong")
     options = p.parse_args()
     model, begun = rgmlx.load(), time.monotonic()
     found: collections.Counter[str] = collections.Counter()
-    for number in range(options.count):
+    for number in range(options.first, options.first + options.count):
         what, shown = outcome(model, number, options.seed)
         found[what] += 1
         if options.show or what != "good":

@@ -126,12 +126,14 @@ class Chats:
         usage: Usage,
         settings: Mapping[str, Any] | None = None,
         file: Path | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> Iterator[str]:
         """Writes the answer piece by piece. Where that breaks off, the conversation stays as it was before.
 
         Args:
             usage: filled in at the end.
             settings: of `rgmlx.settings.SETTINGS`; what is missing or None is the model's own.
+            schema: a JSON Schema, of which the reply is an object as JSON.
             file: where the state is kept after the reply, and looked for before; None keeps it in memory only.
 
         Raises:
@@ -148,7 +150,7 @@ class Chats:
         chat.add_turns(said.turns[len(chat.turns) :])
         start = chat.checkpoint()
         try:
-            reply = chat.send(said.text, max_tokens=limit, **vars(sampling))
+            reply = chat.send(said.text, max_tokens=limit, schema=schema, **vars(sampling))
             with power.awake():
                 yield from reply
         except BaseException:

@@ -121,7 +121,8 @@ def _answer(name: str, prompt: Any, file: Path | None, usage: list[Usage]) -> Ge
         with _loading:
             model = _load(name)
         usage.append(Usage())
-        yield from _chats().answer(model, transcript(prompt.messages), usage[0], prompt.options.model_dump(), file)
+        said, settings = transcript(prompt.messages), prompt.options.model_dump()
+        yield from _chats().answer(model, said, usage[0], settings, file, prompt.schema)
     except RgmlxError as e:
         raise llm.ModelError(str(e)) from None
 
@@ -136,6 +137,7 @@ class _Named:
     """A model by its name; nothing is loaded before its first reply."""
 
     can_stream = True
+    supports_schema = True
 
     def __init__(self, name: str) -> None:
         self.name, self.model_id = name, PREFIX + name

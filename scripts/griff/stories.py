@@ -284,8 +284,8 @@ def begun(source: Source, lexicon: Lexicon) -> Case:
 
 
 KINDS = [
-    Kind("story", "stories", about, 10),
-    Kind("story words", "stories", with_words, 8),
+    Kind("story", "stories", about, 11),
+    Kind("story words", "stories", with_words, 11),
     Kind("story any", "stories", anything, 2),
     Kind("story me", "stories", about_me, 3),
     Kind("story begun", "stories", begun, 2),

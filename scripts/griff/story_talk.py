@@ -338,6 +338,7 @@ def _question(
         c = story.cast
         facts = [c.hero.name, c.friend.name, c.hero.kind, c.friend.kind, c.thing, c.color, c.place[1], c.subject]
         keep = [word for word in (*facts[:2], *(group[0] for group in accept)) if word in user]
+        keep += re.findall(r'"([^"]+)"', user)
         # In a second telling only the change is new, and it stands in the question.
         words = [*facts, *(one for group in accept for one in group if one in user)]
         # A sentence that is said again is copied as a whole.

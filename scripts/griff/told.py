@@ -79,6 +79,21 @@ def frames() -> dict[str, Wordings]:
     return {name: Wordings(texts) for name, texts in parts.items()}
 
 
+@functools.cache
+def never_asked() -> frozenset[str]:
+    """Questions for facts, and phrases for them, that training never shows; see `bare`."""
+    held: set[str] = set()
+    for form in forms().values():
+        for pool in (form.ask.templates, form.mine):
+            held |= {bare(text) for text in pool.held if text not in pool.kept}
+    return frozenset(held)
+
+
+def bare(text: str) -> str:
+    """A wording without its slots and marks, in lower case."""
+    return re.sub(r"\[\w+\]", "", text).strip(" ?.").lower()
+
+
 @dataclass(frozen=True)
 class Fact:
     """Something that is told."""

@@ -100,9 +100,11 @@ _PRONOUN = re.compile(r"\b(it|there|that|then|this)\b")
 
 @functools.cache
 def questions() -> dict[str, Pool[tuple[str, str]]]:
+    """Of each kind of fact; without those that training never shows as questions for what was told."""
     found: dict[str, list[tuple[str, str]]] = {}
     for name, direct, indirect in table("untold"):
-        found.setdefault(name, []).append((direct, indirect))
+        if not {told.bare(direct), told.bare(indirect)} & told.never_asked():
+            found.setdefault(name, []).append((direct, indirect))
     return {name: Pool(items) for name, items in found.items()}
 
 

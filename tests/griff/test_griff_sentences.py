@@ -21,8 +21,10 @@ from griff import (
     sentences,
     setright,
     told,
+    told_or_not,
     unclear,
     unknown,
+    untold,
 )
 from griff.cases import Unmet, passes
 from griff.clause_parts import Part, Verb, Who
@@ -30,7 +32,7 @@ from griff.wording import Source
 from small_lexicon import Small
 
 LEXICON = Small(Path("nowhere"))
-MODULES = (sentences, persons, codes, codes_part, setright, diet, unclear)
+MODULES = (sentences, persons, codes, codes_part, setright, diet, unclear, told_or_not)
 KINDS = {kind.name: kind for module in MODULES for kind in module.KINDS}
 MOST = 40
 
@@ -366,6 +368,49 @@ def test_meat_is_not_for_vegetarians():
 
 
 # --- what can't be understood -----------------------------------------------------------------
+
+
+def test_a_question_never_says_whether_it_can_be_answered():
+    told_of, not_told = set(), set()
+    for i in range(400):
+        with contextlib.suppress(Unmet):
+            case = told_or_not.case(Source(i), LEXICON)
+            before = "\n".join(turn.user.lower() for turn in case.turns[:-1])
+            if case.about == "never":
+                assert not any(part.lower() in case.turns[-1].user.lower() for part in case.turns[-1].copied)
+            else:
+                assert case.accept[0][0].lower() in before
+            (not_told if case.about == "never" else told_of).add(_asked_for(case))
+    assert len(told_of & not_told) > 40
+
+
+def _asked_for(case):
+    """The attributes whose questions stand in the last message."""
+    said = case.turns[-1].user.lower()
+    return next(
+        (
+            one.name
+            for one in told_or_not.attributes().all
+            for _, text in one.asks
+            if text.split("{")[0].lower() in said
+        ),
+        "",
+    )
+
+
+def test_what_is_held_out_elsewhere_is_not_told_in_training():
+    pool = told_or_not.attributes()
+    held = {text for questions in untold.questions().values() for text, _ in questions.held}
+    assert pool.held
+    assert not {direct for one in pool.kept for direct, _ in one.asks} & held
+    assert not {one.name for one in pool.kept} & {one.name for one in pool.held}
+    asked_for = {told.bare(text) for one in pool.all for pair in one.asks for text in pair}
+    asked_for |= {
+        told.bare(text) for questions in untold.questions().values() for pair in questions.all for text in pair
+    }
+    assert told.never_asked()
+    assert not asked_for & told.never_asked()
+    assert all(one.asks for one in pool.all)
 
 
 def test_what_means_nothing_is_answered_with_a_question_for_other_words():

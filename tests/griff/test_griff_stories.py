@@ -12,6 +12,7 @@ from griff import (
     mix,
     poems,
     stories,
+    story_close,
     story_details,
     story_premises,
     story_questions,
@@ -232,6 +233,29 @@ def test_details_are_those_of_the_story(name: str, lexicon: Lexicon) -> None:
         if name == "moral":
             assert story_talk.morals()[story.plot.name].rstrip(".").split(". ")[0] in answer[1]
     assert asked >= 20
+
+
+CLOSE = {name: make for name, _, make in story_close.CLOSE}
+
+
+@pytest.mark.parametrize("name", sorted(CLOSE))
+def test_who_did_what_is_what_the_story_says(name: str, lexicon: Lexicon) -> None:
+    asked = 0
+    for seed in range(120):
+        source = Source(seed)
+        _, story, _ = story_talk.request(source, lexicon, 2)
+        if (answer := CLOSE[name](source, lexicon, story)) is None:
+            continue
+        asked += 1
+        user, said, accept, reject = answer
+        assert all(stories.has(said, group) for group in accept), answer
+        assert not stories.has(said, list(reject)), answer
+        if name == "did who":
+            assert any(f"{accept[0][0]} {deed}." in story.text and deed in user for _, deed in story_close.deeds(story))
+        if name == "said who":
+            (role,) = {role.name for role, text in story_close.quotes(story) if f'"{text.rstrip(",.")}"' in user}
+            assert role == accept[0][0]
+    assert asked >= 15
 
 
 def test_what_is_asked_of_one_plot_has_its_answer() -> None:

@@ -106,7 +106,7 @@ def test_a_pass_with_two_groups_of_keys_and_a_head_of_its_own(tmp_path: Path) ->
 
 def test_a_piece_at_a_time_where_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrices, "SHARE", 1e-9)
-    monkeypatch.setattr(matrices, "_PIECE", 50_000)
+    monkeypatch.setattr("rgmlx.griffin.host.pieces._PIECE", 50_000)
     model = rgmlx.load("demo")
     same(model)
     assert model._in_numpy is not None and not model._in_numpy.is_dense

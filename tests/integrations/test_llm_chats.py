@@ -13,7 +13,7 @@ import pytest
 
 import rgmlx
 from rgmlx.conversation.turns import Turn, ids_of
-from rgmlx.errors import ChatError, RgmlxError
+from rgmlx.errors import ChatError, ConstraintError, RgmlxError
 from rgmlx.integrations import llm_chats
 from rgmlx.integrations.llm_chats import Chats, Transcript, Usage, file_of, transcript
 
@@ -247,6 +247,13 @@ def test_settings_are_those_of_one_reply(demo: rgmlx.Model) -> None:
             talk.ask(chats, "Hi", **settings)
     with pytest.raises(ChatError, match="nothing to answer"):
         talk.ask(chats, " \n")
+
+
+def test_a_schema_is_kept_to(demo: rgmlx.Model) -> None:
+    said, usage = Transcript(None, (), "Is a fox an animal?"), Usage()
+    assert "".join(Chats().answer(demo, said, usage, SHORT, schema={"enum": [True]})) == "true"
+    with pytest.raises(ConstraintError):
+        next(Chats().answer(demo, said, usage, SHORT, schema={"type": "nothing"}))
 
 
 def test_states_are_bounded(demo: rgmlx.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -117,6 +118,19 @@ def test_a_conversation_object_goes_on_by_its_state(tmp_path: Path) -> None:
     third = second.reply("And I?", options=SHORT)
     assert third.usage().details == {"cached_tokens": one.input + one.output + two.input + two.output}
     assert states(tmp_path) == 0  # nobody logs what a program says
+
+
+def test_a_schema_is_kept_to() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"age": {"type": "integer", "minimum": 1, "maximum": 9}},
+        "required": ["age"],
+    }
+    schema["additionalProperties"] = False
+    model = llm.get_model("rgmlx/demo")
+    assert 1 <= json.loads(model.prompt("How old is the fox?", schema=schema, temperature=0).text())["age"] <= 9
+    with pytest.raises(llm.ModelError):
+        model.prompt("Hi", schema={"type": "nothing"}).text()
 
 
 def test_await_gives_the_same() -> None:

@@ -198,12 +198,12 @@ def test_errors_are_those_of_the_namesakes(small: rgmlx.Model) -> None:
     run(main())
 
 
-def test_a_model_that_a_thread_has_loaded_is_used_after_its_end() -> None:
+def test_a_model_that_a_thread_has_loaded_is_used_after_its_end(demo: rgmlx.Model) -> None:
     async def main() -> str:
         model = await asyncio.to_thread(rgmlx.load)
         return await model.agenerate("Hi", max_tokens=2, temperature=0)
 
-    assert run(main()) == rgmlx.load().generate("Hi", max_tokens=2, temperature=0)
+    assert run(main()) == demo.generate("Hi", max_tokens=2, temperature=0)
 
 
 # --- many at once -----------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def talk(model: rgmlx.Model, first: int = 0) -> list[list[str]]:
     for turn in range(2):
         for n in range(len(TALKS)):
             one = (first + n) % len(TALKS)
-            said[one].append("".join(chats[one].send(TALKS[one][1][turn], max_tokens=4)))
+            said[one].append("".join(chats[one].send(TALKS[one][1][turn], max_tokens=3)))
     return said
 
 
