@@ -282,7 +282,7 @@ def test_refusals(chat: Chat, demo: rgmlx.Model, tiny: rgmlx.Model, tmp_path: Pa
 
 
 def test_turns_from_elsewhere_are_read_with_the_next_message(demo: rgmlx.Model) -> None:
-    said = [Turn("user", "My dog is Rex."), Turn("model", "A fine name.")]
+    said = [Turn("user", "My dog is Rex.", closed=False), Turn("model", "A fine name.")]
     chat = demo.chat(temperature=0)
     chat.add_turns([])
     chat.add_turns(said)
