@@ -56,11 +56,11 @@ def test_each_message_reads_only_itself(chat: Chat) -> None:
 def test_rewind_reads_nothing(chat: Chat) -> None:
     read, position = chat.prefilled_tokens, chat.position
     point = chat.checkpoint()
-    one = say(chat, "Tell me a story")
+    one = say(chat, "Tell me a story", max_tokens=30)
     chat.rewind(point)
     assert (chat.position, len(chat.turns)) == (position, 4)
     assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Tell me a story")) + 1
-    assert say(chat, "Tell me a story") == one
+    assert say(chat, "Tell me a story", max_tokens=30) == one
     read = chat.prefilled_tokens
     chat.rewind(2)
     assert len(chat.turns) == 2
@@ -74,26 +74,26 @@ def test_fork_reads_nothing_and_is_independent(chat: Chat) -> None:
     other = chat.fork()
     assert other.turns == chat.turns
     assert other.prefilled_tokens == 0
-    a = say(chat, "Tell me a story about an owl", seed=3)
+    a = say(chat, "Tell me a story about an owl", seed=3, max_tokens=30)
     assert len(other.turns) == 4
-    assert say(other, "Tell me a story about an owl", seed=3) == a
+    assert say(other, "Tell me a story about an owl", seed=3, max_tokens=30) == a
     say(other, "Thank you")
     assert len(chat.turns) == 6
 
 
 def test_regenerate_reads_nothing(chat: Chat) -> None:
-    say(chat, "Tell me a story about a bear")
+    say(chat, "Tell me a story about a bear", max_tokens=30)
     read, first = chat.prefilled_tokens, chat.turns[-1].text
-    others = {"".join(chat.regenerate()) for _ in range(3)}
+    others = {"".join(chat.regenerate(max_tokens=30)) for _ in range(3)}
     assert chat.prefilled_tokens == read
     assert len(chat.turns) == 6
     assert others - {first}
-    assert "".join(chat.regenerate(seed=1)) == first
+    assert "".join(chat.regenerate(seed=1, max_tokens=30)) == first
 
 
 def test_edit_reads_only_the_new_text(chat: Chat) -> None:
     read = chat.prefilled_tokens
-    "".join(chat.edit(2, "Tell me a story"))
+    "".join(chat.edit(2, "Tell me a story", max_tokens=30))
     assert [t.text for t in chat.turns if t.role == USER] == ["I have a cat named Zibo.", "Tell me a story"]
     assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Tell me a story")) + 1
     read = chat.prefilled_tokens
