@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import mlx.core as mx
 import numpy as np
 
-from .errors import IncompleteError, RgmlxError, RgmlxWarning, TokenizerError
+from .errors import ChatError, IncompleteError, RgmlxError, RgmlxWarning, TokenizerError
 from .generation.constrained.output import OutputFormat, output_format
 from .generation.engine import Generation, Progress, check_ids, check_prompts, generate_batch
 from .generation.language_model import LanguageModel
@@ -353,11 +353,15 @@ class Model(LanguageModel):
 
         Raises:
             TokenizerError: the model can't chat.  RgmlxError: a setting is out of range.
-            ChatError, StoreError: the conversation of this name is open elsewhere, or can't be read.
+            ChatError, StoreError: the conversation of this name is open elsewhere, or can't be read; a store without a name.
         """
         from .conversation.chat import Chat
 
         if name is None:
+            if store is not None:
+                raise ChatError(
+                    "store= is where a conversation with a name is kept: give it a name, or leave store out"
+                )
             return Chat(self, system, **sampling)
         return Chat.open(self, name, system=system, store=store, **sampling)
 
@@ -403,8 +407,53 @@ class Model(LanguageModel):
     # --- for coroutines -------------------------------------------------------------------
 
     alogits = awaited(logits)
-    agenerate = awaited(generate)
-    abatch = awaited(batch)
+    if TYPE_CHECKING:  # a twin would have the first of the overloads only
+
+        @overload
+        async def agenerate(
+            self, prompt: str | Sequence[int], *, schema: type[T], max_tokens: int | None = None, **options: Any
+        ) -> T: ...
+        @overload
+        async def agenerate(
+            self,
+            prompt: str | Sequence[int],
+            *,
+            schema: Mapping[str, Any] | UnionType | bool,
+            max_tokens: int | None = None,
+            **options: Any,
+        ) -> Any: ...
+        @overload
+        async def agenerate(
+            self, prompt: str | Sequence[int], *, max_tokens: int | None = None, **options: Any
+        ) -> str: ...
+        async def agenerate(self, prompt: Any, **options: Any) -> Any: ...
+
+        @overload
+        async def abatch(
+            self,
+            prompts: Sequence[str | Sequence[int]],
+            *,
+            schema: type[T],
+            max_tokens: int | None = None,
+            **options: Any,
+        ) -> list[T]: ...
+        @overload
+        async def abatch(
+            self,
+            prompts: Sequence[str | Sequence[int]],
+            *,
+            schema: Mapping[str, Any] | UnionType | bool,
+            max_tokens: int | None = None,
+            **options: Any,
+        ) -> list[Any]: ...
+        @overload
+        async def abatch(
+            self, prompts: Sequence[str | Sequence[int]], *, max_tokens: int | None = None, **options: Any
+        ) -> list[str]: ...
+        async def abatch(self, prompts: Any, **options: Any) -> Any: ...
+    else:
+        agenerate = awaited(generate)
+        abatch = awaited(batch)
     ascore = awaited(score)
     achat = awaited(chat, short=True)
     aread = awaited(read, short=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -261,9 +262,13 @@ def as_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, *, raw: bool, fres
     """
     if not isinstance(prompt, str):
         try:
-            return [int(i) for i in prompt]
+            if isinstance(prompt, (bytes, bytearray, set, frozenset, dict)):
+                raise TypeError
+            return [operator.index(i.item() if hasattr(i, "item") else i) for i in prompt]
         except (TypeError, ValueError):
             shown = repr(prompt)
             raise TokenizerError(f"a prompt is a text or a list of token ids, not {shown}", quotes=(shown,)) from None
+    if not raw and not prompt.strip():
+        raise TokenizerError("the prompt is empty: say something, or pass token ids")
     start = [tokenizer.bos] if fresh else []
     return [*start, *(tokenizer.encode(prompt) if raw else turn_ids(tokenizer, prompt))]

@@ -54,6 +54,7 @@ def _whole(method: F) -> F:
 
     @wraps(method)
     def run(self: Chat, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_closed()
         return whole(self._busy, self._undo, lambda: method(self, *args, **kwargs))
 
     return run  # type: ignore[return-value]
@@ -87,6 +88,8 @@ class Chat:
             RgmlxError: a model without turn tokens, or a setting out of range.
         """
         self.sampling = make_sampling(sampling, model.sampling)
+        if system is not None:
+            _checked(system, "the system text")
         self.max_tokens: int | None = None
         self._model, self._snapshot_bytes = model, snapshot_bytes
         self._session = ReplySession(MemoryStore() if store is None else store, model.name or "", system=system)
@@ -258,7 +261,8 @@ class Chat:
 
     @_whole
     def continue_reply(self, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
-        """Goes on with the last reply: one that was cut short grows, of one that had ended a longer one is made.
+        """Goes on with the last reply: one that was cut short grows, of one that had ended a longer one is made. One that
+        was interrupted before its first word is written.
 
         Raises:
             ChatError: there is no reply to go on with.
@@ -266,9 +270,9 @@ class Chat:
         settings = self._settings(sampling)
         self._end_reply()
         head = self._session.head
-        if head is None or head.role != MODEL:
+        if head is None:
             raise ChatError("there is no reply to go on with: send a message first")
-        return self._start(settings, max_tokens, continues=True)
+        return self._start(settings, max_tokens, continues=head.role == MODEL)
 
     @_whole
     def edit(self, index: int, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
@@ -294,8 +298,12 @@ class Chat:
         Raises:
             ChatError: a role is neither "user" nor "model".
         """
-        if bad := [turn.role for turn in turns if turn.role not in (USER, MODEL)]:
-            raise ChatError(f"a turn is '{USER}' or '{MODEL}', not '{bad[0]}'")
+        if bad := [turn for turn in turns if not isinstance(turn, Turn)]:
+            raise ChatError(f"turns are rgmlx.conversation.turns.Turn(role, text), not {type(bad[0]).__name__}")
+        if wrong := [turn.role for turn in turns if turn.role not in (USER, MODEL)]:
+            raise ChatError(f"a turn is '{USER}' or '{MODEL}', not '{wrong[0]}'")
+        for turn in turns:
+            _checked(turn.text, "a turn's text")
         self._end_reply()
         if turns:
             parent = self._session.head.id if self._session.head is not None else None
@@ -427,8 +435,13 @@ class Chat:
         return output_format(self._model.vocabulary, **asked)
 
     def _path(self) -> list[Message]:
+        self._refuse_closed()
         head = self._session.head
         return self._session.store.messages.path(head.id if head is not None else None)
+
+    def _refuse_closed(self) -> None:
+        if isinstance(self._closed, weakref.finalize) and not self._closed.alive:
+            raise ChatError("this conversation was closed: open it again by its name")
 
     def _return_to(self, to: Checkpoint, states: Context | None = None) -> None:
         """Stands at a checkpoint; one of another chat becomes a branch of this one, with the `states` kept on its way."""
@@ -489,6 +502,12 @@ class Chat:
         self._session.end_reply(run)
 
 
+def _checked(text: str, what: str) -> str:
+    if not isinstance(text, str):
+        raise ChatError(f"{what} is a str, not {type(text).__name__}")
+    return text
+
+
 def _refuse_empty(text: str) -> None:
-    if not text.strip():
+    if not _checked(text, "a message").strip():
         raise ChatError("there is nothing to send: the message is empty")

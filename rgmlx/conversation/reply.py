@@ -91,7 +91,7 @@ class Reply:
 
 
 class AsyncReply:
-    """A reply for coroutines: `async for` gives its pieces, `await` the whole text, or what is left of it.
+    """A reply for coroutines: `async for` gives its pieces, `await` what it comes to, as `Reply.result` has it.
 
     It is asked for with its first piece, and raises there what `Chat.send` and `Reply` raise. Cancelled while a piece is
     being written, the reply is over, and what was delivered stays.
@@ -114,9 +114,11 @@ class AsyncReply:
         return self._reply.finish_reason if self._reply is not None else None
 
     async def result(self) -> Any:
-        """As `Reply.result`."""
-        await self._whole()
-        assert self._reply is not None
+        """As `Reply.result`: its text, or with `schema` the object; also when some of it was iterated before."""
+        async for _ in self:
+            pass
+        if self._reply is None:  # ended before it was begun
+            return ""
         return await done_in(self._threads.steps, self._reply.result)
 
     def stop(self) -> None:
@@ -134,11 +136,8 @@ class AsyncReply:
     def __aiter__(self) -> AsyncSteps[str]:
         return self._pieces
 
-    def __await__(self) -> Generator[object, None, str]:
-        return self._whole().__await__()
-
-    async def _whole(self) -> str:
-        return "".join([piece async for piece in self])
+    def __await__(self) -> Generator[object, None, Any]:
+        return self.result().__await__()
 
     def _start(self) -> Steps[str]:
         self._reply = self._begin()
@@ -155,4 +154,4 @@ def replied(method: Callable[P, Reply]) -> Callable[P, AsyncReply]:
         owner, call = bound(method, *args, **options)
         return AsyncReply(owner.threads, call)
 
-    return named_twin(twin, method, "for `async for`, or `await` for the whole text; it begins with the first piece")
+    return named_twin(twin, method, "for `async for`, or `await` for its `result`; it begins with the first piece")

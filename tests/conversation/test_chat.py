@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from waiting import PATIENCE
@@ -298,3 +299,34 @@ def test_turns_from_elsewhere_are_read_with_the_next_message(demo: rgmlx.Model) 
     with pytest.raises(ChatError, match="'user' or 'model', not 'system'"):
         chat.add_turns([Turn("user", "Hi"), Turn("system", "x")])
     assert len(chat.turns) == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda c: c.send(b"hi"),
+        lambda c: c.send(None),
+        lambda c: c.edit(0, b"hi"),
+        lambda c: c.add_turns([("user", "hi")]),
+        lambda c: c.add_turns([Turn("user", b"hi")]),
+        lambda c: c._model.chat(system=b"x"),
+        lambda c: c._model.chat(store="somewhere"),
+    ],
+)
+def test_what_is_no_text_is_refused_and_nothing_is_sent(demo: rgmlx.Model, wrong: Any) -> None:
+    chat = demo.chat()
+    say(chat, "Hi", max_tokens=2)
+    before = chat.turns
+    with pytest.raises(ChatError):
+        wrong(chat)
+    assert chat.turns == before and say(chat, "Hello", max_tokens=2)
+
+
+def test_a_reply_that_has_no_word_yet_is_gone_on_with(demo: rgmlx.Model) -> None:
+    """As after Ctrl+C while the message was being read."""
+    chat = demo.chat(temperature=0)
+    chat.send("Who are you?")
+    chat.stop()
+    text = "".join(chat.continue_reply(max_tokens=6))
+    assert text == "".join(demo.chat(temperature=0).send("Who are you?", max_tokens=6))
+    assert [t.role for t in chat.turns] == [USER, MODEL]

@@ -46,6 +46,14 @@ def test_it_goes_on_where_it_was_left_and_reads_only_what_is_new(
         assert "".join(again.regenerate(max_tokens=20)) and again.prefilled_tokens == len(asked) + 1
 
 
+def test_one_that_was_closed_says_so(inbox: rgmlx.Chat) -> None:
+    inbox.close()
+    for use in (lambda: inbox.turns, lambda: inbox.send("Hi"), inbox.regenerate, inbox.checkpoint):
+        with pytest.raises(ChatError, match="was closed: open it again"):
+            use()
+    inbox.close()
+
+
 def test_rgchat_lists_it_and_goes_on_with_it(inbox: rgmlx.Chat, tmp_path: Path) -> None:
     inbox.close()
     with Store(tmp_path / "data") as store:
@@ -167,7 +175,7 @@ def test_going_on_with_a_reply(chat: rgmlx.Chat) -> None:
     assert "".join(chat.continue_reply(max_tokens=4, seed=1)) == more
     assert chat.prefilled_tokens == read
     with pytest.raises(ChatError, match="no reply to go on with"):
-        chat.rewind(3)
+        chat.rewind(0)
         chat.continue_reply()
 
 

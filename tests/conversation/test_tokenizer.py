@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+import numpy as np
 import pytest
 import sentencepiece
 import tokenizers
@@ -345,6 +347,10 @@ def test_turn_layout(tokenizer: Tokenizer) -> None:
     assert ids == [start, *user, end, *line, start, *model]
     assert as_ids("hello", tokenizer, raw=False) == [tokenizer.bos, *ids]
     assert as_ids([5, 6], tokenizer, raw=False) == [5, 6]
+    for wrong in (b"hi", {5, 6}, [1.5], ["5"], 5, "", " \n"):
+        with pytest.raises(TokenizerError):
+            as_ids(wrong, tokenizer, raw=False)  # type: ignore[arg-type]
+    assert as_ids(np.array([5, 6]), tokenizer, raw=False) == as_ids(mx.array([5, 6]), tokenizer, raw=False) == [5, 6]  # type: ignore[arg-type]
     assert between_turns(tokenizer, closed=True) == tokenizer.encode("\n")
     assert between_turns(tokenizer, closed=False) == [end, *tokenizer.encode("\n")]
 
