@@ -108,7 +108,13 @@ def run(options: argparse.Namespace) -> None:
         Results(options.output, as_json=options.json) as out,
         _conversations(options) as store,
     ):
-        text = material.message(options.text, options.files, raw=options.raw, listen=not options.no_stdin)
+        text = material.message(
+            options.text,
+            options.files,
+            choices=options.choices or (),
+            raw=options.raw,
+            listen=not options.no_stdin,
+        )
         name = (_model_of(store, options.session) or "demo") if options.model is None else options.model
         begun = time.perf_counter()
         model = _loaded(name)

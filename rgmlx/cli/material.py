@@ -37,12 +37,20 @@ _INPUT_TITLE = "Input"
 _EXAMPLE = 'write it after the command, as in  {} "Who are you?"'
 
 
-def message(words: Sequence[str], files: Sequence[str] = (), *, raw: bool = False, listen: bool = True) -> str:
+def message(
+    words: Sequence[str],
+    files: Sequence[str] = (),
+    *,
+    choices: Sequence[str] = (),
+    raw: bool = False,
+    listen: bool = True,
+) -> str:
     """The text to send.
 
     Args:
         words: of the question. None, or `-` alone, has it read from standard input.
         files: whose texts come with it; `-` is standard input, read to its end however long that takes.
+        choices: what may be answered. They, and files, take all words behind their option: the question may be among them.
         raw: the text is to be continued, so that nothing comes with it.
         listen: whether standard input is looked at where it was not named.
 
@@ -57,18 +65,24 @@ def message(words: Sequence[str], files: Sequence[str] = (), *, raw: bool = Fals
         )
     if raw and files:
         raise RgmlxError("--raw continues one text, so no file comes with it: leave out -f, or --raw")
+    taken = [option for option, its in (("-f", files), ("--choice", choices)) if its and not words]
     if text == INPUT or not words:
-        text = _question_from_input(files, listen)
+        if choices and not words and choices[-1].rstrip().endswith("?"):
+            raise RgmlxError(f"there is no question: {_example(taken)}")
+        text = _question_from_input(files, listen, taken)
         listen = False
     else:
         text = argument(text, "the question")
     if not text.strip():
-        raise RgmlxError(f"the question is empty: {_example()}")
+        raise RgmlxError(f"the question is empty: {_example(taken)}")
     if raw:
         return text
     blocks, left = list[str](), MAX_CHARS
     for name in files:
         title, content = (_INPUT_TITLE, _input(left)) if name == INPUT else (name, _file(name, left))
+        if not content.strip():  # an answer about nothing would be invented
+            what = "nothing came through standard input" if name == INPUT else f"{shown(name)} is empty"
+            raise RgmlxError(f"{what}: there is nothing to ask about; leave it out of -f if that is meant")
         left -= len(content)
         blocks.append(fenced(title, content))
     if listen and INPUT not in files and (content := _offered(left)).strip():
@@ -76,13 +90,18 @@ def message(words: Sequence[str], files: Sequence[str] = (), *, raw: bool = Fals
     return "\n\n".join([*blocks, text]) if blocks else text
 
 
-def _question_from_input(files: Sequence[str], listen: bool) -> str:
+def _question_from_input(files: Sequence[str], listen: bool, taken: Sequence[str]) -> str:
     if not listen or INPUT in files or sys.stdin.isatty():
-        raise RgmlxError(f"there is no question: {_example()}")
+        raise RgmlxError(f"there is no question: {_example(taken)}")
     return _input(MAX_CHARS)
 
 
-def _example() -> str:
+def _example(taken: Sequence[str]) -> str:
+    """What to type instead. `taken`: options that take all words behind them, and so may have taken the question."""
+    if taken:
+        return (
+            f"all words behind {' and '.join(taken)} belong to it, so write the question before it, or last behind --"
+        )
     return _EXAMPLE.format(typed("rgmlx ask"))
 
 

@@ -175,8 +175,9 @@ def _progress(reader: Reader, begun: float, before: int, ended: bool = False) ->
     """How much was read, on the last line of a terminal."""
     if sys.stderr.isatty():
         count = reader.tokens - before
-        rate = count / max(time.monotonic() - begun, 1e-3)
-        tell("\r\x1b[K" if ended else f"\r\x1b[Kread {count:,} tokens, {rate:,.0f} tokens/s", end="")
+        read = count - reader.waiting  # what waits for a whole chunk was only taken
+        rate = f", {read / max(time.monotonic() - begun, 1e-3):,.0f} tokens/s" if read > 0 else ""
+        tell("\r\x1b[K" if ended else f"\r\x1b[Kread {count:,} tokens{rate}", end="")
 
 
 def _print_stats(reader: Reader, skipped: int, before: tuple[int, int], seconds: float) -> None:

@@ -7,6 +7,7 @@ import pty
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asked import Piped, piped
@@ -45,7 +46,6 @@ INPUT = "Input:\n```\npiped\n```"
         (["Why?"], ["two.py", "one.txt"], b"", f"{TWO}\n\n{ONE}\n\nWhy?"),
         (["Why?"], ["one.txt"], b"piped\n", f"{ONE}\n\n{INPUT}\n\nWhy?"),
         (["Why?"], ["-", "one.txt"], b"piped\n", f"{INPUT}\n\n{ONE}\n\nWhy?"),
-        (["Why?"], ["-"], b"", "Input:\n```\n```\n\nWhy?"),
         ([], [], b"piped", "piped"),
         (["-"], [], b"piped", "piped"),
         ([], ["one.txt"], b"piped", f"{ONE}\n\npiped"),
@@ -77,8 +77,13 @@ def test_a_name_of_a_file_is_one_line(name: str, piped: Piped, tmp_path: Path) -
 REFUSED = [
     (["-", "x"], [], {}, "stands alone.*-f - reads standard input beside a question"),
     ([], [], {"listen": False}, "there is no question"),
-    ([], ["-"], {}, "there is no question"),
-    ([" "], [], {}, "the question is empty"),
+    ([], ["-"], {}, "there is no question: all words behind -f belong to it, so write the question before it"),
+    ([], ["one.txt", "two.py"], {}, "the question is empty: all words behind -f belong to it"),
+    ([], [], {"choices": ["yes", "no"]}, "the question is empty: all words behind --choice belong to it"),
+    ([], [], {"choices": ["yes", "Is it blue?"]}, "there is no question: all words behind --choice belong to it"),
+    (["Why?"], ["-"], {}, "nothing came through standard input: there is nothing to ask about"),
+    (["Why?"], ["one.txt", "empty"], {}, "empty is empty: there is nothing to ask about"),
+    ([" "], [], {}, "the question is empty: write it after the command"),
     ([], [], {}, "the question is empty"),
     (["Why?"], [""], {}, "the name of a file is empty"),
     (
@@ -98,11 +103,12 @@ REFUSED = [
 
 @pytest.mark.parametrize(("words", "named", "options", "said"), REFUSED)
 def test_what_is_refused(
-    words: list[str], named: list[str], options: dict[str, bool], said: str, piped: Piped, files: Path
+    words: list[str], named: list[str], options: dict[str, Any], said: str, piped: Piped, files: Path
 ) -> None:
     piped()
     os.mkfifo(files / "pipe")
     (files / "bytes").write_bytes(b"caf\xe9")
+    (files / "empty").write_text(" \n")
     with pytest.raises(RgmlxError, match=said) as raised:
         message(words, named, **options)
     assert "\n" not in str(raised.value)
