@@ -186,6 +186,7 @@ CHAT: dict[str, tuple[Callable[[Chat, Path], object], type[Exception] | None]] =
     "send": (lambda c, p: c.send("x"), ChatError),
     "regenerate": (lambda c, p: c.regenerate(), ChatError),
     "edit": (lambda c, p: c.edit(0, "x"), ChatError),
+    "add_turns": (lambda c, p: c.add_turns([]), ChatError),
     "checkpoint": (lambda c, p: c.checkpoint(), ChatError),
     "rewind": (lambda c, p: c.rewind(0), ChatError),
     "fork": (lambda c, p: c.fork(), ChatError),

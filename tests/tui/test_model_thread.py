@@ -27,9 +27,18 @@ from rgmlx.system.model_thread import ModelThread
 from tui.app import ChatApp
 from tui.plain import PlainChat
 
+_BEFORE = set[threading.Thread]()
+"""Of a model that other tests use, too: they are there as long as that is."""
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    _BEFORE.clear()
+    _BEFORE.update(t for t in threading.enumerate() if t.name == "model")
+
 
 def model_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name == "model"]
+    return [t for t in threading.enumerate() if t.name == "model" and t not in _BEFORE]
 
 
 # --- the thread ---------------------------------------------------------------------------
