@@ -176,7 +176,7 @@ FINE = {
     # What is not there is left out; an empty text is one.
     *((name, missing) for name in ("the index", "tokenizer.model", "tokenizer.json", "generation_config.json")),
     *(("rgchat.toml", kind) for kind in (missing, dangling, empty)),
-    *((name, empty) for name in ("@file", "-f")),
+    ("@file", empty),
     ("--open", empty),  # it is refused when it is read
 }
 
