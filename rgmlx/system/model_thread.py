@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from .process import leave_at_end
+
 T = TypeVar("T")
 _LOOK = 0.1  # seconds between two calls of `meanwhile`
 
@@ -48,6 +50,7 @@ class ModelThread:
                 self._jobs = queue.SimpleQueue()
                 self._thread = threading.Thread(target=_work, args=(self._jobs,), name="model", daemon=True)
                 self._thread.start()
+                leave_at_end(self)
             self._jobs.put(job)
         return future
 
