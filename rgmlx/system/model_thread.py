@@ -9,14 +9,20 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from .process import leave_at_end
-
 T = TypeVar("T")
 _LOOK = 0.1  # seconds between two calls of `meanwhile`
+_LEAVE_SECONDS = 0.5  # at the end of the program, for a thread that may hang in a download
+
+
+def leave_all() -> None:
+    """Ends all of them with the program, those that have nothing to do: MLX's own threads for each end before it."""
+    for thread in [left for one in list(_all) if (left := one.leave()) is not None]:
+        thread.join(_LEAVE_SECONDS)
 
 
 class ModelThread:
@@ -50,7 +56,7 @@ class ModelThread:
                 self._jobs = queue.SimpleQueue()
                 self._thread = threading.Thread(target=_work, args=(self._jobs,), name="model", daemon=True)
                 self._thread.start()
-                leave_at_end(self)
+                _all.add(self)
             self._jobs.put(job)
         return future
 
@@ -79,3 +85,6 @@ def _work(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
     while (job := jobs.get()) is not None:
         job()
         del job  # nothing of it stays in memory while the thread waits
+
+
+_all: weakref.WeakSet[ModelThread] = weakref.WeakSet()

@@ -18,22 +18,15 @@ import mlx.core as mx
 
 from ..errors import RgmlxError
 from . import device
+from .model_thread import leave_all
 
 _END_SECONDS = 30.0  # at most, that the end of the program waits for a daemon thread's step to end
-
-_LEAVE_SECONDS = 0.5  # and for a thread that may hang in something else, such as a download
 
 
 class Stoppable(Protocol):
     """What can be told to end, from any thread."""
 
     def stop(self) -> None: ...
-
-
-class Leaving(Protocol):
-    """What has a thread that ends once all is done that it was given."""
-
-    def leave(self) -> threading.Thread | None: ...
 
 
 class _Streams:
@@ -65,7 +58,6 @@ _used = _forked = False
 _ending = threading.Event()
 _working: dict[int, int] = {}  # by thread, but for the main one: how many steps are being done, one within another
 _runs: weakref.WeakSet[Stoppable] = weakref.WeakSet()
-_threads: weakref.WeakSet[Leaving] = weakref.WeakSet()
 
 
 def enter() -> None:
@@ -112,11 +104,6 @@ def stop_at_end(run: Stoppable) -> None:
     _runs.add(run)
 
 
-def leave_at_end(thread: Leaving) -> None:
-    """Has a thread ended with the program, if it has nothing to do then: MLX's own threads for it end before."""
-    _threads.add(thread)
-
-
 def _end() -> None:
     """Waits for daemon threads to leave MLX: one that is in it when the interpreter ends aborts the process."""
     _ending.set()
@@ -125,8 +112,7 @@ def _end() -> None:
     until = time.monotonic() + _END_SECONDS
     while _working and time.monotonic() < until:
         time.sleep(0.005)
-    for thread in [left for one in list(_threads) if (left := one.leave()) is not None]:
-        thread.join(_LEAVE_SECONDS)
+    leave_all()
 
 
 def _in_child() -> None:
