@@ -169,3 +169,20 @@ def test_a_program_that_ends_in_the_middle_ends_quietly(name: str) -> None:
     for p in [program(ENDS[name]), program(ENDS[name])]:
         _, err = p.communicate(timeout=PATIENCE)
         assert (p.returncode, err) == (0, "")
+
+
+def test_no_thread_of_a_model_is_left_when_the_interpreter_ends() -> None:
+    """One that waits for work may abort the program then, in one of many runs; so it is looked for."""
+    code = """
+import asyncio, atexit, threading
+async def main(): return await m.agenerate("Hi", max_tokens=2), await m.ascore("Hi")
+asyncio.run(main())
+assert [t for t in threading.enumerate() if t.name == "model"]
+from rgmlx.system import process
+atexit.unregister(process._end)
+atexit.register(lambda: print([t.name for t in threading.enumerate() if t.name == "model"]))
+atexit.register(process._end)
+"""
+    p = program(code)
+    out, err = p.communicate(timeout=PATIENCE)
+    assert (p.returncode, out.strip(), err) == (0, "[]", "")
