@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import functools
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -121,6 +122,14 @@ BOS, EOS, COPIED = 2, 1, 3
 _UNTOLD = tuple(words for words in told.NEVER if "know" not in words)
 _PER_TOKEN = 3.4  # characters
 _MARKS = 10  # tokens around a turn
+_ROW = round(2048 * _PER_TOKEN)  # characters of a row
+_ASKING = (
+    "what which who whom whose how when where why are was were does did will can could would the and for from with have has "
+    "had much many long that there you your griff tell told know say said just please still yet now then again ever "
+    "remember recall remind name mind think guess any anything something about this hey hello thanks quick "
+    "question let back earlier before wonder wondering forgot"
+)
+"""Words that say nothing about what is asked for."""
 
 
 @functools.cache
@@ -159,11 +168,39 @@ def conversation(source: Source, lexicon: Lexicon) -> list[Turn]:
     return systems.sometimes(source, turns)
 
 
-def _size(turns: Sequence[Turn]) -> float:
-    return sum(len(turn.user) + len(turn.model) + _MARKS * _PER_TOKEN for turn in turns)
+def _size(turns: Sequence[Turn]) -> int:
+    return sum(len(turn.user) + len(turn.model) + round(_MARKS * _PER_TOKEN) for turn in turns)
 
 
 # --- as tokens ------------------------------------------------------------------------------
+
+
+class Before:
+    """What the user said in the conversations that may stand before one in its row.
+
+    Who asks there for what was told in an earlier one gets it: "you have not told me" would be wrong, but only then. Were it
+    never learned in such rows, half of all that is learned would say that whatever is asked for was told.
+    """
+
+    def __init__(self) -> None:
+        self._said: deque[tuple[int, frozenset[str]]] = deque()
+        self._size = 0
+
+    def add(self, turns: Sequence[Turn]) -> None:
+        """One conversation more; those that a row no longer holds are forgotten."""
+        self._said.append((_size(turns), _words(" ".join(turn.user for turn in turns))))
+        self._size += self._said[-1][0]
+        while self._size - self._said[0][0] > _ROW:
+            self._size -= self._said.popleft()[0]
+
+    def may_tell(self, asked: str) -> bool:
+        """Whether a word of the question was said before: little words and those of asking do not count."""
+        words = _words(asked)
+        return not words or any(words & said for _, said in self._said)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall("[a-z]{3,}", text.lower())) - frozenset(_ASKING.split())
 
 
 class Tokens:
@@ -181,8 +218,8 @@ class Tokens:
         fine = {piece for piece in found if re.fullmatch("[A-Za-z][a-z]{2,}", piece) and not RUDE.search(piece.lower())}
         return sorted(fine)
 
-    def of_turns(self, turns: Sequence[Turn], joined: bool = False) -> tuple[list[int], list[int]]:
-        """`<bos>`, the turns and `<eos>`. `joined`: that nothing was told is not learned; who knows what stood before."""
+    def of_turns(self, turns: Sequence[Turn], before: Before | None = None) -> tuple[list[int], list[int]]:
+        """`<bos>`, the turns and `<eos>`. That nothing was told is not learned where what stands before may have told it."""
         ids, weights = [BOS], [0]
         for turn in turns:
             said = [*self._user, *self._tokenizer.encode(turn.user), *self._end, *self._model]
@@ -190,7 +227,7 @@ class Tokens:
             weights += [0] * len(said)
             answer = self._tokenizer.encode(turn.model)
             ids += [*answer, *self._end]
-            if joined and any(words in turn.model for words in _UNTOLD):
+            if before and any(words in turn.model for words in _UNTOLD) and before.may_tell(turn.user):
                 weights += [0] * (len(answer) + len(self._end))
             else:
                 weights += [*self._weigh(turn, answer), 1, *[0] * (len(self._end) - 1)]
@@ -259,11 +296,12 @@ def conversations(
     Args:
         corpus: the folder of texts by others.
         tokenizer: the SentencePiece model.
-        joined: not empty: they are to stand behind each other, so none may say that nothing was told.
+        joined: not empty: they are to stand behind each other; see `Before`.
         held: not empty: with wordings, names and words that training never shows.
     """
     lexicon, tokens, plain = _loaded(corpus, tokenizer)
     source = Source(f"{seed}/{joined}", bool(held))
+    before = Before() if joined else None
     while True:
         r = source.chance.random()
         if r < PLAIN:
@@ -271,7 +309,10 @@ def conversations(
         elif r < PLAIN + ENDLESS:
             yield _endless(source, lexicon, tokens)
         else:
-            yield tokens.of_turns(conversation(source, lexicon), bool(joined))
+            turns = conversation(source, lexicon)
+            yield tokens.of_turns(turns, before)
+            if before:
+                before.add(turns)
 
 
 def _endless(source: Source, lexicon: Lexicon, tokens: Tokens) -> tuple[list[int], list[int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import rooms
-from griff import between, mix, systems, told
+from griff import between, mix, systems
 from griff.all import TRAINING, missing, steps
 from griff.cases import Case, Registry, Turn
 from griff.lexicon import Lexicon
@@ -151,12 +151,21 @@ def test_only_what_is_asked_for_without_an_end_is_learned_to_go_on() -> None:
     assert ids[-1] == mix.EOS and weights[-1] == 1
 
 
-def test_where_conversations_are_joined_nobody_learns_that_nothing_was_told() -> None:
-    tokens = Tokens(demo_directory() / "tokenizer.model")
-    untold = [Turn("Who am I?", "You have not told me your name.")]
-    assert any(tokens.of_turns(untold)[1]) and not any(tokens.of_turns(untold, joined=True)[1])
-    assert any(tokens.of_turns([Turn("What is a chabraim?", "I don't know that.")], joined=True)[1])
-    assert "not told" in told.NEVER
+def test_that_nothing_was_told_is_not_learned_where_an_earlier_conversation_may_have_told_it() -> None:
+    tokens, before = Tokens(demo_directory() / "tokenizer.model"), mix.Before()
+    untold = [Turn("Do you know what my horse is called?", "You have not told me your horse's name.")]
+    assert any(tokens.of_turns(untold)[1]) and any(tokens.of_turns(untold, before)[1])
+    before.add([Turn("My horse is Zoltan.", "What a fine name!")])
+    assert any(tokens.of_turns(untold)[1]) and not any(tokens.of_turns(untold, before)[1])
+    assert not any(
+        tokens.of_turns([Turn("Who am I?", "You have not told me your name.")], before)[1]
+    )  # no word to look for
+    assert any(
+        tokens.of_turns([Turn("What is a horse?", "I don't know that.")], before)[1]
+    )  # of no matter who said what
+    for _ in range(3):  # a row later nobody can see it
+        before.add([Turn("Tell me a story.", "Once upon a time. " * 400)])
+    assert any(tokens.of_turns(untold, before)[1])
 
 
 def test_a_seventh_is_held_out_of_training() -> None:
