@@ -35,21 +35,22 @@ def opened(directory: Path) -> Iterator[Store]:
 
 
 def found(store: Store, name: str) -> Conversation:
-    """The conversation of a name, or of a number where none has that name.
+    """The conversation of a name, or of a number (3, or :3) where none has that name.
 
     Raises:
         RgmlxError: there is none, or there are several of this name.
     """
     name = argument(name, "the name").strip()
     rows = store.conversations.of_title(name)
-    if not rows and name.isascii() and name.isdecimal():
-        rows = [one for one in store.conversations.listed(archived=None) if str(one.id) == name]
+    number = name.removeprefix(":")
+    if not rows and number.isascii() and number.isdecimal():
+        rows = [one for one in store.conversations.listed(archived=None) if str(one.id) == number]
     if not rows:
         raise RgmlxError(
             f"there is no conversation “{name}”: {typed('rgmlx sessions')} lists those there are", quotes=(name,)
         )
     if len(rows) > 1:
-        numbers = ", ".join(str(one.id) for one in rows)
+        numbers = ", ".join(f":{one.id}" for one in rows)
         raise RgmlxError(
             f"there are {len(rows)} conversations “{name}”: give the number of one, {numbers}", quotes=(name,)
         )

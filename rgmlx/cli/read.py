@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from ..shell import typed
 from ..system.decoding import argument
 from ..system.formatting import size, when
 from ..system.printable import printable
-from .common import add_command, add_model, add_settings, say, settings
+from .common import EXIT_CODES, add_command, add_model, add_settings, say, settings
 from .completions.table import READINGS, completes
 from .signals import Stopped
 from .streams import tell
@@ -31,18 +31,21 @@ def add(commands: Any) -> None:
         commands,
         "read",
         "read a text or a log without an end, and answer questions about it",
-        "Reads standard input, however long, in constant memory, and answers about it: at its end, or at intervals.\n"
+        "Reads standard input or a file, however long, in constant memory, and answers about it: at its end, or at intervals.\n"
         "With --session what was read outlives the program; without an input only the question is asked.",
         (
             'rgmlx read "What is this about?" < book.txt',
             'tail -f app.log | rgmlx read --session watch --every 5m "What changed?"',
             'rgmlx read --session watch "Were there errors?"',
+            "rgmlx read --session watch -f app.log",
             "rgmlx read --list",
         ),
+        EXIT_CODES,
     )
     p.add_argument(
         "question", metavar="QUESTION", nargs="*", help="is asked at the end of the input, and at each interval"
     )
+    p.add_argument("-f", "--file", metavar="FILE", help="read this file instead of standard input")
     about = "what it is called on the disk: the next call goes on where this one ends"
     completes(p.add_argument("--session", metavar="NAME", help=about), READINGS)
     p.add_argument(
@@ -90,10 +93,34 @@ def run(options: argparse.Namespace) -> None:
     elif options.notes is not None:
         _print_notes(options.session, argument(options.notes, "--notes"))
     else:
-        _read(options)
+        with _input(options.file) as (descriptor, called):
+            _read(options, descriptor, called)
 
 
-def _read(options: argparse.Namespace) -> None:
+@contextmanager
+def _input(name: str | None) -> Iterator[tuple[int, str]]:
+    """A descriptor to read from, and what sentences call it. Raises RgmlxError: the file can't be read."""
+    if name in (None, "-"):
+        yield sys.stdin.fileno(), "standard input"
+        return
+    from ..system.paths import expanded
+    from ..system.reading import NotRegular, open_regular
+    from ..system.textfiles import reason
+
+    if not name.strip():
+        raise RgmlxError("the name of a file is empty: name one after -f, or leave out -f")
+    called = " ".join(printable(name).split())
+    try:
+        file = open_regular(expanded(name))
+    except NotRegular as e:
+        raise RgmlxError(f"{called} can't be read ({e.strerror}): read it through a pipe", quotes=(called,)) from None
+    except OSError as e:
+        raise RgmlxError(f"{called} can't be read: {reason(e)}", quotes=(called,)) from None
+    with file:
+        yield file.fileno(), called
+
+
+def _read(options: argparse.Namespace, descriptor: int, called: str) -> None:
     question = argument(" ".join(options.question), "the question").strip()
     asked = [argument(text, "--ask") for text in options.ask]
     intro = None if options.intro is None else argument(options.intro, "--intro")
@@ -108,14 +135,14 @@ def _read(options: argparse.Namespace) -> None:
     from ..reading.files import ReadingFiles
     from ..reading.source import Source, nothing_to_read
 
-    only_asks = nothing_to_read(sys.stdin.fileno())
+    only_asks = nothing_to_read(descriptor)
     known = None
     if name is not None:
         files = ReadingFiles(name)
         known = files.summary().model if files.exist else None
     if only_asks and known is None:
         example = f'{typed("rgmlx read")} "What is this about?" < book.txt'
-        raise RgmlxError(f"there is nothing to read: give a text on standard input, as in  {example}")
+        raise RgmlxError(f"there is nothing to read: give a text on standard input or with -f, as in  {example}")
     if only_asks and not (question or asked or options.stats):
         raise RgmlxError("there is nothing to read and no question: write one after the command")
 
@@ -127,7 +154,7 @@ def _read(options: argparse.Namespace) -> None:
     number = None
     with reader:
         begun, before = time.monotonic(), (reader.tokens, reader.bytes_read)
-        source = Source(sys.stdin.fileno(), reader.bookmark)
+        source = Source(descriptor, reader.bookmark, called)
         watch: Watch
         answer = partial(_answer, reader, max_tokens=max_tokens, ended=lambda: watch.number is not None)
         stamped = partial(answer, question, stamped=options.every is not None)

@@ -35,7 +35,8 @@ def add(commands: Any) -> None:
         "sessions",
         "list, show, rename, delete and export conversations",
         "Lists the conversations that rgmlx ask --session, programs and rgchat share, the newest first. A NAME is that of a\n"
-        "conversation, or its number in the list.",
+        "conversation, or its number here: 3, or :3 where another one is called 3. It keeps that number (/list in\n"
+        "rgchat counts those that it shows).",
         (
             "rgmlx sessions",
             "rgmlx sessions show diary --last 2",

@@ -60,6 +60,19 @@ def _whole(method: F) -> F:
     return run  # type: ignore[return-value]
 
 
+def _moving(method: F) -> F:
+    """A `_whole` method that ends the reply before it. ChatError refuses it while somebody waits for that one's result."""
+    moved = _whole(method)
+
+    @wraps(method)
+    def run(self: Chat, *args: Any, **kwargs: Any) -> Any:
+        if self._reply is not None and self._reply.held:
+            raise self._busy.refusal()
+        return moved(self, *args, **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
 class Chat:
     """A conversation. Made by `Model.chat`.
 
@@ -150,6 +163,9 @@ class Chat:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<Chat {self.name!r}, {self.position:,} tokens>" if self.name else f"<Chat of {self.position:,} tokens>"
+
     # --- what is there --------------------------------------------------------------------
 
     @property
@@ -201,7 +217,7 @@ class Chat:
 
     # --- talking --------------------------------------------------------------------------
 
-    @_whole
+    @_moving
     def send(
         self,
         text: str,
@@ -239,7 +255,7 @@ class Chat:
         if self._reply is not None:
             self._reply.stop()
 
-    @_whole
+    @_moving
     def regenerate(self, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
         """Writes the last reply anew (or a first one, where there was none). The prompt is not read again.
 
@@ -259,7 +275,7 @@ class Chat:
             raise ChatError("there is no reply to write again: send a message first")
         return self._start(settings, max_tokens, form=form)
 
-    @_whole
+    @_moving
     def continue_reply(self, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
         """Goes on with the last reply: one that was cut short grows, of one that had ended a longer one is made. One that
         was interrupted before its first word is written.
@@ -274,7 +290,7 @@ class Chat:
             raise ChatError("there is no reply to go on with: send a message first")
         return self._start(settings, max_tokens, continues=head.role == MODEL)
 
-    @_whole
+    @_moving
     def edit(self, index: int, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Reply:
         """Goes back to user turn `index` (of `turns`), and sends `text` in its place. The first text stays beside it.
 
@@ -291,7 +307,7 @@ class Chat:
         self._session.edit(path[index].id, text)
         return self._start(settings, max_tokens, form=form)
 
-    @_whole
+    @_moving
     def add_turns(self, turns: Sequence[Turn]) -> None:
         """Adds turns that were said elsewhere behind the last one. The model reads them with what is sent next.
 
@@ -312,14 +328,14 @@ class Chat:
 
     # --- time travel ----------------------------------------------------------------------
 
-    @_whole
+    @_moving
     def checkpoint(self) -> Checkpoint:
         """This moment, to `rewind` to. Takes no memory until the chat moves on."""
         self._end_reply()
         self._session.sync()
         return Checkpoint.here(self._session)
 
-    @_whole
+    @_moving
     def rewind(self, to: Checkpoint | int) -> None:
         """Goes back: to a checkpoint, or to before turn number `to` (of `turns`). What was there after it stays a branch.
 
@@ -339,7 +355,7 @@ class Chat:
             self._session.checkout(path[to].parent)
             self._session.sync()
 
-    @_whole
+    @_moving
     def switch(self, by: int = 1) -> None:
         """Goes to another answer in place of the last turn: `by` further, or back, to the end of its branch.
 

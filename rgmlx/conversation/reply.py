@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..generation.constrained.output import OutputFormat
 
 P = ParamSpec("P")
+_SHOWN_CHARS = 60
 
 
 class Reply:
@@ -26,6 +28,7 @@ class Reply:
     Attributes:
         text: what has been delivered so far.
         run: the reply in its conversation.
+        awaited: a coroutine waits for its `result`.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Reply:
         form: OutputFormat | None = None,
     ) -> None:
         self.run, self.text, self._form = run, "", form
+        self.awaited, self._result = False, threading.Lock()
         self._pieces, self._stop, self._end = pieces(self), stop, end
 
     @property
@@ -55,6 +59,11 @@ class Reply:
         return self.run.writer.tokens if self.run.writer is not None else 0
 
     @property
+    def held(self) -> bool:
+        """Whether somebody waits for its `result`, so that nothing else may end it but `stop` and the end of the chat."""
+        return self.awaited or self._result.locked()
+
+    @property
     def whole_text(self) -> str:
         """The same, behind what was there before where it goes on with a reply."""
         begun = self.run.message.text if self.run.message is not None else ""
@@ -67,8 +76,9 @@ class Reply:
             IncompleteError: max_tokens or a stop has cut what was asked for; what was written stays in the conversation.
             ConstraintError: a class given as `schema` refuses its values.  NotFiniteError, ChatError as iterating.
         """
-        for _ in self:
-            pass
+        with self._result:  # of the standard library: no Ctrl+C comes between, and leaves it held for ever
+            for _ in self:
+                pass
         if self._form is None or self.run.matcher is None:
             return self.text
         if not self.run.matcher.done:
@@ -89,6 +99,9 @@ class Reply:
     def __iter__(self) -> Steps[str]:
         return self._pieces
 
+    def __repr__(self) -> str:
+        return f"<Reply of {self.tokens} tokens, {self.finish_reason or 'being written'}: {self.text[:_SHOWN_CHARS]!r}>"
+
 
 class AsyncReply:
     """A reply for coroutines: `async for` gives its pieces, `await` what it comes to, as `Reply.result` has it.
@@ -100,7 +113,7 @@ class AsyncReply:
     def __init__(self, threads: Threads, begin: Callable[[], Reply]) -> None:
         self._threads, self._begin = threads, begin
         self._reply: Reply | None = None
-        self._stopped = False
+        self._stopped = self._awaited = False
         self._pieces = AsyncSteps(threads.steps, self._start)
 
     @property
@@ -115,8 +128,12 @@ class AsyncReply:
 
     async def result(self) -> Any:
         """As `Reply.result`: its text, or with `schema` the object; also when some of it was iterated before."""
-        async for _ in self:
-            pass
+        self._wait(True)
+        try:
+            async for _ in self:
+                pass
+        finally:
+            self._wait(False)
         if self._reply is None:  # ended before it was begun
             return ""
         return await done_in(self._threads.steps, self._reply.result)
@@ -141,9 +158,15 @@ class AsyncReply:
 
     def _start(self) -> Steps[str]:
         self._reply = self._begin()
+        self._reply.awaited = self._awaited
         if self._stopped:
             self._reply.stop()
         return iter(self._reply)
+
+    def _wait(self, awaited: bool) -> None:
+        self._awaited = awaited
+        if self._reply is not None:
+            self._reply.awaited = awaited
 
 
 def replied(method: Callable[P, Reply]) -> Callable[P, AsyncReply]:

@@ -21,7 +21,8 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import RgmlxError, StateError
+from ..errors import IncompleteError, RgmlxError, StateError
+from ..generation.constrained.output import FORMS, output_format
 from ..generation.engine import Progress, prefill
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import make_sampling
@@ -296,9 +297,25 @@ class Reader:
 
     # --- asking ---------------------------------------------------------------------------
 
-    def ask(self, question: str, *, max_tokens: int | None = None, **options: Any) -> str:
-        """The whole answer of `stream`, which describes the arguments."""
-        return "".join(self.stream(question, max_tokens=max_tokens, **options))
+    def ask(self, question: str, *, max_tokens: int | None = None, **options: Any) -> Any:
+        """The whole answer of `stream`, which describes the arguments: its text; with `schema` the object that it is JSON of.
+
+        Raises:
+            IncompleteError: max_tokens or `stop` has cut what was asked for.  ConstraintError: what it is to be is malformed
+                or contradicts itself.  RgmlxError: as `stream`.
+        """
+        form = output_format(self._model.vocabulary, **{name: options[name] for name in FORMS if name in options})
+        written: list[str] = []
+        try:
+            for piece in self.stream(question, max_tokens=max_tokens, **options):
+                written.append(piece)
+            if form is not None and self._stopped.is_set():
+                raise IncompleteError("the answer was stopped before it was whole: ask again", "")
+        except IncompleteError as e:
+            e.text = "".join(written)
+            raise
+        text = "".join(written)
+        return text if form is None else form.result(text)
 
     def stream(
         self, question: str, *, max_tokens: int | None = None, progress: Progress | None = None, **options: Any
@@ -308,7 +325,7 @@ class Reader:
         Args:
             max_tokens: None goes on until the model ends its turn.
             progress: told (tokens read, tokens to read) while a long question is being read.
-            **options: settings of this answer, as `Model.stream` has them.
+            **options: settings of this answer and what it is to be (`choices`, `schema` and so on), as `Model.stream` has them.
 
         Raises:
             RgmlxError: nothing was read yet, the question is empty, or a setting is out of range; before anything runs.

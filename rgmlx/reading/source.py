@@ -37,9 +37,9 @@ class Source:
         bookmark: where a file's reading is; None for a pipe.
     """
 
-    def __init__(self, descriptor: int, bookmark: Any = None) -> None:
-        """`bookmark`: of the last file that was read. Raises RgmlxError: it can't be read."""
-        self._descriptor, self._first = descriptor, True
+    def __init__(self, descriptor: int, bookmark: Any = None, name: str = "standard input") -> None:
+        """An input under a name for sentences. `bookmark`: of the last file that was read. Raises RgmlxError: it can't be read."""
+        self._descriptor, self._first, self._name = descriptor, True, name
         self.skipped, self.notice = 0, ""
         self._offset, self._begin, self._tail = 0, b"", b""
         try:
@@ -49,7 +49,7 @@ class Source:
             if self._is_file and (known := _known(bookmark)) is not None:
                 self._resume(*known, found.st_size)
         except OSError as e:
-            raise _unreadable(e) from None
+            raise self._unreadable(e) from None
 
     def _resume(self, offset: int, digest: str, size: int) -> None:
         length = min(offset, _ENDS)
@@ -60,7 +60,7 @@ class Source:
             self._begin, self._tail, self._first = begin, tail, False
         else:
             what = "shorter than what was read of it" if offset > size else "not the file that was read last"
-            self.notice = f"standard input is {what}, or was rotated: it is read from its beginning"
+            self.notice = f"{self._name} is {what}, or was rotated: it is read from its beginning"
 
     @property
     def goes_on(self) -> bool:
@@ -84,16 +84,19 @@ class Source:
         try:
             data = os.read(self._descriptor, BLOCK)
         except OSError as e:
-            raise _unreadable(e) from None
+            raise self._unreadable(e) from None
         if self._first and data:
             self._first = False
             if b"\0" in data and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise RgmlxError("standard input is not text: give one that is UTF-8 text")
+                raise RgmlxError(f"{self._name} is not text: give one that is UTF-8 text", quotes=(self._name,))
         if self._is_file:
             self._offset += len(data)
             self._begin += data[: _ENDS - len(self._begin)]
             self._tail = (self._tail + data)[-_ENDS:]
         return data
+
+    def _unreadable(self, error: OSError) -> RgmlxError:
+        return RgmlxError(f"{self._name} can't be read: {error.strerror or error}", quotes=(self._name,))
 
 
 def _digest(begin: bytes, tail: bytes) -> str:
@@ -107,7 +110,3 @@ def _known(bookmark: Any) -> tuple[int, str] | None:
         return (offset, str(digest)) if type(offset) is int and 0 < offset < 2**63 else None
     except (TypeError, KeyError):
         return None
-
-
-def _unreadable(error: OSError) -> RgmlxError:
-    return RgmlxError(f"standard input can't be read: {error.strerror or error}")

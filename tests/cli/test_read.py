@@ -123,11 +123,29 @@ def test_a_text_is_read_and_asked_about(read: Read, log: Path, directory: Path, 
     assert not data.exists(), "without a session something is on the disk"
 
 
+def test_a_file_may_be_named(read: Read, log: Path) -> None:
+    asked = read.well("What is it?", *ANSWER, given=log)
+    assert read.well("What is it?", *ANSWER, "-f", str(log)).stdout == asked.stdout
+    assert read.well("What is it?", *ANSWER, "-f", "-", given=log).stdout == asked.stdout
+    assert stats(read.well("--session", "w", "--stats", "-f", str(log))) == (len(LOG), 0, 0)
+    with log.open("a") as file:
+        file.write("one more\n")
+    assert stats(read.well("--session", "w", "--stats", "-f", str(log)))[0] == len("one more\n"), "read again"
+
+
 REFUSED: dict[str, tuple[tuple[str, ...], bytes | None, str]] = {
     "nothing": ((), None, "there is nothing to read: give a text on standard input"),
     "nothing by that name": (("--session", "w", "Who?"), None, "there is nothing to read"),
     "no text": (("Who?",), b"", "nothing was read yet"),
     "binary": (("Who?",), b"\x7fELF\0\0\0", "standard input is not text"),
+    "no such file": (("-f", "PLACE/none", "Who?"), b"a", "none can't be read: No such file"),
+    "a folder": (
+        ("-f", "PLACE", "Who?"),
+        b"a",
+        "can't be read (it is a directory, not a file): read it through a pipe",
+    ),
+    "a file without a name": (("-f", " ", "Who?"), b"a", "the name of a file is empty: name one after -f"),
+    "a file that is no text": (("-f", "PLACE/elf", "Who?"), b"a", "elf is not text: give one that is UTF-8 text"),
     "an interval without a question": (("--every", "5m"), b"a", "--every needs a question"),
     "an empty question": (("--ask", " "), b"a", "--ask has an empty question"),
     "a bad name": (("--session", "a\nb", "Who?"), b"a", "name has"),
@@ -140,8 +158,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], bytes | None, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_can_not_be_done_is_one_sentence(name: str, read: Read, directory: Path) -> None:
+def test_what_can_not_be_done_is_one_sentence(name: str, read: Read, directory: Path, tmp_path: Path) -> None:
     arguments, given, why = REFUSED[name]
+    (tmp_path / "elf").write_bytes(b"\x7fELF\0\0\0")
+    arguments = tuple(word.replace("PLACE", str(tmp_path)) for word in arguments)
     assert why in sentence(read(*arguments, "--model", str(directory), given=given))
 
 

@@ -207,7 +207,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
         (["show", "\udce9"], "the name is not UTF-8 text"),
         (["show", "٣"], "there is no conversation “٣”"),
         (["show", f"a{ESCAPE}"], "“a\ufffd]0;pwned\ufffd”"),
-        (["export", "twice"], "there are 2 conversations “twice”: give the number of one, 4, 3"),
+        (["export", "twice"], "there are 2 conversations “twice”: give the number of one, :4, :3"),
         (["delete", "twice", "--yes"], "there are 2 conversations “twice”"),
         (["delete", "diary", "nope", "--yes"], "there is no conversation “nope”"),
         (["delete", "diary"], "nobody can be asked here whether to delete “diary”: add --yes"),

@@ -24,7 +24,7 @@ from rooms import ROOT, TESTS
 from waiting import wait_for
 
 import rgmlx
-from rgmlx.errors import RgmlxError, StateError, TokenizerError
+from rgmlx.errors import IncompleteError, RgmlxError, StateError, TokenizerError
 from rgmlx.generation.engine import prefill
 from rgmlx.reading import files, notes, reader
 from rgmlx.reading.files import ReadingFiles, listed
@@ -142,6 +142,12 @@ def test_the_demo_reads_and_answers(demo: rgmlx.Model) -> None:
         made.feed("Anna went to the market and bought a lamp.\n")
         assert made.position == 0 < made.waiting < 40
         assert "lamp" in made.ask("What did Anna buy?", temperature=0, max_tokens=20)
+        thing = {"type": "object", "properties": {"bought": {"enum": ["lamp", "key"]}}, "required": ["bought"]}
+        assert made.ask("What did Anna buy?", schema=thing, temperature=0) in ({"bought": "lamp"}, {"bought": "key"})
+        assert made.ask("What did Anna buy?", choices=["lamp", "key"], temperature=0) in ("lamp", "key")
+        with pytest.raises(IncompleteError) as cut:
+            made.ask("What did Anna buy?", schema=thing, max_tokens=2)
+        assert '{"bought": "lamp"}'.startswith(cut.value.text.strip())
 
 
 def test_what_can_not_be_is_a_sentence(small: rgmlx.Model, tiny: rgmlx.Model) -> None:

@@ -226,6 +226,50 @@ def test_conversations_of_many_tasks_do_not_mix(small: rgmlx.Model) -> None:
     assert run(main()) == [alone(name) for name in names]
 
 
+def test_a_reply_that_is_awaited_is_not_ended_by_another_message(small: rgmlx.Model) -> None:
+    async def two() -> None:
+        async with await small.achat(**DRAWN) as chat:
+            first = chat.asend("Hi", max_tokens=24)
+            waiting = asyncio.ensure_future(first.result())
+            while not first.text:
+                await asyncio.sleep(0)
+            for refused in (chat.asend("Who are you?", max_tokens=4).result(), chat.arewind(0), chat.acheckpoint()):
+                with pytest.raises(ChatError, match="a reply is being written"):
+                    await refused
+            assert not waiting.done(), "the first was through before the others asked"
+            said = await waiting
+            assert chat.turns[-1].text == said and first.finish_reason == "length"
+            waiting = asyncio.ensure_future(chat.asend("Who are you?", max_tokens=24).result())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
+            await chat.asend("Again", max_tokens=2)  # nobody waits any more
+
+    run(two())
+
+
+def test_a_result_that_a_thread_waits_for_is_not_cut(small: rgmlx.Model) -> None:
+    chat, results, go_on = small.chat(**DRAWN), list[str](), threading.Event()
+    reply = chat.send("Hi", max_tokens=4)
+
+    def halting(pieces: Iterator[str]) -> Iterator[str]:
+        for piece in pieces:
+            yield piece
+            go_on.wait(PATIENCE)
+
+    reply._pieces = halting(reply._pieces)  # type: ignore[assignment]
+    thread = threading.Thread(target=lambda: results.append(reply.result()))
+    thread.start()
+    wait_for(lambda: bool(reply.text))
+    with pytest.raises(ChatError, match="a reply is being written"):
+        chat.send("Who are you?")
+    go_on.set()
+    thread.join(PATIENCE)
+    assert results == [reply.text] and reply.finish_reason == "length" and reply.tokens == 4 and not reply.held
+    chat.send("Who are you?", max_tokens=2).result()
+
+
 def test_calls_are_done_in_the_order_of_asking_and_streams_meanwhile(small: rgmlx.Model) -> None:
     go_on, there, done = threading.Event(), threading.Event(), list[str]()
 
