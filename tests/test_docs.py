@@ -85,6 +85,25 @@ def test_the_code_of_a_page_runs(page: Path, desk: Path, monkeypatch: pytest.Mon
             shell(block, page)
 
 
+def test_the_code_of_the_pages_has_the_right_types(tmp_path: Path) -> None:
+    checked = []
+    for page in PAGES:
+        lines: list[str] = []  # a module a page, each line where the page has it
+        for block in blocks(page):
+            if block.language == "python" and not block.mark and page.name not in ELSEWHERE:
+                lines += ["\n"] * (block.line - 1 - len(lines)) + block.text.splitlines(keepends=True)
+        if lines:
+            checked.append(tmp_path / f"page_{page.stem.lower()}.py")
+            checked[-1].write_text("".join(lines))
+    assert len(checked) > 8, "the pages have lost their code"
+    words = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
+    words += ["--allow-untyped-defs", "--allow-redefinition", "--no-warn-unused-ignores"]  # people's programs
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *words, *map(str, checked)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout.replace(f"{tmp_path}/", "") + done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[p.name for p in PAGES])
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     for link in links(page):
