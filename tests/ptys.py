@@ -64,13 +64,13 @@ class Pty:
         return _ESCAPES.sub(b"", self.raw).decode(errors="replace")
 
     def wait(self, text: str) -> None:
-        """Waits until a text comes, after all that was waited for so far."""
-        end = time.monotonic() + PATIENCE
-        while (at := self.text.find(text, self._seen)) < 0:
+        """Waits until a text comes, after all that was waited for so far. It may be broken into lines anywhere."""
+        end, words = time.monotonic() + PATIENCE, re.compile(re.sub(r"(?<=\S)\\ (?=\S)", r"\\s+", re.escape(text)))
+        while (found := words.search(self.text, self._seen)) is None:
             alive = self._alive()  # before the read: what a program writes last is there when it has ended
             came = self.read(0.1)
             assert came or (alive and time.monotonic() < end), f"no {text!r} in {self.text[-3000:]!r}"
-        self._seen = at + len(text)
+        self._seen = found.end()
 
     def send(self, text: str) -> None:
         os.write(self.fd, text.encode())

@@ -77,6 +77,7 @@ def enter() -> None:
         )
     _used = True
     if _here.streams is not None and _ending.is_set():
+        _working.pop(threading.get_ident(), None)
         threading.Event().wait()  # a daemon thread, and nobody is left to answer to: it ends with the process
 
 
@@ -84,10 +85,17 @@ class work:
     """A step of computation: the end of the program waits for those of other threads. Raises as `enter`."""
 
     def __enter__(self) -> None:
-        enter()
-        if _here.streams is not None:
-            me = threading.get_ident()
-            _working[me] = _working.get(me, 0) + 1
+        if _here.streams is None:
+            enter()
+            return
+        # Counted before `enter` looks whether the program ends: so either that waits for this step, or this one never begins.
+        me = threading.get_ident()
+        _working[me] = _working.get(me, 0) + 1
+        try:
+            enter()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         if _here.streams is not None:

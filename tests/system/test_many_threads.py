@@ -14,6 +14,7 @@ from waiting import PATIENCE
 
 import rgmlx
 from rgmlx.conversation.chat import Chat
+from rgmlx.system import process
 
 TALKS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"temperature": 0.0}, ("I have a cat named Zibo.", "What is my cat called?")),
@@ -169,6 +170,26 @@ def test_a_program_that_ends_in_the_middle_ends_quietly(name: str) -> None:
     for p in [program(ENDS[name]), program(ENDS[name])]:
         _, err = p.communicate(timeout=PATIENCE)
         assert (p.returncode, err) == (0, "")
+
+
+def test_a_step_is_counted_before_it_looks_whether_the_program_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the end could come between the two, and the interpreter go while the step computes: an abort."""
+    counted: list[bool] = []
+
+    class Looked(threading.Event):
+        def is_set(self) -> bool:
+            counted.append(threading.get_ident() in process._working)
+            return super().is_set()
+
+    def step() -> None:
+        with process.work():
+            pass
+
+    monkeypatch.setattr(process, "_ending", Looked())
+    thread = threading.Thread(target=step)
+    thread.start()
+    thread.join(PATIENCE)
+    assert counted == [True] and not process._working
 
 
 def test_no_thread_of_a_model_is_left_when_the_interpreter_ends() -> None:
