@@ -241,8 +241,8 @@ class _Obtaining:
     def _say_sizes(self, config: ModelConfig, total: int, missing: int, made: planning.Plan | None) -> None:
         """Says what it takes of the disk and of the memory. Raises RgmlxError: the disk has too little room."""
         say = self._talk.say
-        here = f"{amount(total)}, all here" if not missing else f"{amount(missing)} of {amount(total)} to download"
-        say(f"{self._repository}: {here}.")
+        left = amount(missing) if amount(missing) == amount(total) else f"{amount(missing)} of {amount(total)}"
+        say(f"{self._repository}: {f'{left} to download' if missing else f'{amount(total)}, all here'}.")
         places = [(cached(self._repository), missing)]
         if made is not None:
             places.append((self._target, max(0, made.nbytes - _nbytes(partial(self._target)))))
