@@ -159,6 +159,23 @@ class Ranged(Handler):
             sent[name] = sent.get(name, 0) + len(body[at : at + 1024])
 
 
+class Large(Ranged):
+    """Lists the weights as large files, whose hash is a SHA-256."""
+
+    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
+        name = self.path.split("?")[0].split("/")[-1]
+        if "/tree/" in self.path and status == 200:
+            rows = json.loads(body)
+            for row in rows:
+                if row["path"].endswith(".safetensors"):
+                    oid = hashlib.sha256(self.server.files[row["path"]]).hexdigest()
+                    row["lfs"] = {"oid": oid, "size": row["size"], "pointerSize": 100}
+            body = json.dumps(rows).encode()
+        elif name.endswith(".safetensors") and status == 200:
+            headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()}"'
+        super().reply(status, body, **headers)
+
+
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A computer of our own: a home directory, a working directory and a Hugging Face cache, all empty.

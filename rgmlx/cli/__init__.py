@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..system import device
-from . import ask, compare, completion, convert, desktop, doctor, info, login, mlx_lm, read, sessions, signals
+from . import ask, compare, completion, convert, desktop, doctor, get, info, login, mlx_lm, read, sessions, signals
 from .common import EXIT_CODES, Parser, begin_log, epilog, guarded, parsed
 
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"rgmlx {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (ask, read, sessions, info, convert, compare, desktop, doctor, login, mlx_lm):
+    for module in (ask, read, sessions, get, info, convert, compare, desktop, doctor, login, mlx_lm):
         module.add(commands)
     completion.add(commands, parser)
     return root

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     from ..system.printable import printable
     from ..weights import account
 
-    token = account.checked(_asked())
+    token = account.checked(asked())
     owner = account.owner(token)
     place = account.keep(token)
     if owner is None:
@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> None:
         tell(f"{named} is set, and is used in its place: unset it.")
 
 
-def _asked() -> str:
+def asked(question: str = "Token (it is not shown): ") -> str:
+    """What is typed, without showing it, or what comes through a pipe. Raises RgmlxError: nothing was."""
     if not sys.stdin.isatty():
         return read_all(standard_input(), _MAX_CHARS, "standard input")
     from getpass import getpass
@@ -55,6 +56,6 @@ def _asked() -> str:
     tell("Make a token that may read at https://huggingface.co/settings/tokens, and paste it here.")
     try:
         with handled():  # a signal must not end the program while the terminal shows nothing that is typed
-            return getpass("Token (it is not shown): ")
+            return getpass(question)
     except EOFError:
         raise RgmlxError("no token was given, and nothing was changed") from None

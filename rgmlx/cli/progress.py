@@ -37,11 +37,15 @@ class Bar:
             if self._live is not None:
                 self._live.stop()
 
-    def print(self, line: str) -> None:
-        """A line of output, above the bar if there is one."""
+    def pause(self) -> None:
+        """Takes the bar away, until there is more to show."""
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def print(self, line: str) -> None:
+        """A line of output, above the bar if there is one."""
+        self.pause()
         print(printable(line), flush=True)
 
     def __call__(self, what: str, done: int, total: int) -> None:

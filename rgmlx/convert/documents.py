@@ -12,7 +12,7 @@ from ..errors import ConfigError, RgmlxError
 from ..generation.sampling import recommended
 from ..griffin.config import ModelConfig
 from ..system.printable import printable
-from ..system.reading import MAX_TOKENIZER, present, read_bytes, read_json
+from ..system.reading import MAX_SETTINGS, MAX_TOKENIZER, present, read_bytes, read_json, read_text
 from ..tokenizer import Tokenizer
 from ..weights.hub import is_repository
 from .plan import Plan
@@ -130,6 +130,15 @@ def card(source: Source, name: str, plan: Plan, cost: str, calibration: str) -> 
     if google:
         lines.append(_GEMMA)
     return "\n".join(lines)
+
+
+def is_made_from(directory: Path, repository: str) -> bool:
+    """Whether a converted model's card says that it was made from this repository."""
+    try:
+        front = read_text(directory / "README.md", MAX_SETTINGS).split("\n---\n")[0]
+    except (OSError, ValueError):
+        return False
+    return f"base_model: {json.dumps(repository)}" in front.splitlines()
 
 
 def _table(plan: Plan) -> str:

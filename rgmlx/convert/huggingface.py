@@ -5,6 +5,7 @@ Knows how tensors are laid out in files, and nothing of what becomes of them.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from ..griffin.config import ModelConfig, describe_quantization
 from ..system import device
 from ..system.files import load_arrays, read_header
 from ..system.reading import open_regular, read_json
+from ..weights.arriving import Arriving
 from ..weights.checkpoint import weight_files
 from .source import Tensor, viewed
 
@@ -47,14 +49,20 @@ class SafetensorsSource:
 
     Attributes:
         quantized: by the name of the dense tensor, how it is stored.
+        nbytes: of its files.
+
+    Args:
+        coming: where its files of weights are still on their way: who waits for each before it is read.
 
     Raises:
         CheckpointError, ConfigError: a file is missing, truncated or damaged, or tensors don't fit config.json.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, coming: Arriving | None = None) -> None:
         self.directory = directory
-        self.files = weight_files(directory)
+        self._coming = coming
+        self.files = weight_files(directory, None if coming is None else coming.names())
+        self.nbytes = 0
         parsed = ModelConfig.from_file(directory / "config.json")
         self.config: dict[str, Any] = read_json(directory / "config.json")
         self._stored: dict[str, _Stored] = {}
@@ -94,9 +102,11 @@ class SafetensorsSource:
         return [self._load(n) for n in (how.weight, how.scales, how.biases) if n is not None]
 
     def _add(self, path: Path) -> None:
-        header, _ = read_header(path, CheckpointError)
-        with open_regular(path) as f:
+        beginning = None if self._coming is None else self._coming.beginning(path.name)
+        header, _ = read_header(path, CheckpointError, beginning)
+        with open_regular(path) if beginning is None else io.BytesIO(beginning[0]) as f:
             start = 8 + int.from_bytes(f.read(8), "little")
+        self.nbytes += path.stat().st_size if beginning is None else beginning[1]
         for name, entry in header.items():
             if name in self._stored:
                 raise CheckpointError(f"the tensor {name} is both in {self._stored[name].path.name} and in {path.name}")
@@ -153,7 +163,7 @@ class SafetensorsSource:
         if Tensor(stored.shape, stored.dtype).nbytes <= _LARGE and stored.shape:
             return self._rows(name, 0, stored.shape[0])
         # MLX reads into the array itself, where we would need the memory twice.
-        w = load_arrays(stored.path, CheckpointError)[0][name]
+        w = load_arrays(self._whole(stored.path), CheckpointError)[0][name]
         try:
             mx.eval(w)
         except RuntimeError as e:  # else a file that shrank after its header was read
@@ -165,8 +175,9 @@ class SafetensorsSource:
         stored = self._stored[name]
         row = Tensor(stored.shape[1:], stored.dtype).nbytes
         data = np.empty((stop - start) * row, np.uint8)
+        path = self._whole(stored.path)  # what a download fails with is told as it is
         try:
-            with open_regular(stored.path).detach() as f:
+            with open_regular(path).detach() as f:
                 f.seek(stored.offset + start * row)
                 count = 0  # one call may give less than was asked for
                 while count < data.size and (more := f.readinto(data.data[count:])):
@@ -176,6 +187,10 @@ class SafetensorsSource:
         if count != data.size:
             raise CheckpointError(f"{stored.path} ended early: it has changed meanwhile, or is truncated")
         return viewed(mx.array(data), stored.dtype).reshape(stop - start, *stored.shape[1:])
+
+    def _whole(self, path: Path) -> Path:
+        """Where a file is, once it is here."""
+        return path if self._coming is None else self._coming.whole(path.name)
 
 
 def _companions(weight: str) -> tuple[str, str]:

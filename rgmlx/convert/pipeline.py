@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import CheckpointError, RgmlxError
 from ..shell import typed
@@ -85,8 +86,14 @@ def _plan(job: Job, source: Source) -> Plan:
     return conversion.plan(source, job.recipe, job.dtype)
 
 
-def run(job: Job, progress: Progress) -> Iterator[str]:
+def run(
+    job: Job, progress: Progress, source: Source | None = None, identity: Sequence[Any] | None = None
+) -> Iterator[str]:
     """Converts. Yields lines for the user as things become known.
+
+    Args:
+        source: the weights, where they are open already.
+        identity: what says which files it has, where their places and times don't.
 
     Raises:
         RgmlxError: one sentence; the target is as it was before.
@@ -100,7 +107,7 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         raise RgmlxError("--text is what the result is verified on, and --no-verify leaves that out: drop one of them")
     if job.calibrate_tokens is not None and (job.calibrate is None or job.calibrate_tokens < 2):
         raise RgmlxError("--calibrate-tokens goes with --calibrate, and is 2 or more")
-    source = open_source(job.model)
+    source = open_source(job.model) if source is None else source
     check_target(job.target, job.force, source.directory)
     made = _plan(job, source)
     if isinstance(source, SafetensorsSource):
@@ -110,7 +117,7 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         raise RgmlxError(f"{tokenizer} holds no tokenizer.model or tokenizer.json: name the folder that does")
     calibration = _calibration(job, source, tokenizer)
     measured = measuring_rows(source, job.text, None, tokenizer) if job.verify else None
-    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {text.size(sum(p.stat().st_size for p in source.files))}"
+    yield f"{job.model}: {source.kind}, {made.parameters:,} parameters, {text.size(_nbytes(source))}"
     for reason in dict.fromkeys(step.kept for step in made.steps if step.kept):
         names = [step.name for step in made.steps if step.kept == reason]
         yield f"not quantized, because {reason}: {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else "")
@@ -118,7 +125,7 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         yield f"{tokenizer} has no tokenizer, so neither has the result (--tokenizer names a folder with one)"
     label = calibration.name if calibration else ""
     beside = documents.documents(source, job.model, made, tokenizer, "", label)
-    writer = conversion.begin(source, made, job.target, force=job.force, calibration=calibration)
+    writer = conversion.begin(source, made, job.target, force=job.force, calibration=calibration, identity=identity)
     if writer.finished:
         yield f"going on: {writer.finished} of {len(writer.files)} files are there from an earlier run"
     conversion.fill(source, made, writer, calibration=calibration, progress=progress)
@@ -137,6 +144,11 @@ def run(job: Job, progress: Progress) -> Iterator[str]:
         yield cost
     if job.upload:
         yield from upload(target, job.upload)
+
+
+def _nbytes(source: Source) -> int:
+    """Bytes of its files."""
+    return source.nbytes if isinstance(source, SafetensorsSource) else sum(p.stat().st_size for p in source.files)
 
 
 def verify(source: Source, made: Plan, writer: Writer, rows: list[list[int]], what: str, progress: Progress) -> str:

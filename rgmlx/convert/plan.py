@@ -8,8 +8,9 @@ read; a quantized one is in MLX's, [L, K, 1], as `mlx_lm.convert -q` writes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -125,6 +126,25 @@ def make(source: Source, recipe: Recipe, dtype: str | None, dropped: Sequence[st
         steps = tuple(_as_hugging_face(step) for step in steps)
         config["block_types"] = list(model.block_types)  # transformers 5 does not read the older `_block_types`
     return Plan(config, model, recipe, number, steps, tuple(dropped))
+
+
+def from_config(config: Mapping[str, Any], recipe: Recipe) -> Plan:
+    """The plan for a `config.json` of which no weights are known: as if all were in its dtype, without a head's copy."""
+    return make(_Shapes(config), recipe, None)
+
+
+class _Shapes:
+    """A source of which there is nothing but the configuration."""
+
+    kind, directory, files = "a configuration", Path(), ()
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        model = ModelConfig.from_dict(dict(config))
+        self.tensors = {n: Tensor(s, getattr(mx, model.dtype)) for n, s in expected(model)[0].items()}
+
+    def read(self, name: str) -> mx.array:
+        raise CheckpointError(f"the tensor {name} is missing: download the model first")
 
 
 def check(source: Source) -> None:

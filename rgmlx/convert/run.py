@@ -72,10 +72,15 @@ def begin(
     force: bool = False,
     calibration: Calibration | None = None,
     shard_bytes: int = SHARD_BYTES,
+    identity: Sequence[Any] | None = None,
 ) -> Writer:
-    """The first half of `write`: the hidden folder, with what an earlier run has finished of the same job."""
+    """The first half of `write`: the hidden folder, with what an earlier run has finished of the same job.
+
+    Args:
+        identity: what says which files the source has, where their places and times don't.
+    """
     files = shards([[o for step in part for o in step.outputs] for part in plan.parts()], shard_bytes)
-    return Writer(target, files, _job(source, plan, calibration, shard_bytes), force)
+    return Writer(target, files, _job(source, plan, calibration, shard_bytes, identity), force)
 
 
 def fill(
@@ -251,12 +256,16 @@ def _part_name(part: Sequence[Step]) -> str:
     return f"block {name.split('.')[2]}" if name.startswith("model.layers.") else name.rsplit(".", 1)[0]
 
 
-def _job(source: Source, plan: Plan, calibration: Calibration | None, shard_bytes: int) -> dict[str, Any]:
+def _job(
+    source: Source, plan: Plan, calibration: Calibration | None, shard_bytes: int, identity: Sequence[Any] | None
+) -> dict[str, Any]:
     """What decides the bytes of the result."""
+    if identity is None:
+        identity = [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in source.files]
     return {
         "version": __version__,
         "mlx": version("mlx"),
-        "files": [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in source.files],
+        "files": identity,
         "config": plan.config,
         "outputs": [[n, str(t.dtype), list(t.shape)] for s in plan.steps for n, t in s.outputs],
         "calibration": None if calibration is None else [list(row) for row in calibration.rows],

@@ -71,7 +71,7 @@ class Writer:
 
     def __init__(self, target: Path, files: Sequence[Group], job: Mapping[str, Any], force: bool = False) -> None:
         self.target = Path(os.path.abspath(target))
-        self.folder = self.target.parent / f".{self.target.name}.rgmlx-partial"
+        self.folder = partial(self.target)
         self._old = self.target.parent / f".{self.target.name}.rgmlx-old"
         self.files = files
         count = len(files)
@@ -196,6 +196,11 @@ class Writer:
         os.replace(temporary, self.folder / "job.json")
 
 
+def partial(target: Path) -> Path:
+    """The hidden folder of a directory to be."""
+    return target.parent / f".{target.name}.rgmlx-partial"
+
+
 class Shard:
     """A safetensors file being written, tensor after tensor in the planned order."""
 
@@ -286,6 +291,8 @@ def _explained(folder: Path) -> Iterator[None]:
     """An operating system's refusal as one sentence."""
     try:
         yield
+    except RgmlxError:  # of who writes, and perhaps an OSError too
+        raise
     except OSError as e:
         place = folder.parent
         if is_out_of_space(e):

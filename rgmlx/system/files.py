@@ -8,6 +8,7 @@ disk and then renamed, so that a crash or a full disk leaves the old file as it 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -33,8 +34,13 @@ _ITEMSIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16":
 _ITEMSIZES |= {"U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8}
 
 
-def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], dict[str, str]]:
+def read_header(
+    path: Path, error: type[RgmlxError], beginning: tuple[bytes, int] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """The tensor table and the metadata of a safetensors file.
+
+    Args:
+        beginning: of a file that is still on its way, what is read in its place: its first bytes, and how many it will have.
 
     Returns:
         `{name: {"dtype", "shape", "data_offsets"}}` and the `__metadata__` strings.
@@ -43,8 +49,8 @@ def read_header(path: Path, error: type[RgmlxError]) -> tuple[dict[str, Any], di
         error: the file is missing, truncated or not a safetensors file; the sentence names it.
     """
     try:
-        with open_regular(path) as f:
-            size = os.fstat(f.fileno()).st_size
+        with open_regular(path) if beginning is None else io.BytesIO(beginning[0]) as f:
+            size = os.fstat(f.fileno()).st_size if beginning is None else beginning[1]
             start = f.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
             fits = 2 <= length <= min(_MAX_HEADER, size - 8)

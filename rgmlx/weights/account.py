@@ -30,6 +30,15 @@ def token() -> str | None:
     return keychain.read()
 
 
+def in_use() -> tuple[str, str | None]:
+    """The variable that decides about the token, "" where none does, and the token that requests are made with."""
+    from huggingface_hub import constants, get_token
+
+    if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        return "HF_HUB_DISABLE_IMPLICIT_TOKEN", None
+    return next((name for name in VARIABLES if os.environ.get(name)), ""), token() or get_token()
+
+
 def checked(text: str) -> str:
     """A token as it was pasted, without what is around it. Raises RgmlxError: it can't be one."""
     found = text.strip()

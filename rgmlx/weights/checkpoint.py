@@ -8,7 +8,7 @@ for by name and shape, and every value found finite.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,11 @@ from . import checksums
 from .checksums import INDEX
 
 
-def weight_files(directory: Path) -> list[Path]:
+def weight_files(directory: Path, coming: Collection[str] | None = None) -> list[Path]:
     """The safetensors files of a checkpoint directory.
+
+    Args:
+        coming: the names of those that will be there, where they are still on their way.
 
     Raises:
         CheckpointError: there are none, the index is damaged or names a file that is missing or
@@ -36,7 +39,7 @@ def weight_files(directory: Path) -> list[Path]:
     """
     index = directory / INDEX
     if not present(index):
-        found = safetensors(directory)
+        found = safetensors(directory) if coming is None else [directory / n for n in sorted(coming)]
         files = [path for path in found if path.name.startswith("model")] or found
         if not files:
             raise CheckpointError(f"{directory} holds no .safetensors file: download or convert the model again")
@@ -52,7 +55,8 @@ def weight_files(directory: Path) -> list[Path]:
         bad = next((n for n in names if n not in inside), "nothing")
         raise CheckpointError(f"{index} names {bad!r}, which is not a file of its own directory: refused")
     for name in names:
-        if not present(directory / name):  # False too where the name is impossible
+        # `present` is False too where the name is impossible.
+        if not (present(directory / name) if coming is None else name in coming):
             raise CheckpointError(f"the shard {directory / name} is missing: download the model again")
     return [directory / n for n in names]
 

@@ -9,15 +9,12 @@ off, so files are fetched here, to `blobs/<hash>.incomplete`, which its tools kn
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
+import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,52 +23,18 @@ from ..griffin.config import ModelConfig
 from ..system import debug_log
 from ..system.macos import power
 from . import account
+from .arriving import Arriving
 from .catalog import list_models
-from .hub import FILES, cached, explained, is_repository, made_here, unreachable
+from .hub import FILES, cached, is_repository, made_here
+from .parts import Cancelled, Part, Parts, header
+from .plan import WEIGHTS, File, Plan
 from .quiet import quiet
+from .refusals import explained, unreachable
 
 _LOOK = 0.1  # seconds between two looks at whether the user has had enough
 _FAILURES = 5  # of the network, one after the other without a byte between them
 
 T = TypeVar("T")
-
-
-class Cancelled(RgmlxError):
-    """The user stopped a download; what was fetched is kept."""
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a repository: its name there, the hash it is kept under, its bytes and how many are here."""
-
-    name: str
-    blob: str
-    size: int
-    here: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a download comes to."""
-
-    repository: str
-    commit: str
-    files: tuple[File, ...]
-
-    @property
-    def total(self) -> int:
-        """Bytes of the whole model."""
-        return sum(f.size for f in self.files)
-
-    @property
-    def here(self) -> int:
-        """Bytes that are on the disk already."""
-        return sum(f.here for f in self.files)
-
-    @property
-    def missing(self) -> int:
-        """Bytes to fetch."""
-        return self.total - self.here
 
 
 def _never() -> bool:
@@ -121,9 +84,35 @@ class Download:
         """
         return self._interruptible(lambda parts: self._fetch_all(parts, progress), cancelled)
 
-    def _interruptible(self, job: Callable[[_Parts], T], cancelled: Callable[[], bool]) -> T:
+    @contextlib.contextmanager
+    def begun(self, look: Callable[[], None]) -> Iterator[Arriving]:
+        """Fetches as `run` does, in a thread for as long as the `with` statement takes; what is here can be used meanwhile.
+
+        Args:
+            look: called ten times a second while one waits for a file; what it raises is raised there.
+        """
+        parts, arriving = Parts(), Arriving(look)
+
+        def body() -> None:
+            try:
+                with quiet(), made_here(self.repository):
+                    self._fetch_all(parts, arriving.count, arriving)
+                arriving.end()
+            except RgmlxError as e:
+                arriving.end(e)
+            except Exception as e:
+                arriving.end(explained(e, self.repository))
+
+        threading.Thread(target=body, name=f"download {self.repository}", daemon=True).start()
+        try:
+            with power.awake():
+                yield arriving
+        finally:
+            parts.close()
+
+    def _interruptible(self, job: Callable[[Parts], T], cancelled: Callable[[], bool]) -> T:
         """Runs a job in a thread that is left behind when the user stops: a silent server can't be woken up."""
-        parts, future = _Parts(), Future[T]()
+        parts, future = Parts(), Future[T]()
 
         def body() -> None:
             try:
@@ -180,11 +169,11 @@ class Download:
             if not blob.isalnum():  # it becomes a file's name
                 raise ModelNotFoundError(f"Hugging Face gave {self.repository}/{name} an impossible hash: try again")
             files.append(File(name, blob, size, self._here(commit, name, blob, size)))
-        if not any(f.name.endswith(".safetensors") for f in files):
+        if not any(f.has_weights for f in files):
             raise ModelNotFoundError(f"{self.repository} holds no .safetensors weights: look for another copy of it")
         return Plan(self.repository, commit, tuple(sorted(files, key=lambda f: f.size)))
 
-    def _fetch_all(self, parts: _Parts, progress: Callable[[int, int], None]) -> Path:
+    def _fetch_all(self, parts: Parts, progress: Callable[[int, int], None], arriving: Arriving | None = None) -> Path:
         from huggingface_hub import snapshot_download
 
         plan = self._look()
@@ -196,17 +185,38 @@ class Download:
             done += change
             progress(done, plan.total)
 
-        count(0)
-        for file in plan.files:
+        def fetch(file: File, begin: bool = False) -> None:
             if not self._whole(plan.commit, file.name, file.blob):
-                target = self._blobs / file.blob
-                part = parts.open(target.with_name(f"{file.blob}.incomplete"), file.size, self.repository, count)
-                self._fetch(plan, file, part)
-                part.finish(target)
+                part = parts.open(self._part(file.blob), file.size, self.repository, count)
+                self._fetch(plan, file, part, part.has_header if begin else lambda: False)
+                if part.size == file.size:
+                    part.finish(self._blobs / file.blob)
+                else:
+                    part.close()
+
+        count(0)
+        files = plan.files
+        if arriving is not None:
+            files = tuple(sorted(files, key=lambda f: (f.has_weights, f.name)))  # as a network goes through them
+            for file in files:
+                fetch(file, begin=file.has_weights)
+            snapshot_download(
+                self.repository,
+                revision=plan.commit,
+                allow_patterns=FILES,
+                ignore_patterns=[f"*{WEIGHTS}"],
+                token=self._token,
+            )
+            arriving.begin(plan, {f.name: (header(self._place(plan, f)), f.size) for f in files if f.has_weights})
+        for file in files:
+            fetch(file)
+            if arriving is not None:
+                arriving.put(file.name, self._place(plan, file))
         progress(plan.total, plan.total)  # another program may have brought a file in the meantime
         return Path(snapshot_download(self.repository, allow_patterns=FILES, token=self._token))
 
-    def _fetch(self, plan: Plan, file: File, part: _Part) -> None:
+    def _fetch(self, plan: Plan, file: File, part: Part, enough: Callable[[], bool]) -> None:
+        """Fetches a file until it is whole, and then as its checksum says, or until there is enough of it."""
         from huggingface_hub import constants, hf_hub_url
         from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
             build_hf_headers,
@@ -216,7 +226,7 @@ class Download:
 
         url = hf_hub_url(self.repository, file.name, revision=plan.commit)
         failures = 0
-        while part.size < file.size:
+        while part.size < file.size and not enough():
             before = part.size
             headers = build_hf_headers(token=self._token) | {
                 "Accept-Encoding": "identity"
@@ -232,11 +242,16 @@ class Download:
                     retry_on_exceptions=(),
                     retry_on_status_codes=(408, 429),
                 ) as response:
+                    if before and response.status_code == 416:
+                        part.clear()  # the server gives whole files only
+                        continue
                     hf_raise_for_status(response)
                     if before and response.status_code != 206:
                         part.clear()  # the server begins at the beginning
                     for chunk in response.iter_bytes():  # as they come: half a file is kept to the byte
                         part.write(chunk)
+                        if enough():
+                            break
             except Exception as e:
                 failures = 1 if part.size > before else failures + 1
                 if not unreachable(e) or failures >= _FAILURES:
@@ -246,6 +261,8 @@ class Download:
             else:
                 if part.size <= before:
                     break  # an answer without a byte: asking again would go on for ever
+        if part.size < file.size and enough():
+            return
         if part.size != file.size or (len(file.blob) == 64 and part.sha256() != file.blob):
             part.clear()
             raise ModelNotFoundError(
@@ -258,6 +275,14 @@ class Download:
     def _blobs(self) -> Path:
         return cached(self.repository) / "blobs"
 
+    def _part(self, blob: str) -> Path:
+        return self._blobs / f"{blob}.incomplete"
+
+    def _place(self, plan: Plan, file: File) -> Path:
+        """Where a file is, or what there is of it."""
+        places = (self._blobs / file.blob, plan.directory / file.name, self._part(file.blob))
+        return next(place for place in places if place.exists())
+
     def _whole(self, commit: str, name: str, blob: str) -> bool:
         # Where there are no links, the snapshot has the file itself.
         return (self._blobs / blob).exists() or (self._blobs.parent / "snapshots" / commit / name).exists()
@@ -265,7 +290,7 @@ class Download:
     def _here(self, commit: str, name: str, blob: str, size: int) -> int:
         if self._whole(commit, name, blob):
             return size
-        part = self._blobs / f"{blob}.incomplete"
+        part = self._part(blob)
         have = part.stat().st_size if part.is_file() else 0
         return have if have <= size else 0
 
@@ -276,87 +301,3 @@ class Download:
                 f"{self.repository} does not fit on the disk: {plan.missing / 1e9:.2f} GB are missing and "
                 f"{free / 1e9:.2f} GB are free in {self._blobs.parent.parent}: free some space there and start again"
             )
-
-
-class _Parts:
-    """The part that is being written, if any: closed from another thread, after which nothing is written."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._closed = False
-        self._part: _Part | None = None
-
-    def open(self, path: Path, limit: int, repository: str, count: Callable[[int], None]) -> _Part:
-        with self._lock:
-            if self._closed:
-                raise Cancelled("stopped")
-            self._part = _Part(path, limit, repository, count)
-            return self._part
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            if self._part is not None:
-                self._part.close()
-
-
-class _Part:
-    """As much of a file as is here. One process writes to it at a time."""
-
-    def __init__(self, path: Path, limit: int, repository: str, count: Callable[[int], None]) -> None:
-        self._path, self._count = path, count
-        self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)  # unbuffered: what was counted is kept, whatever happens
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise RgmlxError(f"another program is downloading {repository}: wait until it is done") from None
-        except OSError:
-            pass  # a file system without locks
-        self.size = self._file.seek(0, os.SEEK_END)
-        if self.size > limit:  # of something else; it was not counted as here
-            self.size = self._file.truncate(0)
-
-    def write(self, chunk: bytes) -> None:
-        with self._lock:
-            self._check()
-            left = memoryview(chunk)
-            while left:  # unbuffered writes may take a piece only, as the last one before a full disk does
-                n = self._file.write(left)
-                self.size += n
-                left = left[n:]
-        self._count(len(chunk))
-
-    def clear(self) -> None:
-        """Begins again at the first byte."""
-        with self._lock:
-            self._check()
-            lost, self.size = self.size, 0
-            self._file.truncate(0)
-        self._count(-lost)
-
-    def sha256(self) -> str:
-        digest = hashlib.sha256()
-        with self._path.open("rb") as f:
-            while block := f.read(1 << 20):
-                self._check()
-                digest.update(block)
-        return digest.hexdigest()
-
-    def finish(self, target: Path) -> None:
-        """The file is whole: from now on it has its own name."""
-        with self._lock:
-            self._check()
-            os.fsync(self._file.fileno())
-            self._path.replace(target)
-            self._file.close()
-
-    def close(self) -> None:
-        with self._lock:
-            self._file.close()
-
-    def _check(self) -> None:
-        if self._file.closed:
-            raise Cancelled("stopped")

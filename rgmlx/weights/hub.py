@@ -9,17 +9,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import ModelNotFoundError, PathError, RgmlxError
+from ..errors import ModelNotFoundError, PathError
 from ..griffin.config import PRESETS
 from ..shell import typed
-from ..system.disk import is_out_of_space
 from ..system.macos import power, privacy, time_machine
 from ..system.paths import expanded
-from ..system.printable import first_line
 from . import account
 from .quiet import quiet
+from .refusals import explained
 
 DEMO = "demo"
+PUBLISHED = {"2b": "google/recurrentgemma-2b-it", "9b": "google/recurrentgemma-9b-it"}
+"""Google's models that were made to talk, by their shape."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FILES = ["config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "*.jinja"]
 """What of a repository a model needs, as patterns."""
@@ -111,55 +112,3 @@ def _download(repository: str) -> Path:
             return Path(snapshot_download(repository, allow_patterns=FILES, token=account.token()))
     except Exception as e:  # the HTTP library's own connection errors have no common base with the others
         raise explained(e, repository) from None
-
-
-def unreachable(error: BaseException) -> bool:
-    """Whether an error says that the network failed, and not that a server refused."""
-    # By name: the library has changed its HTTP client twice, and a version of it may bring any of them.
-    names = {c.__name__ for c in type(error).__mro__}
-    return bool(names & {"TransportError", "OfflineModeIsEnabled"})
-
-
-def explained(error: Exception, repository: str) -> RgmlxError:
-    """A failed download in one sentence."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, HfHubHTTPError):
-        error = error.__cause__  # the library looked into its cache after the server had refused
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, GatedRepoError):
-        return ModelNotFoundError(
-            f"{repository} is gated: accept its licence at https://huggingface.co/{repository}, "
-            f"then run `{typed('rgmlx login')}` with a token of your account"
-        )
-    if isinstance(error, RepositoryNotFoundError) or status == 401:
-        return ModelNotFoundError(
-            f"Hugging Face has no repository '{repository}' that you may read: check the name, "
-            f"or run `{typed('rgmlx login')}` if it is private"
-        )
-    if isinstance(error, HfHubHTTPError):
-        return ModelNotFoundError(f"Hugging Face answered with error {status} for {repository}: try again later")
-    if isinstance(error, LocalEntryNotFoundError):
-        return ModelNotFoundError(
-            f"{repository} is not in the local cache and Hugging Face can't be reached: "
-            "connect to the network (or unset HF_HUB_OFFLINE) and try again"
-        )
-    if unreachable(error):
-        return ModelNotFoundError(
-            f"Hugging Face can't be reached for {repository}: connect to the network (or unset HF_HUB_OFFLINE) and try "
-            "again, what was fetched is kept"
-        )
-    if isinstance(error, HFValidationError):
-        return ModelNotFoundError(f"'{repository}' is not a name that a Hugging Face repository can have: check it")
-    if isinstance(error, OSError) and is_out_of_space(error):
-        return RgmlxError(
-            f"{repository} does not fit on the disk ({error.strerror}): free some space there and run the same command "
-            "again, the files that are complete are kept"
-        )
-    return ModelNotFoundError(f"{repository} could not be downloaded ({first_line(error)}): try again")

@@ -121,7 +121,7 @@ def test_an_unknown_shell_is_a_wrong_command_line(capsys: pytest.CaptureFixture[
 
 # --- bash ---------------------------------------------------------------------------------
 
-COMMANDS = {"ask", "sessions", "info", "convert", "completion", "mlx-lm"}
+COMMANDS = {"ask", "sessions", "get", "info", "convert", "completion", "mlx-lm"}
 LINES: list[tuple[list[str], set[str], set[str]]] = [
     # what is typed, what is offered, what is not
     ([""], COMMANDS, {"--help", "show"}),
@@ -138,6 +138,9 @@ LINES: list[tuple[list[str], set[str], set[str]]] = [
     (["completion", ""], {"bash", "fish", "zsh"}, {"ask"}),
     (["convert", "--dtype", ""], {"float16", "bfloat16", "float32"}, {"demo"}),
     (["compare", "d"], {"demo"}, {"notes.txt"}),
+    (["get", ""], {"2b", "9b"}, {"notes.txt", "demo"}),
+    (["get", "--bits", ""], {"4", "6", "8", "16"}, {"2b"}),
+    (["get", "2b", "--to", "f"], {"folder"}, {"notes.txt"}),
     (["desktop", "install", "fix"], {"fix-grammar"}, {"notes.txt"}),
     (["read", "--session", ""], set(), {*NAMES, "notes.txt"}),
 ]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import rooms
-from hub_server import COMMIT, CONFIG, NAME, Handler, Hub, Ranged, make, oid, point_to, repository, weights
+from hub_server import COMMIT, CONFIG, NAME, Handler, Hub, Large, make, oid, point_to, repository, weights
 from waiting import PATIENCE, wait_for
 
 from rgmlx.errors import ConfigError, ModelNotFoundError, RgmlxError
@@ -249,23 +249,6 @@ def test_a_file_that_was_whole_when_the_power_went(server: Any, home: Path) -> N
     part.write_bytes(body)
     assert (Download(NAME).run(ignore) / name).read_bytes() == body
     assert name not in server.sent and not part.exists()
-
-
-class Large(Ranged):
-    """Lists the weights as large files, whose hash is a SHA-256."""
-
-    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        name = self.path.split("?")[0].split("/")[-1]
-        if "/tree/" in self.path and status == 200:
-            rows = json.loads(body)
-            for row in rows:
-                if row["path"].endswith(".safetensors"):
-                    oid = hashlib.sha256(self.server.files[row["path"]]).hexdigest()
-                    row["lfs"] = {"oid": oid, "size": row["size"], "pointerSize": 100}
-            body = json.dumps(rows).encode()
-        elif name.endswith(".safetensors") and status == 200:
-            headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()}"'
-        super().reply(status, body, **headers)
 
 
 def test_a_file_that_arrives_damaged_is_thrown_away(server: Any, home: Path) -> None:

@@ -19,9 +19,9 @@ from rgmlx.system.formatting import size
 from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.weights.catalog import Installed, kind
-from rgmlx.weights.hub import DEMO
+from rgmlx.weights.hub import DEMO, PUBLISHED
 
-OFFERED = {"google/recurrentgemma-2b-it": "2b", "google/recurrentgemma-9b-it": "9b"}
+OFFERED = {repository: shape for shape, repository in PUBLISHED.items()}
 """Repositories that are shown whether they are here or not, with their shapes."""
 COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("Model", "left"),

@@ -32,8 +32,9 @@ from rgmlx.system.formatting import sentence
 from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.weights.catalog import Installed, examine, list_models
-from rgmlx.weights.download import Cancelled, Download
+from rgmlx.weights.download import Download
 from rgmlx.weights.hub import DEMO, is_repository
+from rgmlx.weights.parts import Cancelled
 
 from ..fields import OneLine
 from .model_rows import COLUMNS, Row, rows

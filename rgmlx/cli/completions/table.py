@@ -19,6 +19,8 @@ NAMES = {SESSIONS: "sessions list --names", READINGS: "read --names"}
 """What the program is asked for names that only it knows."""
 RECIPES = "recipes"
 """A recipe of `rgmlx desktop`; there are so many as it has."""
+PUBLISHED = "published"
+"""A model that has a short name."""
 _BY_METAVAR = {
     "FILE": FILES,
     "DIR": DIRECTORIES,
@@ -117,6 +119,10 @@ def _value(action: argparse.Action) -> Value:
         from ...desktop import recipes
 
         kind, words = NOTHING, tuple(one.name for one in recipes.RECIPES)
+    if kind == PUBLISHED:
+        from ...weights import hub
+
+        kind, words = NOTHING, tuple(hub.PUBLISHED)
     return Value(name, kind, words, many=action.nargs in ("*", "+", argparse.REMAINDER))
 
 
