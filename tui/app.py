@@ -29,8 +29,9 @@ from .prompt.completions import Completions
 from .prompt.drafts import Drafts
 from .prompt.history import History
 from .prompt.prompt import Prompt
+from .question import Question
 from .settings.settings import Defaults
-from .terminal import keys, textual_fixes
+from .terminal import textual_fixes
 from .transcript.message_window import MessageWindow
 from .transcript.parts import KEPT_CHARS
 from .transcript.transcript import Transcript
@@ -77,17 +78,19 @@ class ChatApp(Flow):
         defaults: Defaults | None = None,
         defaults_file: Path | None = None,
         file: Path | None = None,
+        question: Question | None = None,
         history: History | None = None,
         drafts: Drafts | None = None,
-        guide: bool = False,
+        first: bool = False,
     ) -> None:
         """
         Args:
             defaults: settings as the user's file has them; changes are written to `defaults_file`.
             file: a `.rgstate` file to go on from, once the model is there.
+            question: what to send then.
             history: what was sent before.
             drafts: what was typed before, and not sent.
-            guide: show the first-run guide.
+            first: this is the first start.
         """
         textual_fixes.forget_removed_widgets()
         textual_fixes.outlive_the_terminal()
@@ -97,7 +100,7 @@ class ChatApp(Flow):
         textual_fixes.keep_the_order_in_the_palette()
         textual_fixes.wrap_in_no_columns()
         textual_fixes.lay_out_inline_for_the_terminal()
-        super().__init__(session, drafts=drafts, file=file)
+        super().__init__(session, drafts=drafts, file=file, question=question)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
         self.history = history
@@ -105,7 +108,7 @@ class ChatApp(Flow):
         self.dialogs = DialogActions(self, self.actions)
         self.actions.own |= self.dialogs.commands
         self.first_theme = ""  # instead of that of the defaults
-        self._guide = guide
+        self.first = first
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -116,11 +119,10 @@ class ChatApp(Flow):
         yield Transcript(window)
         yield Static(id="position")
         yield Completions()
-        how = f"Enter sends, {keys.shown(*keys.NEW_LINE)} starts a new line, / lists commands"
-        prompt = Prompt(self.history, id="prompt", placeholder=how)
+        prompt = Prompt(self.history, id="prompt")
         prompt.commands = OFFERED
         prompt.recall = self.take_back
-        prompt.empty = self.empty_edit
+        prompt.empty = self.enter_alone
         prompt.when_empty = self.press_while_empty
         yield self.outbox
         yield prompt
@@ -134,11 +136,10 @@ class ChatApp(Flow):
         self.query_one(Prompt).focus()
         if self.is_inline:
             self.grow_with(self.transcript)
+        self.restore_draft()  # before what waits is one
+        self.ask_first()
         await self.show_conversation()
-        self.restore_draft()
         self.find_position()
-        if self._guide:
-            await self.dialogs.guide()
         self.load_model()
         self.watch_terminal()
 

@@ -22,6 +22,7 @@ class Chatting(Composing):
         history: what was sent before.
         chosen_model: by the user, and not loaded yet.
         navigation: where the current message is on its branch.
+        welcomes: whether this is the first start, and nothing was said yet.
     """
 
     defaults: Defaults
@@ -34,6 +35,10 @@ class Chatting(Composing):
     @abstractmethod
     def transcript(self) -> Transcript:
         """What was said so far."""
+
+    @property
+    @abstractmethod
+    def welcomes(self) -> bool: ...
 
     @property
     @abstractmethod

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rgmlx import __version__
 from rgmlx.cli import signals, streams
@@ -26,7 +26,12 @@ from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.system.reading import NotRegular, open_regular
 
+from .question import read
+from .terminal import own_keyboard
+
 if TYPE_CHECKING:
+    from rgmlx.conversation.session import Session
+
     from .app import ChatApp
 
 DELETED_SECONDS = 30 * 24 * 3600
@@ -39,25 +44,50 @@ def parser() -> argparse.ArgumentParser:
         prog="rgchat",
         description="A chat in the terminal with a memory of fixed size. Conversations are kept as they are written, "
         "and go on where they were the next time.",
-        epilog=epilog("rgchat", "rgchat --model google/recurrentgemma-2b-it", "rgchat --new", "rgchat --plain"),
+        epilog=epilog(
+            "rgchat",
+            'rgchat "What do otters eat?"',
+            'git diff | rgchat "What does this change?"',
+            'rgchat --continue "And in winter?"',
+            "rgchat --session diary",
+            "rgchat --model google/recurrentgemma-2b-it",
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument(
+        "words",
+        metavar="QUESTION",
+        nargs="*",
+        help="what to send first, in a new conversation unless an option names another; what comes through a pipe is what "
+        "it is about",
     )
     p.add_argument("--version", action="version", version=f"rgchat {__version__}")
     p.add_argument(
         "--model",
         metavar="NAME",
         help="a directory, a Hugging Face repository such as google/recurrentgemma-2b-it, or demo "
-        "(default: that of the last conversation)",
+        "(default: that of the conversation)",
+    )
+    p.add_argument(
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        help="go on with the conversation that was open last (on a terminal, the default without QUESTION)",
     )
     p.add_argument("--new", action="store_true", help="start a new conversation; the others are kept")
+    p.add_argument(
+        "--session",
+        metavar="NAME",
+        help="go on with the conversation of this name, or begin it; rgmlx ask --session has the same ones",
+    )
     p.add_argument("--open", type=Path, metavar="FILE", help="go on from a .rgstate file, which /save writes")
     p.add_argument("--system", help="how the assistant should behave, for a new conversation")
     p.add_argument("--inline", action="store_true", help="under the prompt of the shell instead of the whole screen")
     p.add_argument(
         "--plain",
         action="store_true",
-        help="lines only, for screen readers, simple terminals and pipes: no screen, no colours; in a pipe each line is a "
-        "message of a new conversation",
+        help="lines only, for screen readers, simple terminals and pipes: no screen, no colours; without QUESTION each line "
+        "of a pipe is a message",
     )
     p.add_argument("--theme", metavar="NAME", help="dark, light or contrast")
     p.add_argument(
@@ -132,11 +162,10 @@ def show(app: ChatApp, *, inline: bool = False) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    _check_together(options)
     if options.recover:
         return _recover(options)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) and not options.plain:
-        ask = typed('rgmlx ask "..."')
-        raise RgmlxError(f"this is not a terminal: for one answer in a pipe use  {ask}, or add --plain")
+    from rgmlx.conversation import named
     from rgmlx.conversation.session import Session
     from rgmlx.store import Store
     from rgmlx.store.names import NAME
@@ -145,43 +174,49 @@ def _run(options: argparse.Namespace) -> int:
     from .settings import settings
     from .themes import NAMES
 
-    is_plain = options.plain or os.environ.get("TERM") == "dumb"
+    somebody, is_plain = _who_is_there(asks=bool(options.words), plain=options.plain)
+    is_plain = is_plain or os.environ.get("TERM") == "dumb"
     if not is_plain:
         _check_encoding()
     file = _checked(expanded(options.open)) if options.open else None
     if options.theme and options.theme not in NAMES:
         raise RgmlxError(f"there is no theme '{options.theme}': there are {', '.join(NAMES)}")
+    if options.session is not None:
+        options.session = argument(options.session, "--session")
+        named.check(options.session)
     if options.model and not is_repository(options.model):
         resolve(options.model)  # a wrong name is a sentence here, not a screen later
     wanted = given(options)
+    system = None if options.system is None else argument(options.system, "--system")
     defaults_file = settings.path()
     defaults, problems = settings.load(defaults_file)
     data = data_directory(options)
     first = not os.path.lexists(data / NAME)  # false where the directory may not be entered
+    question = read(options.words, somebody=somebody)
     with Store(data, snapshot_bytes=defaults.snapshot_bytes) as store:
         session = Session(
             store,
             options.model or defaults.model,
-            system=defaults.system if options.system is None else argument(options.system, "--system"),
+            system=defaults.system if system is None else system,
             sampling={**defaults.sampling, **wanted},
         )
         session.notices += problems
         if not options.model:
             session.origins[defaults.model] = str(defaults_file)
-        session.last = data / "last" if sys.stdin.isatty() else None
+        session.last = data / "last" if somebody or options.go_on else None
         if not store.read_only:
             store.conversations.purge(older_than=DELETED_SECONDS)
         if first:
             session.notices += _earlier(data)
-        # A pipe has nothing to do with what somebody chatted about before: /open 1 in it goes on with that.
-        if sys.stdin.isatty() and not (options.new or options.open or options.system is not None):
-            session.open_latest(options.model)
-            if wanted:
-                session.set_settings(wanted)
+        _open_conversation(session, options, system, wanted, somebody=somebody)
+        if question is not None:
+            own_keyboard.take() if somebody else own_keyboard.leave()
         if is_plain:
             from .plain import PlainChat
 
-            return with_all_kept(PlainChat(session, file=file).run, store.rescue, late=store.notices)
+            chat = PlainChat(session, file=file, question=question)
+            del question  # which may be long
+            return with_all_kept(chat.run, store.rescue, late=store.notices)
         from .app import ChatApp
         from .prompt.drafts import Drafts
         from .prompt.history import History
@@ -192,14 +227,89 @@ def _run(options: argparse.Namespace) -> int:
             defaults=defaults,
             defaults_file=defaults_file,
             file=file,
+            question=question,
             history=History(data / "history.jsonl"),
             drafts=drafts,
-            guide=first and session.name == "demo" and not options.open,
+            first=first and session.name == "demo" and not options.open,
         )
+        del question
         if options.theme:
             app.first_theme = options.theme
         late = itertools.chain(store.notices, drafts.notices)  # as they are at the end
         return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=late)
+
+
+def _who_is_there(*, asks: bool, plain: bool) -> tuple[bool, bool]:
+    """Whether somebody can type, be it that the keyboard is not the standard input, and whether the chat is in lines.
+
+    With a question the standard input is what that is about; where no terminal is there to go on in, the answer is printed.
+
+    Raises:
+        RgmlxError: there is no terminal for a screen, and nothing else to do.
+    """
+    types, reads = sys.stdin.isatty(), sys.stdout.isatty()
+    if asks:
+        somebody = reads and (types or own_keyboard.is_there())
+        return somebody, plain or not somebody
+    if plain or (types and reads):
+        return types, plain
+    raise RgmlxError(
+        f'this is not a terminal: add a question, as in  cat notes.txt | {typed("rgchat")} "What is this about?", or '
+        "--plain, with which each line is a message"
+    )
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Raises RgmlxError: two options contradict each other."""
+    ways = {
+        "--continue": options.go_on,
+        "--new": options.new,
+        "--session": options.session is not None,
+        "--open": options.open is not None,
+    }
+    named = [name for name, is_given in ways.items() if is_given]
+    if options.recover:
+        other = named[0] if named else "the question" if options.words else ""
+        if other:
+            raise RgmlxError(f"--recover adds conversations and leaves, without a chat: leave out {other}")
+    if len(named) > 1:
+        raise RgmlxError(f"{named[0]} and {named[1]} each name a conversation: leave one of them out")
+    if options.system is not None and (options.go_on or options.open is not None):
+        raise RgmlxError(f"--system is for a new conversation: leave it out, or {named[0]}")
+    if options.plain and options.inline:
+        raise RgmlxError("--plain and --inline are two ways to show the chat: leave one of them out")
+
+
+def _open_conversation(
+    session: Session, options: argparse.Namespace, system: str | None, wanted: dict[str, Any], *, somebody: bool
+) -> None:
+    """Opens the conversation that the options name; without one a new one has begun.
+
+    Args:
+        system: what --system says.
+        wanted: settings that were given.
+        somebody: types; a pipe has nothing to do with what somebody chatted about before, unless it is named.
+
+    Raises:
+        RgmlxError: another program has it open, or it has another system text.
+    """
+    from rgmlx.conversation import named
+
+    if options.session is not None:
+        row = named.find(session.store, options.session)
+        if row is None:
+            system = session.default_system
+        else:
+            session.name = row.model
+        named.take(session, session.store, options.session, system=system, sampling=wanted)
+        session.name = options.model or session.name  # it is noted once it is loaded
+    elif options.go_on:
+        if session.open_last() and session.conversation is not None and not options.model:
+            session.name = session.conversation.model
+    elif somebody and not (options.words or options.new or options.open or system is not None):
+        session.open_latest(options.model)
+    if wanted and session.conversation is not None:
+        session.set_settings(wanted)
 
 
 def _check_encoding() -> None:

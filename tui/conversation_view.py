@@ -35,6 +35,14 @@ GREETING = (
     "You are talking to Griff, a very small model that comes with rgmlx. Ask for a story about an animal, a joke or "
     "an easy fact, or tell it your name. For real work get a larger one: /guide says how."
 )
+WELCOME = [
+    "This is Griff, a very small model that comes with rgmlx. Press Enter, and it tells a story; or write something, such "
+    "as your name, and press Enter.",
+    "F1 is the guide: what this is, how to get a larger model, the keys.",
+]
+"""In its place at the first start."""
+EXAMPLE = "Tell me a story about a fox and a kite."
+"""What Enter alone asks then."""
 FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
 
@@ -45,7 +53,10 @@ class ConversationView(Chatting):
     Attributes:
         navigation: where the current message is on its branch.
         position: the same for the line above the prompt.
+        first: whether this is the first start, and nothing was sent yet.
     """
+
+    first = False
 
     def __init__(self, session: Session, *, drafts: Drafts | None = None) -> None:
         super().__init__(session, drafts=drafts)
@@ -67,19 +78,37 @@ class ConversationView(Chatting):
         if self.activity is Activity.WRITING and await self._show_running():
             self.show_status()
             return
-        head, row = self.session.head, self.session.conversation
+        head = self.session.head
         shown = self._window(head.id if head else None)
         await self.transcript.load(shown)
-        if not shown and row is not None:
+        if not shown and self.navigation.begun:
             await self.transcript.notice(f"This is before the first message: {pressed('forward')} goes forward.")
-        elif not shown:
-            if self.session.name == "demo":
-                await self.transcript.notice(GREETING)
-            await self.transcript.notice("Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves.")
-        elif shown[-1].role != MODEL:
+        elif not shown and self.outbox.item is None:
+            for sentence in self._greeting:
+                await self.transcript.notice(sentence)
+        elif shown and shown[-1].role != MODEL:
             await self.transcript.notice("Your last message has no reply yet: Ctrl+R writes one.")
         await self.show_notices()
         self.show_status()
+
+    @property
+    def welcomes(self) -> bool:
+        """Whether this is the first start, and nothing was said yet: Enter alone begins, and F1 is the guide."""
+        empty = self.session.head is None and self.outbox.item is None and not self.prompt.submitted
+        return self.first and empty and self.session.name == "demo"
+
+    @property
+    def _greeting(self) -> list[str]:
+        """What an empty conversation shows."""
+        words = WELCOME if self.welcomes else [GREETING] if self.session.name == "demo" else []
+        return [*words, "Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves."]
+
+    @property
+    def _placeholder(self) -> str:
+        """What an empty prompt shows."""
+        if self.welcomes:
+            return f"Enter asks: {EXAMPLE}"
+        return f"Enter sends, {keys.shown(*keys.NEW_LINE)} starts a new line, / lists commands"
 
     async def _show_running(self) -> bool:
         run = self.session.running
@@ -173,6 +202,7 @@ class ConversationView(Chatting):
         line = self.query_one("#position", Static)
         line.display = bool(position)
         line.update(Content(position))
+        self.prompt.placeholder = self._placeholder
         self.show_waiting()
         doing = self.doing(self.outbox.item is not None)
         news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""

@@ -48,7 +48,10 @@ class DialogActions:
         return self.app.session
 
     async def _help(self, _: str) -> None:
-        self.app.push_screen(HelpScreen())
+        if self.app.welcomes:  # whoever has seen nothing yet wants to know what this is; the guide has the help, too
+            await self.guide()
+        else:
+            self.app.push_screen(HelpScreen())
 
     async def guide(self, _: str = "") -> None:
         """Shows what this is; its answer may lead to the models."""

@@ -22,12 +22,13 @@ from rgmlx.system.formatting import sentence
 from .actions import Actions
 from .activity import Activity, Need, Step, Verdict, verdict
 from .commands import parse, plain, pressed
-from .conversation_view import ConversationView
+from .conversation_view import EXAMPLE, ConversationView
 from .events import Ended, Failed, Loaded, Synced
 from .prompt.drafts import Drafts
-from .prompt.files import expand
+from .prompt.files import Expanded, expand
 from .prompt.outbox import Waiting
 from .prompt.prompt import Prompt
+from .question import Question
 from .screens.models import ModelsScreen
 
 
@@ -36,11 +37,18 @@ class Flow(ConversationView):
 
     actions: Actions
 
-    def __init__(self, session: Session, *, drafts: Drafts | None = None, file: Path | None = None) -> None:
-        """`file`: a `.rgstate` file to go on from, once the model is there."""
+    def __init__(
+        self,
+        session: Session,
+        *,
+        drafts: Drafts | None = None,
+        file: Path | None = None,
+        question: Question | None = None,
+    ) -> None:
+        """`file`: a `.rgstate` file to go on from, once the model is there; `question`: what to send then."""
         super().__init__(session, drafts=drafts)
         self.chosen_model = ""
-        self._file = file
+        self._file, self._question = file, question
         self._broke_off = False  # the running reply, by itself
         self._exit_code = 0
 
@@ -66,23 +74,38 @@ class Flow(ConversationView):
                 self.end_edit()
                 await self._send(event.text, editing)
 
-    def empty_edit(self) -> None:
-        """Enter without a text: an edit does not end in nothing, and says so."""
+    def enter_alone(self) -> None:
+        """Enter without a text: an edit does not end in nothing, and says so; at the first start it is how one begins."""
         if self.editing is not None:
             self.notify("An edit needs a text: Esc leaves it as it was.", timeout=3)
+        elif self.welcomes:
+            self.prompt.load_text(EXAMPLE)
+            self.prompt.action_submit()
 
-    async def _send(self, text: str, old: Stored | None) -> None:
+    def ask_first(self) -> None:
+        """Has the question wait that the chat was begun with, if it is for the conversation that is open."""
+        if self._question is not None and self._file is None:
+            question, self._question = self._question, None
+            self.queue(Waiting(question.text, question=question))
+
+    async def _send(self, text: str, old: Stored | None, question: Question | None = None) -> None:
+        """`question`: what the text is, with all that belongs to it in place."""
         self.prompt.submitted = text  # until it is in the store
         self.machine.enter(Activity.SENDING)  # at once: whoever looks next finds the chat at work
+        self.first = False
+        words = question.words if question is not None else text
         if self.history is not None:
-            self.history.add(text)
-        found = await asyncio.to_thread(expand, plain(text))
+            self.history.add(words)
+        found = await asyncio.to_thread(expand, plain(text)) if question is None else Expanded(text)
         if found.problems:
             await self._give_back(text, old, " ".join(found.problems))
             return
         row = self.session.conversation
         try:
-            message = self.session.edit(old.id, found.text) if old else self.session.add_user_message(found.text)
+            if old is not None:
+                message = self.session.edit(old.id, found.text)
+            else:
+                message = self.session.add_user_message(found.text, question.words if question is not None else "")
         except RgmlxError as e:
             await self._give_back(text, old, f"This was not sent: {e}.")
             return
@@ -135,9 +158,18 @@ class Flow(ConversationView):
         await self.show_notices()
         self.machine.moved = True
         if self._file is not None:
-            file, self._file = self._file, None
-            await self.actions.run("open", str(file))
+            await self._open_first(self._file)
         await self.proceed()
+
+    async def _open_first(self, file: Path) -> None:
+        """Goes on from the file that the chat was begun with, and has the question wait that came with it."""
+        self._file, before = None, self.session.opened
+        await self.actions.run("open", str(file))
+        if self.session.opened is not before:
+            self.ask_first()
+        elif self._question is not None:  # it is not for this conversation
+            question, self._question = self._question, None
+            self.take_up(question.text)
 
     @on(Synced)
     async def _synced(self, event: Synced) -> None:
@@ -229,7 +261,7 @@ class Flow(ConversationView):
         if item is not None and item.command:
             await self.actions.run(item.command, "")
         elif item is not None:
-            await self._send(item.text, item.editing)
+            await self._send(item.text, item.editing, item.question)
 
     async def _went_to(self, parent: int | None) -> bool:
         """Goes where something belongs that waits, if that is elsewhere; the model follows, and then it is done."""

@@ -17,6 +17,7 @@ from rgmlx.system.printable import printable
 from .activity import STOPPABLE
 from .commands import COMMANDS, WHILE_EMPTY
 from .prompt.prompt import Prompt
+from .screens.guide import GuideScreen
 from .terminal import keys, order, terminals
 from .terminal.clipboard import copy
 from .workers import WorkerApp
@@ -44,6 +45,8 @@ class Keyboard(WorkerApp):
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             await self._wait_for_keys()
             await self._flush_next_callbacks()  # what they have set off
+            if self._leaves_the_guide(event):
+                self.screen.dismiss(None)
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and self._is_for_prompt(event):
             self.screen.set_focus(self.query_one(Prompt))  # at once: the next key finds it there
         await super().on_event(event)
@@ -55,6 +58,13 @@ class Keyboard(WorkerApp):
             await order.wait_for_keys(focused)
         elif isinstance(focused, Input | TextArea | OptionList):  # from a list, letters go to its search
             await order.wait_for_keys(*(node for node in focused.ancestors_with_self if node is not self))
+
+    def _leaves_the_guide(self, event: events.Key | events.Paste) -> bool:
+        """Whether something typed or pasted is for the prompt below the guide, which takes no text."""
+        above = self.screen_stack[-1] if self.screen_stack else None
+        if not isinstance(above, GuideScreen):
+            return False
+        return isinstance(event, events.Paste) or (event.is_printable and not above.takes(event.key))
 
     def _is_for_prompt(self, event: events.Key | events.Paste) -> bool:
         """Whether something typed or pasted belongs to the prompt, which has not the focus."""

@@ -1,4 +1,4 @@
-"""What `rgmlx ask` sends: a question, and what it is about, from files and from standard input.
+"""What `rgmlx ask` sends: a question, and what it is about, from files and from standard input. rgchat takes the second too.
 
 Knows streams, files and how a text is shown to a model; no model. The files and the input come first, each as a fenced block
 under its name, and the question last: of a long text the model remembers the end to the letter.
@@ -15,6 +15,7 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..conversation.attachments import fenced, shown
 from ..errors import RgmlxError
@@ -23,7 +24,7 @@ from ..system.decoding import NotText, argument, read_all, standard_input
 from ..system.paths import expanded
 from ..system.reading import NotRegular, TooLarge, read_text
 from ..system.textfiles import reason
-from .common import say
+from .streams import tell
 
 MAX_CHARS = 50_000_000
 """Of a question and all that comes with it; reading so many takes days."""
@@ -33,8 +34,31 @@ WAIT_SECONDS = 30.0
 """So long in all."""
 INPUT = "-"
 """The name of standard input, among the words and the files."""
-_INPUT_TITLE = "Input"
+INPUT_TITLE = "Input"
+"""Over what came through it."""
 _EXAMPLE = 'write it after the command, as in  {} "Who are you?"'
+
+
+@dataclass(frozen=True)
+class Silence:
+    """What is said of a pipe that is open and brings nothing.
+
+    Attributes:
+        program: who says it.
+        hint: what to do meanwhile; it stands in brackets.
+        way_out: what to do once it has been waited for in vain; "" waits on.
+    """
+
+    program: str
+    hint: str
+    way_out: str
+
+
+_OF_ASK = Silence(
+    "rgmlx",
+    "--no-stdin passes over it",
+    "add -f - to wait for it as long as it takes, or --no-stdin (or </dev/null) where nothing will come",
+)
 
 
 def message(
@@ -79,14 +103,14 @@ def message(
         return text
     blocks, left = list[str](), MAX_CHARS
     for name in files:
-        title, content = (_INPUT_TITLE, _input(left)) if name == INPUT else (name, _file(name, left))
+        title, content = (INPUT_TITLE, _input(left)) if name == INPUT else (name, _file(name, left))
         if not content.strip():  # an answer about nothing would be invented
             what = "nothing came through standard input" if name == INPUT else f"{shown(name)} is empty"
             raise RgmlxError(f"{what}: there is nothing to ask about; leave it out of -f if that is meant")
         left -= len(content)
         blocks.append(fenced(title, content))
-    if listen and INPUT not in files and (content := _offered(left)).strip():
-        blocks.append(fenced(_INPUT_TITLE, content))
+    if listen and INPUT not in files and (content := offered(left)).strip():
+        blocks.append(fenced(INPUT_TITLE, content))
     return "\n\n".join([*blocks, text]) if blocks else text
 
 
@@ -109,10 +133,13 @@ def _input(limit: int) -> str:
     return read_all(standard_input(), limit, "standard input")
 
 
-def _offered(limit: int) -> str:
+def offered(limit: int, silence: Silence = _OF_ASK) -> str:
     """What stands on standard input, which nobody has named.
 
     Nothing on a terminal, where it is none of the system's, and where it can only be written, as nohup has it.
+
+    Raises:
+        RgmlxError: it is not text, or longer than `limit` characters, or nothing came.
     """
     try:
         descriptor = sys.stdin.fileno()
@@ -121,19 +148,18 @@ def _offered(limit: int) -> str:
         return ""
     if os.isatty(descriptor) or mode == os.O_WRONLY:
         return ""
-    _await(descriptor)
+    _await(descriptor, silence)
     return _input(limit)
 
 
-def _await(descriptor: int) -> None:
+def _await(descriptor: int, silence: Silence) -> None:
     """Waits for the first byte of standard input, or its end. Raises RgmlxError: neither comes."""
     if select.select([descriptor], [], [], NOTICE_SECONDS)[0]:
         return
-    say("waiting for standard input, which is open, and silent so far (--no-stdin passes over it)")
-    if not select.select([descriptor], [], [], WAIT_SECONDS - NOTICE_SECONDS)[0]:
+    tell(f"{silence.program}: waiting for standard input, which is open, and silent so far ({silence.hint})")
+    if silence.way_out and not select.select([descriptor], [], [], WAIT_SECONDS - NOTICE_SECONDS)[0]:
         raise RgmlxError(
-            f"nothing came through standard input in {WAIT_SECONDS:g} seconds, and it is still open: add -f - to wait for it "
-            "as long as it takes, or --no-stdin (or </dev/null) where nothing will come"
+            f"nothing came through standard input in {WAIT_SECONDS:g} seconds, and it is still open: {silence.way_out}"
         )
 
 

@@ -72,6 +72,12 @@ class Navigation:
         else:
             self.tip = messages.tip(at) if messages.has_children(at) else None
 
+    @property
+    def begun(self) -> bool:
+        """Whether the conversation has a message; one that was begun by name may have none."""
+        row, messages = self._session.conversation, self._session.store.messages
+        return row is not None and (self._session.head is not None or messages.newest_beginning(row.id) is not None)
+
     def end(self) -> None:
         """One stands at the end of a branch again, having written there or opened another conversation."""
         self.tip = None

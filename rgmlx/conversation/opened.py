@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import ChatError
 from ..store import MODEL, USER, Conversation, Message, StoreError
 from ..system.textfiles import read_number, replace_text
 from . import sampling_settings
@@ -159,8 +160,7 @@ class ConversationSession:
     def open_latest(self, model: str | None = None) -> None:
         """Opens the conversation that was open last (with this model), or the newest; a new one where another rgchat
         has that open."""
-        last = read_number(self.last)
-        for found in sorted(self.store.conversations.listed(limit=50), key=lambda one: one.id != last):
+        for found in self._latest():
             if model is not None and found.model != model:
                 continue
             if self.open(found.id):
@@ -171,6 +171,19 @@ class ConversationSession:
                 )
             return
 
+    def open_last(self) -> bool:
+        """Opens the conversation that was open last, or the newest where that is gone; false where there is none.
+
+        Raises:
+            ChatError: another program has it open; this session is as it was then.
+        """
+        for found in self._latest()[:1]:
+            title = found.title or "Untitled"
+            if not self.open(found.id):
+                raise ChatError(f"“{title}” is open in another program: close it there first", quotes=(title,))
+            return True
+        return False
+
     def close(self) -> None:
         """Lets another rgchat have the conversation; one that a reply is written in, when that has ended."""
         with self._lock:
@@ -178,9 +191,14 @@ class ConversationSession:
 
     # --- changes, on the disk when they return --------------------------------------------
 
-    def add_user_message(self, text: str) -> Message:
-        """Adds a message of the user's after the head and stands there. Raises StoreError."""
-        row = self.created(text.strip().splitlines()[0][:NEW_TITLE_CHARS].strip() if text.strip() else "")
+    def add_user_message(self, text: str, about: str = "") -> Message:
+        """Adds a message of the user's after the head and stands there. Raises StoreError.
+
+        Args:
+            about: what a new conversation is called after instead: in the text, something else comes first.
+        """
+        lines = (about or text).strip().splitlines()
+        row = self.created(lines[0][:NEW_TITLE_CHARS].strip() if lines else "")
         return self._at(self.store.messages.add_user(row.id, self._opened.at, text))
 
     def created(self, title: str = "") -> Conversation:
@@ -317,6 +335,16 @@ class ConversationSession:
     def _leave(self) -> None:
         if self._run is None or self._run.opened is not self._opened:
             self._opened.release()
+
+    def _latest(self) -> list[Conversation]:
+        """The newest conversations; the one that was open last comes before them, however old it is."""
+        conversations, last = self.store.conversations, read_number(self.last)
+        found = conversations.listed(limit=50)
+        if last is not None and all(one.id != last for one in found):
+            with contextlib.suppress(StoreError):  # purged
+                one = conversations.get(last)
+                found += [one] * (one.deleted is None and not one.archived)
+        return sorted(found, key=lambda one: one.id != last)
 
     def _keep_last(self) -> None:
         if self.last is not None and self.conversation is not None:

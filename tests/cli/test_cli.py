@@ -477,4 +477,4 @@ def test_the_home_of_nobody_holds_no_conversations() -> None:
 
 
 def test_the_chat_needs_a_terminal() -> None:
-    assert "this is not a terminal" in sentence(run(module="tui"), "rgchat")
+    assert "this is not a terminal: add a question" in sentence(run(module="tui"), "rgchat")

@@ -208,14 +208,16 @@ async def test_an_archived_conversation_is_where_it_is_said_to_be(tmp_path: Path
 
 async def test_the_guide_leads_to_the_model_and_has_help(tmp_path: Path) -> None:
     """Ugly f: "Get 2B" opens the models with that one marked, which Enter takes then. Ugly l: F1 is help there too."""
-    app = ChatApp(Scripted(tmp_path, ["ok"]), guide=True)
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
     async with app.run_test(size=(100, 30)) as pilot:
-        await wait_until(lambda: idle(app) and isinstance(app.screen, GuideScreen))
+        await wait_until(lambda: idle(app))
+        await command(app, "/guide")
+        await wait_until(lambda: isinstance(app.screen, GuideScreen))
         await pilot.press("f1")
         await wait_until(lambda: type(app.screen).__name__ == "HelpScreen")
         await pilot.press("escape")
         await wait_until(lambda: isinstance(app.screen, GuideScreen))
-        await pilot.press("g")
+        await pilot.press("right", "enter")
         await wait_until(lambda: isinstance(app.screen, ModelsScreen))
         models = app.screen
         await wait_until(lambda: models._chosen is not None and models._chosen.name == "google/recurrentgemma-2b-it")

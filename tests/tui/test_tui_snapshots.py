@@ -210,6 +210,11 @@ class Talk(Scripted):
 
 
 @seen
+def test_the_first_start(picture: Picture, tmp_path: Path) -> None:
+    picture(Talk(tmp_path), first=True)
+
+
+@seen
 def test_an_empty_chat(picture: Picture, tmp_path: Path) -> None:
     picture(Talk(tmp_path))
 
@@ -491,9 +496,9 @@ def test_a_question(picture: Picture, tmp_path: Path, monkeypatch: pytest.Monkey
 @seen
 def test_the_guide(picture: Picture, tmp_path: Path) -> None:
     async def read(pilot: Pilot[None]) -> None:
-        await wait_until(lambda: isinstance(pilot.app.screen, GuideScreen))
+        await opened(pilot, "f1", GuideScreen)
 
-    picture(Talk(tmp_path), read, guide=True)
+    picture(Talk(tmp_path), read, first=True)
 
 
 @seen

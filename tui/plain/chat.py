@@ -15,6 +15,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.system.printable import printable
 
 from ..commands import parse, plain
+from ..question import Question
 from .commands import LEAVING, Commands
 from .conversation_commands import ConversationCommands
 from .message_commands import MessageCommands
@@ -25,13 +26,20 @@ from .showing import Showing
 class PlainChat:
     """The chat. `run` it once."""
 
-    def __init__(self, session: Session, *, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        file: Path | None = None,
+        question: Question | None = None,
+    ) -> None:
         """A chat over a session, the model of which is not loaded yet.
 
         Args:
             file: a .rgstate file to go on from.
+            question: what is sent first.
         """
-        self._session, self._file = session, file
+        self._session, self._file, self._question = session, file, question
         self._output = Output(session)
         self._io, self._worker = self._output.io, self._output.worker
         self._messages, showing = MessageCommands(self._output), Showing(self._output)
@@ -52,6 +60,8 @@ class PlainChat:
         try:
             if not self._begin():
                 return 1
+            if self._question is not None:
+                self._ask()
             while self._next():
                 pass
             return int(self._output.failed and not self._io.terminal)
@@ -77,11 +87,27 @@ class PlainChat:
                 tell(f"rgchat: {printable(' '.join(str(e).splitlines()))}")
                 return False
             self._output.say(str(e))
+            if self._question is not None:
+                self._question = None
+                self._output.say("Your question was not sent: it was for the conversation in that file.")
         self._output.show_place()
         with self._output.told():
             self._output.sync()
         self._output.show_notices()
         return True
+
+    def _ask(self) -> None:
+        """Sends what the chat was begun with, which may be long: it is not kept."""
+        question, self._question = self._question, None
+        assert question is not None
+        self._worker.stopped = False
+        self._output.line(f"You: {question.words}")
+        if question.input_chars:
+            self._output.line(f"Input: {question.input_chars:,} characters")
+        self._io.remember(question.words)
+        with self._output.told():
+            self._messages.ask(question)
+        self._output.show_notices()
 
     def _next(self) -> bool:
         """Does what one message or command says; false after the last one."""

@@ -13,6 +13,7 @@ from rgmlx.store import MODEL, USER, Message
 
 from .. import operations
 from ..prompt.files import expand
+from ..question import Question
 from .output import Output, short, who
 
 TREE_ROWS = 50
@@ -45,8 +46,19 @@ class MessageCommands:
         found = expand(text)
         if found.problems:
             raise RgmlxError(f"{' '.join(found.problems)} This was not sent.", quotes=found.problems)
+        self._send(found.text, instead=instead)
+
+    def ask(self, question: Question) -> None:
+        """Sends a question with all that belongs to it, and has the reply written. Raises RgmlxError: it was not sent."""
+        self._session.require_context()
+        self._send(question.text, question.words)
+
+    def _send(self, text: str, about: str = "", instead: Message | None = None) -> None:
         try:
-            self._session.edit(instead.id, found.text) if instead else self._session.add_user_message(found.text)
+            if instead is not None:
+                self._session.edit(instead.id, text)
+            else:
+                self._session.add_user_message(text, about)
         except RgmlxError as e:
             raise RgmlxError(f"this was not sent: {e}") from None
         self._output.reply(self._session.generate_reply)

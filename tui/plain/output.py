@@ -164,9 +164,10 @@ class Output:
     def show_place(self) -> None:
         """Which conversation this is, and its last two messages."""
         head, conversation = self.session.head, self.session.conversation
-        if conversation is None:
+        if conversation is None or not self.navigation.begun:
+            which = f"New conversation: {title(conversation.title)}." if conversation else "This is a new conversation."
             keys = " /help lists the commands, Ctrl+D leaves." if self.io.terminal else ""
-            self.say(f"This is a new conversation.{keys}")
+            self.say(f"{which}{keys}")
         else:
             if head is None:
                 self.line(f"Before the first message of: {title(conversation.title)}")

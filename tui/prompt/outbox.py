@@ -15,6 +15,8 @@ from rgmlx.store import Message
 from rgmlx.system.formatting import one_line
 from rgmlx.system.printable import printable
 
+from ..question import Question
+
 _SHOWN = 500  # characters of a message
 
 
@@ -28,6 +30,7 @@ class Waiting:
         command: the name of a command; or "".
         after: the number of the message that it comes after; None is the beginning.
         run: the reply, which is being written, that it comes after instead.
+        question: what the text is, where it is not what was typed.
     """
 
     text: str = ""
@@ -35,6 +38,7 @@ class Waiting:
     command: str = ""
     after: int | None = None
     run: ReplyRun | None = None
+    question: Question | None = None
 
     @property
     def parent(self) -> int | None:
@@ -74,5 +78,6 @@ class Outbox(Static):
         if self.item.command:
             text = f"/{self.item.command} is done {when}  ·  Esc calls it off"
         else:
-            text = f"Sent {when}, ↑ takes it back: {one_line(self.item.text.strip(), _SHOWN)}"
+            words = self.item.question.words if self.item.question is not None else self.item.text
+            text = f"Sent {when}, ↑ takes it back: {one_line(words.strip(), _SHOWN)}"
         self.update(Content(printable(text)))

@@ -1,4 +1,7 @@
-"""The guide for a first start: what this is, the demo, how to get a real model, the keys. One page, no state."""
+"""The guide: what this is, the demo, how to get a real model, the keys. One page, no state.
+
+A letter that is typed is none of its keys: it is for the prompt below, and leaves the guide.
+"""
 
 from __future__ import annotations
 
@@ -74,10 +77,8 @@ class GuideScreen(Screen[str | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "answer('demo')", "talk to Griff"),
-        Binding("g", "answer('models')", "get 2B"),
         Binding("escape", "answer(None)", "to the chat"),
-        Binding("f1,question_mark", "help", "help", show=False),
+        Binding("f1,question_mark", "help", "help", key_display="f1"),
         Binding("up", "read(-1)", "scroll", key_display="\u2191\u2193"),
         Binding("down", "read(1)", "read on", show=False),
         Binding("pageup", "page(-1)", "a page up", show=False),
@@ -100,6 +101,10 @@ class GuideScreen(Screen[str | None]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id)
+
+    def takes(self, key: str) -> bool:
+        """Whether a key that types something has a meaning here."""
+        return key in self._bindings.key_to_bindings
 
     def action_answer(self, answer: str | None) -> None:
         self.dismiss(answer)

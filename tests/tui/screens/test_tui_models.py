@@ -265,7 +265,7 @@ async def test_enter_on_a_model_that_is_not_here(home: Path, closed: str, monkey
 
 @pytest.mark.parametrize(
     ("keys", "answer"),
-    [(["t"], "demo"), (["enter"], "demo"), (["g"], "models"), (["right", "enter"], "models"), (["escape"], None)],
+    [(["enter"], "demo"), (["right", "enter"], "models"), (["escape"], None)],
 )
 async def test_the_guide_answers_to_keys(keys: list[str], answer: str | None) -> None:
     app = Asks(GuideScreen())

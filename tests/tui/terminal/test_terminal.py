@@ -45,8 +45,7 @@ def test_in_a_real_terminal(tmp_path: Path) -> None:
     tmux("new-session", "-d", "-s", "keep", "cat")  # a server without a session ends, some time later
     tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "24", command)
     try:
-        wait_for_text("What this is")  # the first-run guide
-        tmux("send-keys", "-t", "t", "Escape")
+        wait_for_text("This is Griff")  # the first start
         wait_for_text(" MB, always")
         tmux("send-keys", "-t", "t", "I have a cat named Zibo.", "Enter")
         wait_for_text("tok/s")
