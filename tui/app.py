@@ -28,6 +28,7 @@ from .palette import Palette
 from .prompt.completions import Completions
 from .prompt.drafts import Drafts
 from .prompt.history import History
+from .prompt.kept import KeptPrompts
 from .prompt.prompt import Prompt
 from .settings.settings import Defaults
 from .terminal import keys, textual_fixes
@@ -79,6 +80,7 @@ class ChatApp(Flow):
         file: Path | None = None,
         history: History | None = None,
         drafts: Drafts | None = None,
+        prompts: KeptPrompts | None = None,
         guide: bool = False,
     ) -> None:
         """
@@ -87,6 +89,7 @@ class ChatApp(Flow):
             file: a `.rgstate` file to go on from, once the model is there.
             history: what was sent before.
             drafts: what was typed before, and not sent.
+            prompts: those that the user keeps as files.
             guide: show the first-run guide.
         """
         textual_fixes.forget_removed_widgets()
@@ -100,7 +103,7 @@ class ChatApp(Flow):
         super().__init__(session, drafts=drafts, file=file)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
-        self.history = history
+        self.history, self.prompts = history, prompts or KeptPrompts()
         self.actions = Actions(self)
         self.dialogs = DialogActions(self, self.actions)
         self.actions.own |= self.dialogs.commands
@@ -118,7 +121,7 @@ class ChatApp(Flow):
         yield Completions()
         how = f"Enter sends, {keys.shown(*keys.NEW_LINE)} starts a new line, / lists commands"
         prompt = Prompt(self.history, id="prompt", placeholder=how)
-        prompt.commands = OFFERED
+        prompt.commands = [*OFFERED, *self.prompts.offered]
         prompt.recall = self.take_back
         prompt.empty = self.empty_edit
         prompt.when_empty = self.press_while_empty

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,6 +28,7 @@ from rgmlx.system.reading import NotRegular, open_regular
 
 if TYPE_CHECKING:
     from .app import ChatApp
+    from .settings.personas import Persona
 
 DELETED_SECONDS = 30 * 24 * 3600
 """For so long a deleted conversation can be had back."""
@@ -52,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--new", action="store_true", help="start a new conversation; the others are kept")
     p.add_argument("--open", type=Path, metavar="FILE", help="go on from a .rgstate file, which /save writes")
     p.add_argument("--system", help="how the assistant should behave, for a new conversation")
+    p.add_argument(
+        "--persona", metavar="NAME", help="start a new conversation with a persona of rgchat.toml; /persona lists them"
+    )
     p.add_argument("--inline", action="store_true", help="under the prompt of the shell instead of the whole screen")
     p.add_argument(
         "--plain",
@@ -142,6 +146,7 @@ def _run(options: argparse.Namespace) -> int:
     from rgmlx.store.names import NAME
     from rgmlx.weights.hub import is_repository, resolve
 
+    from .prompt.kept import KeptPrompts, folder
     from .settings import settings
     from .themes import NAMES
 
@@ -156,6 +161,10 @@ def _run(options: argparse.Namespace) -> int:
     wanted = given(options)
     defaults_file = settings.path()
     defaults, problems = settings.load(defaults_file)
+    persona = _persona(options, defaults.personas, problems, defaults_file)
+    prompts = KeptPrompts(folder())
+    problems += prompts.problems
+    prompts.problems.clear()
     data = data_directory(options)
     first = not os.path.lexists(data / NAME)  # false where the directory may not be entered
     with Store(data, snapshot_bytes=defaults.snapshot_bytes) as store:
@@ -166,6 +175,8 @@ def _run(options: argparse.Namespace) -> int:
             sampling={**defaults.sampling, **wanted},
         )
         session.notices += problems
+        if persona is not None:  # what the command line says goes before
+            session.begin(persona.system if options.system is None else None, {**persona.sampling, **wanted})
         if not options.model:
             session.origins[defaults.model] = str(defaults_file)
         session.last = data / "last" if sys.stdin.isatty() else None
@@ -174,14 +185,16 @@ def _run(options: argparse.Namespace) -> int:
         if first:
             session.notices += _earlier(data)
         # A pipe has nothing to do with what somebody chatted about before: /open 1 in it goes on with that.
-        if sys.stdin.isatty() and not (options.new or options.open or options.system is not None):
+        begins = options.new or options.open or options.system is not None or persona is not None
+        if sys.stdin.isatty() and not begins:
             session.open_latest(options.model)
             if wanted:
                 session.set_settings(wanted)
         if is_plain:
             from .plain import PlainChat
 
-            return with_all_kept(PlainChat(session, file=file).run, store.rescue, late=store.notices)
+            chat = PlainChat(session, defaults=defaults, file=file, prompts=prompts)
+            return with_all_kept(chat.run, store.rescue, late=store.notices)
         from .app import ChatApp
         from .prompt.drafts import Drafts
         from .prompt.history import History
@@ -194,12 +207,31 @@ def _run(options: argparse.Namespace) -> int:
             file=file,
             history=History(data / "history.jsonl"),
             drafts=drafts,
+            prompts=prompts,
             guide=first and session.name == "demo" and not options.open,
         )
         if options.theme:
             app.first_theme = options.theme
         late = itertools.chain(store.notices, drafts.notices)  # as they are at the end
         return with_all_kept(lambda: show(app, inline=options.inline), store.rescue, drafts.rescue, late=late)
+
+
+def _persona(
+    options: argparse.Namespace, known: Mapping[str, Persona], problems: Iterable[str], file: Path
+) -> Persona | None:
+    """The persona that is asked for, if one is. Raises RgmlxError: there is none of this name."""
+    from .settings import personas
+
+    if options.persona is None:
+        return None
+    if options.open:
+        raise RgmlxError("--persona begins a conversation and --open goes on with one: give one of them")
+    try:
+        return personas.find(known, argument(options.persona, "--persona"), file)[1]
+    except RgmlxError:
+        for problem in problems:  # it may be among them
+            streams.tell(f"rgchat: {printable(problem)}")
+        raise
 
 
 def _check_encoding() -> None:

@@ -48,7 +48,7 @@ class DialogActions:
         return self.app.session
 
     async def _help(self, _: str) -> None:
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(self.app.prompts.commands))
 
     async def guide(self, _: str = "") -> None:
         """Shows what this is; its answer may lead to the models."""
