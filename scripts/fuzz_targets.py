@@ -675,10 +675,11 @@ class Toml:
         self._path = place / "rgchat.toml"
 
     def table(self) -> list[bytes]:
-        general = ("model", "system", "theme", "snapshot_bytes", "sampling", "strange")
+        general = ("model", "system", "theme", "snapshot_bytes", "sampling", "strange", "personas")
         names = (
             *general,
             *(f"sampling.{n}" for n in ("temperature", "top_p", "min_p", "repetition_penalty", "seed", "x")),
+            *(f"personas.{n}" for n in ("a", '""', "a.system", "a.temperature", "a.seed", "a.x", "a.sampling.seed")),
         )
         return [f"{name} = {bad}\n".encode() for name in names for bad in TOML_BAD]
 

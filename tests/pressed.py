@@ -79,6 +79,9 @@ class NotedList(ConversationsScreen):
     def action_rename(self) -> None:
         note("list rename")
 
+    def action_pin(self) -> None:
+        note("list pin")
+
     def action_archive(self) -> None:
         note("list archive")
 

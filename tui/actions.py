@@ -80,7 +80,7 @@ class Actions:
         prompt = self.app.query_one(Prompt)
         if command is None:
             self.app.take_up(typed)
-            await self.say(unknown(name))
+            await self.say(unknown(name, self.app.prompts.commands))
             return
         match verdict(command.needs, self.app.activity):
             case Verdict.REFUSE if self.app.activity is Activity.UNLOADED:
@@ -105,8 +105,7 @@ class Actions:
             return
         prompt.accept(typed)
         if command.needs_argument and not argument:
-            prompt.replace_draft(f"/{name} ")
-            self.app.notify(f"/{name} needs {command.argument}: write it after the command.", timeout=4, markup=False)
+            self.ask_for_words(command)
             return
         try:
             if command.does is not None:
@@ -117,8 +116,17 @@ class Actions:
             await self.say(str(e))
 
     async def choose(self, command: Command) -> None:
-        """Runs a command that was chosen from a list."""
-        await self.run(command.name, "")
+        """Runs a command that was chosen from a list; a prompt of the user's is put into the prompt."""
+        if command.name in BY_NAME:
+            await self.run(command.name, "")
+        else:
+            self.app.query_one(Prompt).replace_draft(f"/{command.name} ")
+
+    def ask_for_words(self, command: Command) -> None:
+        """Puts a command into the prompt of which nothing else was given, and says what it needs."""
+        self.app.query_one(Prompt).replace_draft(f"/{command.name} ")
+        needs = f"/{command.name} needs {command.argument}: write it after the command."
+        self.app.notify(needs, timeout=4, markup=False)
 
     def later(self, action: Awaitable[None]) -> None:
         """Does something after a screen was left, in turn with all else; what goes wrong is a sentence."""
@@ -163,8 +171,10 @@ class Actions:
                 await self._write(outcome)
             case Opens(conversation, message):
                 await self.open_conversation(conversation, message)
-            case Opened():
+            case Opened(how):
                 await self.show_opened()
+                if how:
+                    await self.say(how)
             case Closed(deleted):
                 await self.show_opened()
                 if deleted:

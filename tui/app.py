@@ -28,6 +28,7 @@ from .palette import Palette
 from .prompt.completions import Completions
 from .prompt.drafts import Drafts
 from .prompt.history import History
+from .prompt.kept import KeptPrompts
 from .prompt.prompt import Prompt
 from .question import Question
 from .settings.settings import Defaults
@@ -81,6 +82,7 @@ class ChatApp(Flow):
         question: Question | None = None,
         history: History | None = None,
         drafts: Drafts | None = None,
+        prompts: KeptPrompts | None = None,
         first: bool = False,
     ) -> None:
         """
@@ -90,6 +92,7 @@ class ChatApp(Flow):
             question: what to send then.
             history: what was sent before.
             drafts: what was typed before, and not sent.
+            prompts: those that the user keeps as files.
             first: this is the first start.
         """
         textual_fixes.forget_removed_widgets()
@@ -103,7 +106,7 @@ class ChatApp(Flow):
         super().__init__(session, drafts=drafts, file=file, question=question)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
-        self.history = history
+        self.history, self.prompts = history, prompts or KeptPrompts()
         self.actions = Actions(self)
         self.dialogs = DialogActions(self, self.actions)
         self.actions.own |= self.dialogs.commands
@@ -120,7 +123,7 @@ class ChatApp(Flow):
         yield Static(id="position")
         yield Completions()
         prompt = Prompt(self.history, id="prompt")
-        prompt.commands = OFFERED
+        prompt.commands = [*OFFERED, *self.prompts.offered]
         prompt.recall = self.take_back
         prompt.empty = self.enter_alone
         prompt.when_empty = self.press_while_empty

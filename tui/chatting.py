@@ -10,6 +10,7 @@ from rgmlx.conversation.navigation import Navigation
 
 from .composing import Composing
 from .prompt.history import History
+from .prompt.kept import KeptPrompts
 from .settings.settings import Defaults
 from .transcript.transcript import Transcript
 
@@ -20,6 +21,7 @@ class Chatting(Composing):
     Attributes:
         defaults: settings as the user's file has them; changes are written to `defaults_file`.
         history: what was sent before.
+        prompts: those that the user keeps as files.
         chosen_model: by the user, and not loaded yet.
         navigation: where the current message is on its branch.
         welcomes: whether this is the first start, and nothing was said yet.
@@ -28,6 +30,7 @@ class Chatting(Composing):
     defaults: Defaults
     defaults_file: Path | None
     history: History | None
+    prompts: KeptPrompts
     chosen_model: str
     navigation: Navigation
 

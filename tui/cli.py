@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rgmlx.conversation.session import Session
 
     from .app import ChatApp
+    from .settings.personas import Persona
 
 DELETED_SECONDS = 30 * 24 * 3600
 """For so long a deleted conversation can be had back."""
@@ -82,6 +83,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--open", type=Path, metavar="FILE", help="go on from a .rgstate file, which /save writes")
     p.add_argument("--system", help="how the assistant should behave, for a new conversation")
+    p.add_argument(
+        "--persona", metavar="NAME", help="start a new conversation with a persona of rgchat.toml; /persona lists them"
+    )
     p.add_argument("--inline", action="store_true", help="under the prompt of the shell instead of the whole screen")
     p.add_argument(
         "--plain",
@@ -171,6 +175,7 @@ def _run(options: argparse.Namespace) -> int:
     from rgmlx.store.names import NAME
     from rgmlx.weights.hub import is_repository, resolve
 
+    from .prompt.kept import KeptPrompts, folder
     from .settings import settings
     from .themes import NAMES
 
@@ -190,6 +195,10 @@ def _run(options: argparse.Namespace) -> int:
     system = None if options.system is None else argument(options.system, "--system")
     defaults_file = settings.path()
     defaults, problems = settings.load(defaults_file)
+    persona = _persona(options, defaults.personas, problems, defaults_file)
+    prompts = KeptPrompts(folder())
+    problems += prompts.problems
+    prompts.problems.clear()
     data = data_directory(options)
     first = not os.path.lexists(data / NAME)  # false where the directory may not be entered
     question = read(options.words, somebody=somebody)
@@ -201,6 +210,8 @@ def _run(options: argparse.Namespace) -> int:
             sampling={**defaults.sampling, **wanted},
         )
         session.notices += problems
+        if persona is not None:  # what the command line says goes before
+            session.begin(persona.system if system is None else None, {**persona.sampling, **wanted})
         if not options.model:
             session.origins[defaults.model] = str(defaults_file)
         session.last = data / "last" if somebody or options.go_on else None
@@ -214,7 +225,7 @@ def _run(options: argparse.Namespace) -> int:
         if is_plain:
             from .plain import PlainChat
 
-            chat = PlainChat(session, file=file, question=question)
+            chat = PlainChat(session, defaults=defaults, file=file, question=question, prompts=prompts)
             del question  # which may be long
             return with_all_kept(chat.run, store.rescue, late=store.notices)
         from .app import ChatApp
@@ -230,6 +241,7 @@ def _run(options: argparse.Namespace) -> int:
             question=question,
             history=History(data / "history.jsonl"),
             drafts=drafts,
+            prompts=prompts,
             first=first and session.name == "demo" and not options.open,
         )
         del question
@@ -276,6 +288,8 @@ def _check_together(options: argparse.Namespace) -> None:
         raise RgmlxError(f"{named[0]} and {named[1]} each name a conversation: leave one of them out")
     if options.system is not None and (options.go_on or options.open is not None):
         raise RgmlxError(f"--system is for a new conversation: leave it out, or {named[0]}")
+    if options.persona is not None and named and named != ["--new"]:
+        raise RgmlxError(f"--persona begins a conversation and {named[0]} goes on with one: give one of them")
     if options.plain and options.inline:
         raise RgmlxError("--plain and --inline are two ways to show the chat: leave one of them out")
 
@@ -306,10 +320,28 @@ def _open_conversation(
     elif options.go_on:
         if session.open_last() and session.conversation is not None and not options.model:
             session.name = session.conversation.model
-    elif somebody and not (options.words or options.new or options.open or system is not None):
+    elif somebody and not (
+        options.words or options.new or options.open or options.persona is not None or system is not None
+    ):
         session.open_latest(options.model)
     if wanted and session.conversation is not None:
         session.set_settings(wanted)
+
+
+def _persona(
+    options: argparse.Namespace, known: Mapping[str, Persona], problems: Iterable[str], file: Path
+) -> Persona | None:
+    """The persona that is asked for, if one is. Raises RgmlxError: there is none of this name."""
+    from .settings import personas
+
+    if options.persona is None:
+        return None
+    try:
+        return personas.find(known, argument(options.persona, "--persona"), file)[1]
+    except RgmlxError:
+        for problem in problems:  # it may be among them
+            streams.tell(f"rgchat: {printable(problem)}")
+        raise
 
 
 def _check_encoding() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import operations
@@ -127,12 +128,20 @@ COMMANDS: tuple[Command, ...] = (
         does=operations.new,
     ),
     Command(
+        "persona",
+        "a new conversation with a persona of rgchat.toml: its system text and settings; alone it lists them",
+        "[NAME]",
+        needs=Need.PLACE,
+        does=operations.persona,
+    ),
+    Command(
         "list",
-        "all conversations: search, rename, archive, delete, export, import",
+        "all conversations: search, rename, pin, archive, delete, export, import",
         keys=("ctrl+o",),
         shown="list",
     ),
     Command("rename", "give this conversation another title", "TITLE", does=operations.rename),
+    Command("pin", "put this conversation before all others in the list, or back to its place", does=operations.pin),
     Command(
         "archive",
         "move this conversation out of the list and begin a new one",
@@ -185,6 +194,8 @@ BY_NAME = {command.name: command for command in COMMANDS}
 ALIASES = {alias: command.name for command in COMMANDS for alias in command.aliases}
 WHILE_EMPTY = {key: command.name for command in COMMANDS for key in command.while_empty}
 """The commands that keys stand for while there is nothing in the prompt."""
+RESERVED = frozenset({*BY_NAME, *ALIASES, "find"})
+"""Names that no prompt of the user's may have; the last is a command of plain lines alone."""
 OFFERED = [(command.name, command.summary) for command in COMMANDS]
 """Names and what each does, for who types a slash."""
 OFFERED += [(alias, f"as /{name}: {BY_NAME[name].summary}") for alias, name in ALIASES.items()]
@@ -223,8 +234,8 @@ def plain(text: str) -> str:
     return text[1:] if text.startswith("//") else text
 
 
-def unknown(name: str) -> str:
-    """What to say about a command that does not exist."""
-    near = difflib.get_close_matches(name, [*BY_NAME, *ALIASES], 1)
+def unknown(name: str, prompts: Iterable[Command] = ()) -> str:
+    """What to say about a command that does not exist; `prompts`: the user's own."""
+    near = difflib.get_close_matches(name, [*BY_NAME, *ALIASES, *(prompt.name for prompt in prompts)], 1)
     hint = f"did you mean /{near[0]}?" if near else "/help lists them."
     return f"There is no command /{name}: {hint} To send this as a message begin it with two slashes."

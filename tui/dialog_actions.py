@@ -51,7 +51,7 @@ class DialogActions:
         if self.app.welcomes:  # whoever has seen nothing yet wants to know what this is; the guide has the help, too
             await self.guide()
         else:
-            self.app.push_screen(HelpScreen())
+            self.app.push_screen(HelpScreen(self.app.prompts.commands))
 
     async def guide(self, _: str = "") -> None:
         """Shows what this is; its answer may lead to the models."""

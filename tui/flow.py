@@ -21,11 +21,12 @@ from rgmlx.system.formatting import sentence
 
 from .actions import Actions
 from .activity import Activity, Need, Step, Verdict, verdict
-from .commands import parse, plain, pressed
+from .commands import OFFERED, parse, plain, pressed
 from .conversation_view import EXAMPLE, ConversationView
 from .events import Ended, Failed, Loaded, Synced
 from .prompt.drafts import Drafts
 from .prompt.files import Expanded, expand
+from .prompt.kept import KeptPrompt
 from .prompt.outbox import Waiting
 from .prompt.prompt import Prompt
 from .question import Question
@@ -56,7 +57,12 @@ class Flow(ConversationView):
 
     @on(Prompt.Submitted)
     async def _submitted(self, event: Prompt.Submitted) -> None:
-        command = parse(event.text)
+        kept = await self._kept(event.text)
+        if kept is not None and kept[0].needs_words and not kept[1]:
+            self.prompt.submitted = ""
+            self.actions.ask_for_words(kept[0].command)
+            return
+        command = parse(event.text) if kept is None else None
         if command is not None:
             await self.actions.run(*command, typed=event.text)
             return
@@ -73,6 +79,23 @@ class Flow(ConversationView):
                 editing = self.editing
                 self.end_edit()
                 await self._send(event.text, editing)
+
+    async def _kept(self, text: str) -> tuple[KeptPrompt, str] | None:
+        """The prompt of the user's that a text is the command of, and its words; one may have been written just now."""
+        if self.prompts.is_new(text):
+            await asyncio.to_thread(self.prompts.look)
+            self.prompt.commands = [*OFFERED, *self.prompts.offered]
+            while self.prompts.problems:
+                await self.transcript.notice(self.prompts.problems.pop(0))
+        return self.prompts.given(text)
+
+    def _expanded(self, text: str) -> Expanded:
+        """What is sent for a text that was typed: with the prompt that it is the command of, and the files that it names."""
+        kept = self.prompts.given(text)
+        try:
+            return expand(plain(text) if kept is None else kept[0].text(kept[1]))
+        except RgmlxError as e:
+            return Expanded(text, problems=(sentence(str(e)),))
 
     def enter_alone(self) -> None:
         """Enter without a text: an edit does not end in nothing, and says so; at the first start it is how one begins."""
@@ -96,7 +119,7 @@ class Flow(ConversationView):
         words = question.words if question is not None else text
         if self.history is not None:
             self.history.add(words)
-        found = await asyncio.to_thread(expand, plain(text)) if question is None else Expanded(text)
+        found = await asyncio.to_thread(self._expanded, text) if question is None else Expanded(text)
         if found.problems:
             await self._give_back(text, old, " ".join(found.problems))
             return

@@ -16,6 +16,7 @@ from rgmlx.conversation.session import Session
 from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER, Message
 from rgmlx.store.import_export import check_name
+from rgmlx.system.formatting import sentence
 from rgmlx.system.printable import printable
 from rgmlx.system.textfiles import exists, read_text, typed_path
 
@@ -33,7 +34,8 @@ from .outcomes import (
     Unmoved,
     Writes,
 )
-from .settings import settings
+from .settings import personas, settings
+from .settings.settings import Defaults
 
 _OFF = ("default", "none", "off", "")
 
@@ -45,6 +47,8 @@ class Chat(Protocol):
     def session(self) -> Session: ...
     @property
     def navigation(self) -> Navigation: ...
+    @property
+    def defaults(self) -> Defaults: ...
 
 
 Operation = Callable[[Chat, str], Outcome]
@@ -145,11 +149,34 @@ def new(chat: Chat, _: str) -> Outcome:
     return Opened()
 
 
+def persona(chat: Chat, name: str) -> Outcome:
+    """Begins a new conversation with a persona, or says which there are."""
+    known = chat.defaults.personas
+    if not name and not known:
+        return Said(sentence(personas.none(settings.path())))
+    if not name:
+        rows = [f"{one}: {persona.about}" for one, persona in known.items()]
+        return Noted("\n".join([*rows, "/persona NAME begins a conversation with one."]))
+    found, one = personas.find(known, name, settings.path())
+    chat.session.begin(one.system, one.sampling)
+    return Opened(f"Persona {found}: {one.about}")
+
+
 def rename(chat: Chat, title: str) -> Outcome:
     """Gives it another title."""
     chat.session.store.conversations.rename(conversation(chat.session), title)
     refresh(chat.session)
     return Renamed(title)
+
+
+def pin(chat: Chat, _: str) -> Outcome:
+    """Puts it before all others in the lists, or back to its place."""
+    session = chat.session
+    number = conversation(session)
+    pinned = not session.store.conversations.get(number).pinned
+    session.store.conversations.pin(number, pinned)
+    refresh(session)
+    return Noted("Pinned: it leads the list. /pin takes that back." if pinned else "It is no longer pinned.")
 
 
 def refresh(session: Session) -> None:

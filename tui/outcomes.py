@@ -74,7 +74,13 @@ class Opens:
 
 @dataclass(frozen=True)
 class Opened:
-    """Another conversation is open, for which the model is there: a new one, or one from a file."""
+    """Another conversation is open, for which the model is there: a new one, or one from a file.
+
+    Attributes:
+        how: what it begins with, to be said; or "".
+    """
+
+    how: str = ""
 
 
 @dataclass(frozen=True)

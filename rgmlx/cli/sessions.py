@@ -34,9 +34,9 @@ def add(commands: Any) -> None:
         commands,
         "sessions",
         "list, show, rename, delete and export conversations",
-        "Lists the conversations that rgmlx ask --session, programs and rgchat share, the newest first. A NAME is that of a\n"
-        "conversation, or its number here: 3, or :3 where another one is called 3. It keeps that number (/list in\n"
-        "rgchat counts those that it shows).",
+        "Lists the conversations that rgmlx ask --session, programs and rgchat share, the newest first; those that\n"
+        "/pin in rgchat has pinned come before. A NAME is that of a conversation, or its number here: 3, or :3 where another\n"
+        "one is called 3. It keeps that number (/list in rgchat counts those that it shows).",
         (
             "rgmlx sessions",
             "rgmlx sessions show diary --last 2",
@@ -55,7 +55,9 @@ def add(commands: Any) -> None:
         action.set_defaults(run=run)
         return action
 
-    _add_list_options(add_action("list", "list conversations, the newest first (this is the default)", _list))
+    _add_list_options(
+        add_action("list", "list conversations, pinned ones and then the newest first (this is the default)", _list)
+    )
     p = add_action("show", "print what was said in a conversation", _show)
     completes(p.add_argument("name", metavar="NAME", help="the conversation"), SESSIONS)
     p.add_argument("--last", type=positive, metavar="N", help="the last N messages only (default: all)")
@@ -108,15 +110,13 @@ def _list(options: argparse.Namespace) -> None:
 
 def _rows(store: Store, archived: bool | None) -> Iterator[Conversation]:
     after = 0
-    while page := store.conversations.listed(archived=archived, limit=_PAGE, after=after):
+    while page := store.conversations.listed(archived=archived, limit=_PAGE, after=after, pinned_first=True):
         yield from page
         after += len(page)
 
 
 def _table(rows: Iterator[Conversation]) -> None:
-    lines = [
-        (str(one.id), times.shown(one.updated), one.model, _title(one) + " (archived)" * one.archived) for one in rows
-    ]
+    lines = [(str(one.id), times.shown(one.updated), one.model, _title(one) + _marks(one)) for one in rows]
     if not lines:
         _say_none()
         return
@@ -137,6 +137,11 @@ def _title(one: Conversation) -> str:
     return " ".join(printable(one.title).split()) or "(without a name)"
 
 
+def _marks(one: Conversation) -> str:
+    marks = ", ".join(["pinned"] * one.pinned + ["archived"] * one.archived)
+    return f" ({marks})" if marks else ""
+
+
 def _facts(one: Conversation) -> dict[str, Any]:
     return {
         "number": one.id,
@@ -146,6 +151,7 @@ def _facts(one: Conversation) -> dict[str, Any]:
         "created": _utc(one.created),
         "updated": _utc(one.updated),
         "archived": one.archived,
+        "pinned": one.pinned,
     }
 
 

@@ -107,11 +107,17 @@ class ConversationSession:
         run = self._run
         return run is not None and run.opened.row is not None and run.opened.row.id == conversation
 
-    def begin(self) -> None:
-        """A new conversation; it is in the store from its first message on."""
+    def begin(self, system: str | None = None, sampling: Mapping[str, Any] | None = None) -> None:
+        """A new conversation; it is in the store from its first message on.
+
+        Args:
+            system: its system text; "" for none, None for that of new conversations.
+            sampling: settings in place of those of new conversations.
+        """
         with self._lock:
             self._leave()
-            self._opened = OpenConversation(self.default_system, self.new_settings())
+            system = self.default_system if system is None else system or None
+            self._opened = OpenConversation(system, {**self.new_settings(), **(sampling or {})})
         self.metrics.rate = self.metrics.first_token = 0.0
 
     def open(self, conversation: int, message: int | None = None, *, peek: bool = False) -> bool:

@@ -18,7 +18,7 @@ from .rows import Conversation
 from .table_rows import ConversationRow, delete_conversation, insert_conversation
 from .text import as_number, as_text, clean
 
-_COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head"
+_COLUMNS = "id, title, model, system, settings, created, updated, archived, deleted, head, pinned"
 
 _OF_TITLE = "FROM conversations WHERE title = ?1 AND deleted IS NULL"
 
@@ -70,17 +70,21 @@ class ConversationStore:
         self._database.recent.note_conversation(found)
         return found
 
-    def listed(self, *, archived: bool | None = False, limit: int = -1, after: int = 0) -> list[Conversation]:
+    def listed(
+        self, *, archived: bool | None = False, limit: int = -1, after: int = 0, pinned_first: bool = False
+    ) -> list[Conversation]:
         """Conversations that are not deleted, the newest first.
 
         Args:
             archived: only those that are, or are not; None for both.
             limit: at most so many; -1 for all.
-            after: leaves out so many of the newest.
+            after: leaves out so many of the first.
+            pinned_first: pinned ones come before all others.
         """
+        order = "pinned = 1 DESC, updated DESC" if pinned_first else "updated DESC"
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM conversations WHERE deleted IS NULL AND (?1 IS NULL OR archived = ?1) "
-            "ORDER BY updated DESC, id DESC LIMIT ?2 OFFSET ?3",
+            f"ORDER BY {order}, id DESC LIMIT ?2 OFFSET ?3",
             (archived, limit, after),
         )
         return [_conversation(row) for row in rows]
@@ -99,6 +103,10 @@ class ConversationStore:
     def archive(self, conversation: int, archived: bool = True) -> None:
         """Moves it out of the list, or back into it."""
         self._set(conversation, "archived = ?", archived)
+
+    def pin(self, conversation: int, pinned: bool = True) -> None:
+        """Puts it before all others in the lists, or back to its place."""
+        self._set(conversation, "pinned = ?", pinned)
 
     def delete(self, conversation: int) -> None:
         """Hides it; `undelete` brings it back until it is purged."""
@@ -165,7 +173,7 @@ class ConversationStore:
 
 
 def _conversation(row: Any) -> Conversation:
-    number, title, model, system, settings, created, updated, archived, deleted, head = row
+    number, title, model, system, settings, created, updated, archived, deleted, head, pinned = row
     title, model, settings = as_text(title), as_text(model), as_text(settings)
     system = None if system is None else as_text(system)
     created, updated = as_number(created), as_number(updated)
@@ -174,7 +182,8 @@ def _conversation(row: Any) -> Conversation:
     except ValueError:  # settings are not worth losing a conversation for
         options = {}
     options = options if isinstance(options, dict) else {}
-    return Conversation(number, title, model, system, options, created, updated, bool(archived), deleted, head)
+    archived, pinned = bool(archived), pinned == 1
+    return Conversation(number, title, model, system, options, created, updated, archived, deleted, head, pinned)
 
 
 def settings_text(settings: Mapping[str, Any] | None) -> str:

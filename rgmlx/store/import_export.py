@@ -68,6 +68,7 @@ class ImportExport:
                 "created": _known(one.created),
                 "updated": _known(one.updated),
                 "archived": one.archived,
+                "pinned": one.pinned,
                 "head": place.get(one.head),
                 "messages": [
                     {
@@ -121,6 +122,7 @@ class ImportExport:
                     created=_time(data["created"], "the conversation"),
                     updated=_time(data["updated"], "the conversation's last change"),
                     archived=_is(data["archived"], bool),
+                    pinned=_is(data.get("pinned", False), bool),  # earlier exports lack it
                 )
                 new = insert_conversation(c, row)
                 ids: list[int] = []

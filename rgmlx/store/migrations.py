@@ -3,15 +3,9 @@
 Knows the schema; does not know what the tables are used for. An upgrade is one function from format n to n + 1, run inside
 the transaction that also notes the new format: a crash leaves the old one as it was.
 
-A new column, such as whether a conversation is pinned:
-
-    def _add_pinned(connection: sqlite3.Connection) -> None:
-        connection.execute("ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
-
-    STEPS = (_add_pinned,)
-
-and the same words as the last column of the table in `SCHEMA`: that is where SQLite adds it. What else there is to change is
-in docs/CONTRIBUTING.md; `tests/store/test_store_formats.py` compares an upgraded file of each format with a fresh one.
+A new column is a step as `_add_pinned`, and the same words as the last column of the table in `SCHEMA`: that is where SQLite
+adds it. What else there is to change is in docs/CONTRIBUTING.md; `tests/store/test_store_formats.py` compares an upgraded file
+of each format with a fresh one.
 """
 
 from __future__ import annotations
@@ -28,7 +22,13 @@ from . import pairing
 from .errors import StoreError
 
 Step = Callable[[sqlite3.Connection], None]
-STEPS: tuple[Step, ...] = ()
+
+
+def _add_pinned(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+
+
+STEPS: tuple[Step, ...] = (_add_pinned,)
 """The first takes a file of format 1 to format 2, and so on: a new one goes to the end and stays as it is for ever."""
 VERSION = 1 + len(STEPS)
 """The format of a file that is made now."""
@@ -45,7 +45,8 @@ CREATE TABLE conversations (
     updated REAL NOT NULL,
     archived INTEGER NOT NULL DEFAULT 0,
     deleted REAL,
-    head INTEGER REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED
+    head INTEGER REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED,
+    pinned INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX conversations_by_time ON conversations (updated);
 CREATE INDEX conversations_by_head ON conversations (head);

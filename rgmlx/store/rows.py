@@ -14,7 +14,7 @@ UNTITLED = "Recovered conversation"
 
 @dataclass(frozen=True)
 class Conversation:
-    """One conversation. Times are seconds since 1970; `deleted` is None for one that is not."""
+    """One conversation. Times are seconds since 1970; `deleted` is None for one that is not; a pinned one leads the lists."""
 
     id: int
     title: str
@@ -26,6 +26,7 @@ class Conversation:
     archived: bool
     deleted: float | None
     head: int | None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)

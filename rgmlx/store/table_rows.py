@@ -26,6 +26,7 @@ class ConversationRow:
     updated: float
     archived: bool = False
     deleted: float | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Names of files and directories: as people write them (`~` is expanded here and nowhere else), new ones, and where data is."""
+"""Names of files and directories: as people write them (`~` is expanded here and nowhere else), new ones, where data and
+settings are."""
 
 from __future__ import annotations
 
@@ -31,6 +32,13 @@ def data() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("rgmlx", appauthor=False) / "rgchat"
+
+
+def config() -> Path:
+    """Where what people write for rgchat themselves is: its settings and their prompts."""
+    from platformdirs import user_config_path
+
+    return user_config_path("rgmlx", appauthor=False)
 
 
 def is_utf8(path: str | Path) -> bool:

@@ -97,9 +97,26 @@ def test_the_list_as_json(sessions: Sessions) -> None:
     rows = [json.loads(line) for line in out(sessions("--json", "--all")).splitlines()]
     assert [row["number"] for row in rows] == [5, 4, 3, 2, 1]
     assert [row["archived"] for row in rows] == [False] * 4 + [True]
-    assert rows[0].keys() == {"number", "name", "model", "system", "created", "updated", "archived"}
+    assert rows[0].keys() == {"number", "name", "model", "system", "created", "updated", "archived", "pinned"}
     assert rows[0]["name"] == "diary" and rows[0]["updated"].endswith("Z")
     assert out(sessions("--json", "list")) == out(sessions("list", "--json"))
+
+
+def test_pinned_ones_come_first(sessions: Sessions, data: Path) -> None:
+    with Store(data) as store:
+        for number in (1, 2):
+            store.conversations.pin(number)
+    assert [line.split("  ")[-1] for line in out(sessions()).splitlines()] == [
+        "empty (pinned)",
+        "diary",
+        "twice",
+        "twice",
+    ]
+    assert out(sessions("--all")).splitlines()[1].endswith("old (pinned, archived)")
+    rows = [json.loads(line) for line in out(sessions("--json", "--all")).splitlines()]
+    assert [(row["number"], row["pinned"]) for row in rows][:3] == [(2, True), (1, True), (5, False)]
+    assert '"pinned": true' in out(sessions("export", "empty", "--json"))
+    assert out(sessions("show", "2")) == "", "its number is its own"
 
 
 def test_names_for_completion(sessions: Sessions) -> None:

@@ -123,6 +123,34 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
         assert app.theme == "light"
 
 
+async def test_pin_and_pin_again(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, ["ok"]))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(lambda: idle(app))
+        await command(app, "/pin")
+        await wait_until(lambda: "This conversation is empty" in notices(app))
+        await ask(app, "Hello")
+        await command(app, "/pin")
+        await wait_until(lambda: any("Pinned: it leads the list" in n.message for n in app._notifications))
+        assert app.session.conversation.pinned
+        await command(app, "/new")
+        await wait_until(lambda: app.session.conversation is None)
+        await ask(app, "Newer")
+        await pilot.press("ctrl+o")
+        await wait_until(lambda: any("★ Hello" in text for text in screen(app)))
+        lines = [text for text in screen(app) if "Hello" in text or "Newer" in text]
+        assert "★ Hello" in lines[0] and "● Newer" in lines[1]
+        await pilot.press("up", "ctrl+l")
+        await wait_until(lambda: not any("★" in text for text in screen(app)))
+        await pilot.press("escape")
+        await wait_until(lambda: len(app.screen_stack) == 1)
+        await command(app, "/pin")
+        await wait_until(lambda: app.session.conversation.pinned)
+        await command(app, "/pin")
+        await wait_until(lambda: not app.session.conversation.pinned)
+        assert [one.pinned for one in app.session.store.conversations.listed()] == [False, False]
+
+
 async def test_settings_names_the_file_of_the_defaults(tmp_path: Path) -> None:
     """28: the file hides in the user's configuration, on a Mac deep in the Library."""
     file = tmp_path / "Library" / "rgchat.toml"

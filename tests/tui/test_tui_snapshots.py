@@ -374,6 +374,8 @@ def many(data: Path, clock: Clock) -> Talk:
         store.messages.add_user(made.id, None, said)
         if title.startswith("Recipes"):
             store.conversations.archive(made.id)
+        if title.startswith("[red]"):
+            store.conversations.pin(made.id)
     clock.now = NOON - HOUR
     session.add_user_message("What do otters do all day?")
     session._reply("They sleep, and hold hands.")

@@ -15,7 +15,9 @@ from rgmlx.errors import RgmlxError
 from rgmlx.system.printable import printable
 
 from ..commands import parse, plain
+from ..prompt.kept import KeptPrompts
 from ..question import Question
+from ..settings.settings import Defaults
 from .commands import LEAVING, Commands
 from .conversation_commands import ConversationCommands
 from .message_commands import MessageCommands
@@ -30,17 +32,21 @@ class PlainChat:
         self,
         session: Session,
         *,
+        defaults: Defaults | None = None,
         file: Path | None = None,
         question: Question | None = None,
+        prompts: KeptPrompts | None = None,
     ) -> None:
         """A chat over a session, the model of which is not loaded yet.
 
         Args:
+            defaults: settings as the user's file has them.
             file: a .rgstate file to go on from.
             question: what is sent first.
+            prompts: those that the user keeps as files.
         """
         self._session, self._file, self._question = session, file, question
-        self._output = Output(session)
+        self._output = Output(session, defaults, prompts)
         self._io, self._worker = self._output.io, self._output.worker
         self._messages, showing = MessageCommands(self._output), Showing(self._output)
         conversations = ConversationCommands(self._output, showing)
@@ -138,9 +144,12 @@ class PlainChat:
             return False
         self._worker.stopped = False
         self._io.remember(text)
-        command = None if block else parse(text)
+        kept = None if block else self._output.find_prompt(text)
+        command = None if block or kept is not None else parse(text)
         with self._output.told():
-            if command is not None:
+            if kept is not None:
+                self._messages.send_kept(*kept)
+            elif command is not None:
                 self._commands.run(*command)
             else:
                 self._messages.send(text if block else plain(text))

@@ -12,6 +12,7 @@ from rgmlx.errors import RgmlxError
 
 from .. import operations
 from ..commands import BY_NAME, Command, named, parse, takes_nothing, unknown
+from ..prompt.kept import HOW
 from ..settings import settings
 from .output import Output, short
 from .showing import Showing
@@ -22,7 +23,7 @@ Own = Callable[[str], None]
 HISTORY_ROWS = 20
 LEAVING = "Ctrl+D or /quit leaves; the conversation is kept."
 _OWN = (  # what takes something else here than on the screen
-    replace(BY_NAME["list"], summary="the newest conversations, numbered for /open"),
+    replace(BY_NAME["list"], summary="the pinned and the newest conversations, numbered for /open"),
     Command("find", "titles and messages with all of these words, numbered for /open", "TEXT"),
     replace(BY_NAME["open"], argument="N or FILE", summary="a conversation by its number, or one in a .rgstate file"),
     replace(BY_NAME["edit"], summary="send this in place of your last message; the first is kept", argument="TEXT"),
@@ -30,7 +31,7 @@ _OWN = (  # what takes something else here than on the screen
     replace(BY_NAME["model"], summary="the model's name, or change to another one"),
     replace(BY_NAME["settings"], summary="all settings of this conversation, and the file of those of new ones"),
 )
-_CHANGES = ("new", "open", "import", "undelete")  # what follows is for another conversation
+_CHANGES = ("new", "persona", "open", "import", "undelete")  # what follows is for another conversation
 TABLE = {**BY_NAME, **{command.name: command for command in _OWN}}
 
 
@@ -65,12 +66,11 @@ class Commands:
         """Does what a command says, or says what it needs, or why it can't be done."""
         command = TABLE.get(named(name))
         if command is None:
-            self._output.fail(unknown(name))
+            self._output.fail(unknown(name, self._output.prompts.commands))
         elif command not in self.there:
             self._output.fail(f"/{name} needs the screen: rgchat without --plain has it")
         elif command.needs_argument and not argument:
-            self._output.failed = True
-            self._output.line(f"{command.usage}: {command.summary}")
+            self._output.show_usage(command)
         elif argument and not command.argument:
             self._output.fail(takes_nothing(name))
         else:
@@ -100,7 +100,8 @@ class Commands:
         self._output.line(settings.of_file(settings.path()))
 
     def _history(self, text: str) -> None:
-        found = [sent for sent in self._output.io.history.search(text) if parse(sent) is None]
+        prompts = self._output.prompts
+        found = [one for one in self._output.io.history.search(text) if parse(one) is None or prompts.given(one)]
         for sent in found[:HISTORY_ROWS]:
             self._output.line(short(sent))
         if not found:
@@ -109,12 +110,13 @@ class Commands:
             self._output.say(f"These are the newest {HISTORY_ROWS}: /history TEXT searches all.")
 
     def _help(self, _: str) -> None:
-        for command in self.there:
+        for command in [*self.there, *self._output.prompts.commands]:
             self._output.line(f"{command.usage}: {command.summary}")
         self._output.say(
             f"A line that ends in a backslash goes on in the next one, and so does all between two {BLOCK}."
         )
         self._output.say("@FILE puts a text file into a message.")
+        self._output.say(HOW)
         self._output.say(f"Ctrl+C stops a reply. {LEAVING}")
 
     def _quit(self, _: str) -> None:

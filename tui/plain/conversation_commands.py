@@ -33,13 +33,14 @@ class ConversationCommands:
         self.commands: dict[str, Callable[[str], None]] = {"list": self._list, "find": self._find, "open": self._open}
 
     def _list(self, _: str) -> None:
-        found = self._store.conversations.listed(limit=ROWS + 1)
+        found = self._store.conversations.listed(limit=ROWS + 1, pinned_first=True)
         self._listed = [(one.id, None) for one in found[:ROWS]]
         current, now = self._session.conversation, time.time()
         for number, one in enumerate(found[:ROWS], 1):
             here = ", open here" if current is not None and current.id == one.id else ""
-            self._output.line(f"{number}. {title(one.title)}, {when(one.updated, now)}{here}")
-        self._after_list(len(found), f"These are the newest {ROWS}: /find TEXT finds the others.")
+            pinned = ", pinned" * one.pinned
+            self._output.line(f"{number}. {title(one.title)}, {when(one.updated, now)}{pinned}{here}")
+        self._after_list(len(found), f"These are the first {ROWS}: /find TEXT finds the others.")
 
     def _find(self, text: str) -> None:
         hits = self._store.search.find(text, ROWS + 1)
@@ -58,7 +59,8 @@ class ConversationCommands:
             self._showing.show(operations.open_file(self._output, what))
             return
         if not self._listed:
-            self._listed = [(one.id, None) for one in self._store.conversations.listed(limit=ROWS)]
+            found = self._store.conversations.listed(limit=ROWS, pinned_first=True)
+            self._listed = [(one.id, None) for one in found]
         if len(what) > 4 or not 0 < int(what) <= len(self._listed):
             raise RgmlxError(f"there is no number {what[:20]} in the list: /list shows it", quotes=(what[:20],))
         conversation, message = self._listed[int(what) - 1]

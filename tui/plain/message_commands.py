@@ -13,6 +13,7 @@ from rgmlx.store import MODEL, USER, Message
 
 from .. import operations
 from ..prompt.files import expand
+from ..prompt.kept import KeptPrompt
 from ..question import Question
 from .output import Output, short, who
 
@@ -62,6 +63,13 @@ class MessageCommands:
         except RgmlxError as e:
             raise RgmlxError(f"this was not sent: {e}") from None
         self._output.reply(self._session.generate_reply)
+
+    def send_kept(self, prompt: KeptPrompt, words: str) -> None:
+        """Sends a prompt of the user's, or says what it needs. Raises RgmlxError: it was not sent."""
+        if prompt.needs_words and not words:
+            self._output.show_usage(prompt.command)
+        else:
+            self.send(prompt.text(words))
 
     def _tree(self, _: str) -> None:
         head = self._session.head.id if self._session.head else None

@@ -16,6 +16,9 @@ from rgmlx.store import MODEL, USER
 from rgmlx.system.formatting import one_line, sentence
 from rgmlx.system.printable import Cleaner, printable
 
+from ..commands import Command
+from ..prompt.kept import KeptPrompt, KeptPrompts
+from ..settings.settings import Defaults
 from .terminal_io import TerminalIO
 from .worker import Worker
 
@@ -29,11 +32,14 @@ class Output:
 
     Attributes:
         navigation: where the current message is on its branch.
+        defaults: settings as the user's file has them.
+        prompts: those that the user keeps as files.
         failed: whether something that was asked for could not be done.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, defaults: Defaults | None = None, prompts: KeptPrompts | None = None) -> None:
         self.session, self.store = session, session.store
+        self.defaults, self.prompts = defaults or Defaults(), prompts or KeptPrompts()
         self.io = TerminalIO(session.store.directory / "history.jsonl")
         self.worker = Worker(session.stop, self.say)
         self.navigation = Navigation(session)
@@ -54,6 +60,11 @@ class Output:
         self.failed = True
         self.say(text)
 
+    def show_usage(self, command: Command) -> None:
+        """What a command needs, of which nothing was given but its name."""
+        self.failed = True
+        self.line(f"{command.usage}: {command.summary}")
+
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
         """What goes wrong in here is a sentence. Who stops something that reads a pipe means all of it."""
@@ -68,6 +79,13 @@ class Output:
         """What the session has to say, once."""
         while self.session.notices:
             self.say(self.session.notices.pop(0))
+
+    def find_prompt(self, text: str) -> tuple[KeptPrompt, str] | None:
+        """The prompt of the user's that a text is the command of, and its words; says what in their folder is none."""
+        found = self.prompts.find(text)
+        while self.prompts.problems:
+            self.say(self.prompts.problems.pop(0))
+        return found
 
     # --- the model ------------------------------------------------------------------------
 

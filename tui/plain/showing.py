@@ -52,8 +52,10 @@ class Showing:
                 output.reply(start, "Reading the reply again" if continued else "Reading your message")
             case Opens(conversation, message):
                 self._open(conversation, message)
-            case Opened():
+            case Opened(how):
                 self._begun()
+                if how:
+                    output.say(how)
             case Closed(deleted):
                 kept = "It is kept in the archive: /find finds it."
                 output.say("Deleted. /undelete brings it back." if deleted else kept)

@@ -1,4 +1,4 @@
-"""What can be done to a conversation of the list: rename, archive, delete, bring back, export, import.
+"""What can be done to a conversation of the list: rename, pin, archive, delete, bring back, export, import.
 
 Knows the store, and who asks the user; how the list shows it is in `conversations`. What reads or writes the store happens
 in a thread.
@@ -70,6 +70,11 @@ class Changes:
             return Done(changed=one.id)
 
         return await self._ask("Rename this conversation", one.title[:ROW_CHARS], "", rename)
+
+    async def pin(self, one: Conversation) -> Done:
+        """Puts it before all others, or back to its place."""
+        await asyncio.to_thread(self._store.conversations.pin, one.id, not one.pinned)
+        return Done(f"{quoted(one)} is no longer pinned." if one.pinned else f"Pinned {quoted(one)}.", one.id)
 
     async def archive(self, one: Conversation) -> Done:
         """Moves it to the archive, or back."""

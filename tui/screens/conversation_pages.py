@@ -59,7 +59,7 @@ def _list(store: Store, view: View) -> Page:
     archived = None if view.archived else False
     number = view.page if view.goto is None else 0
     while True:
-        found = store.conversations.listed(archived=archived, limit=PAGE + 1, after=number * PAGE)
+        found = store.conversations.listed(archived=archived, limit=PAGE + 1, after=number * PAGE, pinned_first=True)
         more = len(found) > PAGE
         if not found and number:
             number -= 1  # what was on the last page is gone

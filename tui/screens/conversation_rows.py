@@ -23,6 +23,8 @@ from .conversation_pages import Page, View
 
 ROW_CHARS = 200
 """Of a title, or of a piece of what was found; the rest is beyond the edge of any screen."""
+PINNED = "★ "
+"""Before the title of a pinned conversation."""
 _NAME_CHARS = 40  # of a title in a sentence
 
 
@@ -112,7 +114,8 @@ def _line(text: str) -> str:
 
 def _prompt(one: Conversation, hit: Hit | None, current: bool, now: float) -> Content:
     """Two lines: the title, and below it what is known about the conversation or what was found in it."""
-    facts = ["open now"] * current + [when(one.updated, now), _line(one.model)] + ["archived"] * one.archived
+    facts = ["open now"] * current + ["pinned"] * one.pinned + [when(one.updated, now), _line(one.model)]
+    facts += ["archived"] * one.archived
     about = Content(" · ".join(filter(None, facts)))  # in the row's own colour, which changes where it is marked
     found = (
         Content.assemble(*((_line(text), "bold underline" if match else "") for text, match in hit.snippet))
@@ -120,9 +123,10 @@ def _prompt(one: Conversation, hit: Hit | None, current: bool, now: float) -> Co
         else None
     )
     title = Content(_title(one)) if found is None or hit is None or hit.message is not None else found
+    marks = ("● " if current else "  ") + PINNED * one.pinned
     if hit is not None and hit.message is not None and found is not None:
-        return Content.assemble("● " if current else "  ", title, "  ", about, "\n  ", found)
-    return Content.assemble("● " if current else "  ", title, "\n  ", about)
+        return Content.assemble(marks, title, "  ", about, "\n  ", found)
+    return Content.assemble(marks, title, "\n  ", about)
 
 
 def _nothing(view: View) -> str:

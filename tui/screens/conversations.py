@@ -37,6 +37,7 @@ PAUSE = 0.15  # seconds without a key before a search starts
 _KEYS = (
     ("enter", "open", "open"),
     ("ctrl+r", "rename", "rename"),
+    ("ctrl+l", "pin", "pin"),
     ("ctrl+t", "archive", "archive"),
     ("ctrl+g", "show_archived", "archived"),
     ("delete,ctrl+d", "delete", "delete"),
@@ -77,7 +78,7 @@ class Search(OneLine):
 
 
 class ConversationsScreen(ModalScreen[Opened | None]):
-    """All conversations, the newest first, and a search through what was said in them.
+    """All conversations, pinned ones and then the newest first, and a search through what was said in them.
 
     A modal screen, so that the keys of the chat below, such as one for another reply, do nothing here. Keys
     are not those that edit a line (ctrl with a, d, e, k, u, w, x), since the search is one; F-keys do the same.
@@ -104,6 +105,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         Binding("f4,ctrl+g", "show_archived", "archived too"),
         Binding("f5,ctrl+s", "export", "export"),
         Binding("f6,ctrl+o", "import", "import"),
+        Binding("f7,ctrl+l", "pin", "pin"),
         Binding(UNDO, "undo", "bring back", key_display="^_"),
         # From the search, which has no use for these.
         Binding("down", "list('cursor_down')", show=False),
@@ -113,7 +115,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
     AUTO_FOCUS = "Rows"
 
     class Changed(Message):
-        """A conversation was renamed, archived, deleted, brought back or imported."""
+        """A conversation was renamed, pinned, archived, deleted, brought back or imported."""
 
         def __init__(self, conversation: int) -> None:
             super().__init__()
@@ -141,7 +143,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         yield Search(placeholder="Type to search everything that was said", select_on_focus=False)
         yield Rows(markup=False)
         yield Static(id="notice")
-        with ItemGrid(id="keys", min_column_width=14, regular=True):
+        with ItemGrid(id="keys", min_column_width=14):
             for keys, action, what in _KEYS:
                 yield Static(_key(brief(*keys.split(",")), action, what), id=f"key-{action}")
 
@@ -197,7 +199,7 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if page.number or (page.more and not view.query):
             heading += f", {page.span}"
         self.query_one("#heading", Static).update(heading)
-        what = "active only" if view.archived else "archived"
+        what = "active" if view.archived else "archived"
         self.query_one("#key-show_archived", Static).update(_key("^g", "show_archived", what))
 
     def _mark(self, view: View, options: list[Row], place: int, before: Row | None) -> int | None:
@@ -270,6 +272,9 @@ class ConversationsScreen(ModalScreen[Opened | None]):
 
     def action_rename(self) -> None:
         self._do_with_chosen(self._changes.rename)
+
+    def action_pin(self) -> None:
+        self._do_with_chosen(self._changes.pin)
 
     def action_archive(self) -> None:
         self._do_with_chosen(self._changes.archive)

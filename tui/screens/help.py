@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from ..commands import COMMANDS
+from ..commands import COMMANDS, Command
+from ..prompt.kept import HOW
 from ..terminal import keys, terminals
 
 _WHERE = " in an empty prompt"  # of a key that is typed otherwise
@@ -70,6 +72,11 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,question_mark,q", "dismiss", "close", key_display="esc")
     ]
 
+    def __init__(self, prompts: Sequence[Command] = ()) -> None:
+        """`prompts`: those that the user keeps as files, as commands."""
+        super().__init__()
+        self._prompts = prompts
+
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = "Help"
@@ -83,6 +90,12 @@ class HelpScreen(ModalScreen[None]):
                 key = f"  ({command.pressed}{_WHERE * (len(command.pressed) == 1)})" if command.pressed else ""
                 yield Static(Content.assemble((command.usage, "bold"), key))
                 yield Static(command.summary, classes="summary", markup=False)
+            if self._prompts:
+                yield Static("Your prompts", classes="head")
+            for command in self._prompts:
+                yield Static(command.usage, classes="what", markup=False)
+                yield Static(command.summary, classes="summary", markup=False)
             yield Static("Text", classes="head")
             yield Static(f"A message that begins with a slash: write two. {selecting()}", markup=False)
+            yield Static(HOW, markup=False)
         yield Footer()

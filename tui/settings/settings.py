@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from rgmlx.errors import RgmlxError
 from rgmlx.settings import OFFERED, Setting
 from rgmlx.store import SNAPSHOT_DISK_BYTES
 from rgmlx.store.text import clean
-from rgmlx.system import macos
+from rgmlx.system import macos, paths
 from rgmlx.system.decoding import NotText
 from rgmlx.system.disk import sync_directory
 from rgmlx.system.formatting import cut
@@ -29,6 +27,8 @@ from rgmlx.system.reading import TooLarge, read_text
 from rgmlx.system.textfiles import reason, replace_text
 
 from ..themes import DARK, NAMES
+from . import personas
+from .personas import Persona
 from .toml_lines import Key, Known, Lines, sample, written
 
 MAX_FILE = 1_000_000  # bytes; a longer one is no file of settings
@@ -50,6 +50,7 @@ class Defaults:
         sampling: any of `SAMPLING`; one that is missing is the model's own.
         copy_on_select: whether what the mouse selects is copied at once; None where that is left to the computer.
         notify: whether the end of something long is told by the terminal while it is not in front.
+        personas: by their names. They are written by hand: `save` leaves those of the file as they are.
     """
 
     model: str = "demo"
@@ -59,6 +60,7 @@ class Defaults:
     sampling: dict[str, Any] = field(default_factory=dict, hash=False)
     copy_on_select: bool | None = None
     notify: bool = True
+    personas: dict[str, Persona] = field(default_factory=dict, hash=False)
 
     @property
     def copies_selection(self) -> bool:
@@ -179,7 +181,7 @@ def unset(name: str, own: Mapping[str, Any]) -> str:
 
 def path() -> Path:
     """Where the file is."""
-    return platformdirs.user_config_path("rgmlx", appauthor=False) / "rgchat.toml"
+    return paths.config() / "rgchat.toml"
 
 
 def of_file(path: Path) -> str:
@@ -223,8 +225,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
     good: dict[Key, Any] = {}
-    wrong = []
-    for key, value in _flat(data).items():
+    kept, said = personas.read(data.get(personas.TABLE, {}), SAMPLING, _check_persona)
+    wrong = [f"{path}: {what}. It is ignored." for what in said]
+    for key, value in _flat({name: value for name, value in data.items() if name != personas.TABLE}).items():
         name = printable(".".join(key))
         if key in _SETTINGS:
             try:
@@ -237,12 +240,17 @@ def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
             wrong.append(f"{path}: there is no setting {cut(name, _SHOWN)}; {_nearest(key)}. It is ignored.")
     if len(wrong) > 5:
         wrong[4:] = [f"{path}: {len(wrong) - 4} more settings are wrong and ignored."]
-    return _assemble(good), wrong
+    return _assemble(good, kept), wrong
 
 
-def _assemble(good: Mapping[Key, Any]) -> Defaults:
+def _assemble(good: Mapping[Key, Any], kept: dict[str, Persona]) -> Defaults:
     general = {key[0]: value for key, value in good.items() if len(key) == 1}
-    return Defaults(**general, sampling={key[1]: value for key, value in good.items() if len(key) == 2})
+    sampling = {key[1]: value for key, value in good.items() if len(key) == 2}
+    return Defaults(**general, sampling=sampling, personas=kept)
+
+
+def _check_persona(shown: str, name: str, value: Any) -> Any:
+    return check(shown, _SETTINGS[("system",) if name == "system" else ("sampling", name)], value)
 
 
 def _flat(data: Mapping[str, Any], before: Key = ()) -> dict[Key, Any]:
@@ -257,7 +265,9 @@ def _flat(data: Mapping[str, Any], before: Key = ()) -> dict[Key, Any]:
 
 
 def _nearest(key: Key) -> str:
-    names = {known[-1]: ".".join(known) for known in _SETTINGS}
+    names = {known[-1]: ".".join(known) for known in _SETTINGS} | {personas.TABLE: personas.TABLE}
+    if len(key) > 1 and difflib.get_close_matches(key[0], [personas.TABLE], 1):
+        return f"the nearest is {personas.TABLE}.{printable(key[1])}"
     if near := difflib.get_close_matches(key[-1], names, 1):
         return f"the nearest is {names[near[0]]}"
     return f"there are {', '.join(names.values())}"
@@ -283,7 +293,7 @@ def save(path: Path, defaults: Defaults) -> None:
     new = Lines(text, _KNOWN).changed(changed)
     try:
         after, _ = _defaults(_parse(path, new), path)
-        done = after == _assemble(wanted) and _others(new) == _others(text)
+        done = after == _assemble(wanted, had.personas) and repr(_others(new)) == repr(_others(text))  # nan is no nan
     except SettingsError:
         done = False
     if not done:  # an inline table, say: valid, but not to be changed by lines
@@ -322,6 +332,8 @@ def _fresh() -> str:
     for key, setting in _SETTINGS.items():
         if key[:-1] != table:
             table = key[:-1]
+            lines += ["# A persona, for /persona teacher or rgchat --persona teacher; any setting below may be in it."]
+            lines += [f"# {personas.SAMPLE}", ""]
             lines += [f"[{table[0]}]", "# Of the words of a reply. What is not set here is the model's own."]
         lines += [f"# {setting.about}", sample(key, setting.sample), ""]
     return "\n".join(lines)

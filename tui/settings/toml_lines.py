@@ -88,6 +88,7 @@ class Lines:
                     block = [""] * bool(self._lines) + [f"[{'.'.join(table)}]", *block]
                 edits.append((self._ends[table], self._ends[table], block))
         lines = list(self._lines)
+        edits.reverse()  # of those at one place the last goes in first: a new table's header comes before its keys
         for begin, end, new_lines in sorted(edits, key=lambda edit: edit[:2], reverse=True):
             lines[begin:end] = new_lines
         return "\n".join(lines).rstrip("\n") + "\n"

@@ -154,7 +154,9 @@ class RecentRows:
     def _add_conversation(c: sqlite3.Connection, number: int, known: Conversation | None, kept: list[_Kept]) -> None:
         if known is not None:
             settings = json.dumps(known.settings)
-            row = ConversationRow(known.title, known.model, known.system, settings, known.created, known.updated)
+            row = ConversationRow(
+                *(known.title, known.model, known.system, settings, known.created, known.updated), pinned=known.pinned
+            )
         else:
             begun = min(one.message.created for one in kept)
             row = ConversationRow(UNTITLED, "demo", None, "{}", begun, begun)

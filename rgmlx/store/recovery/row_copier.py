@@ -19,7 +19,7 @@ from .losses import Losses
 from .matching import MessageKey, matching_conversation, message_key
 from .report import RecoveryReport
 
-_CONVERSATION_COLUMNS = 10
+_CONVERSATION_COLUMNS = 11
 """Of a row of conversations; one from before an upgrade has fewer."""
 
 
@@ -61,7 +61,7 @@ class RowCopier:
         location, now = self._found.conversations.get(number), time.time()
         columns = () if location is None else self._source.row(location).columns
         columns = (*columns, *[None] * _CONVERSATION_COLUMNS)[:_CONVERSATION_COLUMNS]
-        _, title, model, system, settings, created, updated, archived, deleted, head = columns
+        _, title, model, system, settings, created, updated, archived, deleted, head, pinned = columns
         title = UNTITLED if location is None else as_text(title)
         model = as_text(model) or self._usual_model()
         system = None if system is None else as_text(system)
@@ -75,7 +75,7 @@ class RowCopier:
         if here is None:
             settings = as_text(settings) or "{}"
             deleted = None if deleted is None else as_number(deleted)
-            row = ConversationRow(title, model, system, settings, created, updated, archived == 1, deleted)
+            row = ConversationRow(title, model, system, settings, created, updated, archived == 1, deleted, pinned == 1)
             here = insert_conversation(self._target, row, number if self._fresh else None)
             self._report.conversations += 1
             self._made[here] = head if isinstance(head, int) else None

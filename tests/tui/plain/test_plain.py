@@ -638,10 +638,25 @@ def test_clear_is_another_name_for_new(tmp_path: Path, capsys: pytest.CaptureFix
     assert "There is no command /claer: did you mean /clear?" in out
 
 
+def test_pinned_conversations_lead_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = GatedSession(tmp_path)
+    out = talk(session, "/pin\nfirst\n/pin\n/new\nsecond\n/list\n/open 1\n/pin\n/list\n", capsys, code=1)
+    assert "You: /pin\nThis conversation is empty: send a message first.\n" in out
+    assert "You: /pin\nPinned: it leads the list. /pin takes that back.\n" in out
+    lists = [re.sub(r"today [\d:]+", "today", row) for row in re.findall(r"^\d\. .*", out, re.MULTILINE)]
+    assert lists == [
+        "1. first, today, pinned",
+        "2. second, today, open here",
+        "1. second, today",
+        "2. first, today, open here",
+    ]
+    assert "Going on with: first (2 messages)" in out and "You: /pin\nIt is no longer pinned.\n" in out
+
+
 def test_the_help_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = talk(GatedSession(tmp_path), "/help", capsys)
     listed = re.findall(r"^/(\w+)", out[out.index("You: /help") + 10 :], re.MULTILINE)
-    wanted = "help new list open find rename archive delete undelete export import save model set settings system regenerate "
+    wanted = "help new persona list open find rename pin archive delete undelete export import save model set settings system regenerate "
     wanted += "continue endless edit back forward previous next tree history info quit"
     assert sorted(listed) == sorted(wanted.split())
     assert all(f"{TABLE[name].usage}: {TABLE[name].summary}\n" in out for name in listed)

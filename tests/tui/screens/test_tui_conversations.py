@@ -137,6 +137,63 @@ async def test_newest_first_and_the_current_one_is_marked(store: Store) -> None:
         assert app.results == [Opened(second)]
 
 
+@pytest.mark.parametrize("key", ["ctrl+l", "f7"])
+async def test_a_pinned_one_goes_to_the_top_and_back(store: Store, key: str) -> None:
+    first = add(store, "First")
+    add(store, "Second")
+    add(store, "Third")
+    screen = ConversationsScreen(store, first)
+    app = Host(screen)
+    async with app.run_test(size=SIZE) as pilot:
+        await begin(screen)
+        assert titles(screen) == ["Third", "Second", "● First"]
+        await pilot.press(key)
+        await wait_until(lambda: settled(screen) and titles(screen) == ["● ★ First", "Third", "Second"])
+        assert "open now · pinned · today" in rows(screen)[0] and "pinned" not in rows(screen)[1]
+        assert screen.query_one(OptionList).highlighted == 0, "the mark stays on it"
+        assert notice(screen) == "Pinned ‘First’." and store.conversations.get(first).pinned
+        await pilot.press("down", "down", key)
+        await wait_until(lambda: settled(screen) and titles(screen) == ["★ Second", "● ★ First", "Third"])
+        await pilot.press("down", key)
+        await wait_until(lambda: settled(screen) and titles(screen) == ["★ Second", "Third", "● First"])
+        assert notice(screen) == "‘First’ is no longer pinned." and not store.conversations.get(first).pinned
+        assert app.changed == [first, first + 1, first]
+
+
+async def test_what_is_found_and_archived_shows_that_it_is_pinned(store: Store) -> None:
+    chat = add(store, "About pets", "My cat is called Zibo.", archived=True)
+    add(store, "Other", "Zibo again")
+    store.conversations.pin(chat)
+    screen = ConversationsScreen(store, None)
+    app = Host(screen)
+    async with app.run_test(size=SIZE) as pilot:
+        await begin(screen)
+        assert titles(screen) == ["Other"], "archived ones are not in the list, pinned or not"
+        await pilot.press("ctrl+g")
+        await wait_until(lambda: titles(screen) == ["★ About pets", "Other"])
+        await search(app, pilot, "cat")
+        assert titles(screen)[0].startswith("★ About pets") and "pinned" in rows(screen)[0]
+        await pilot.press("ctrl+l")
+        await wait_until(lambda: settled(screen) and titles(screen)[0].startswith("About pets"))
+        await pilot.press("enter")
+        await wait_until(lambda: app.results and app.results[0].conversation == chat)
+
+
+async def test_pinned_ones_lead_the_first_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation_pages, "PAGE", 2)
+    for number in range(4):
+        add(store, f"Chat {number}")
+    screen = ConversationsScreen(store, None)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await begin(screen)
+        await pilot.press("end", "enter")
+        await wait_until(lambda: titles(screen) == ["↑ newer conversations", "Chat 1", "Chat 0"])
+        await pilot.press("end", "ctrl+l")
+        await wait_until(lambda: settled(screen) and titles(screen) == ["↑ newer conversations", "Chat 2", "Chat 1"])
+        await pilot.press("home", "enter")
+        await wait_until(lambda: titles(screen) == ["★ Chat 0", "Chat 3", "↓ older conversations"])
+
+
 async def test_archived_ones_come_and_go(store: Store) -> None:
     add(store, "Here")
     add(store, "Away", archived=True)

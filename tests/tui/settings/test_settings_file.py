@@ -251,6 +251,14 @@ def test_dotted_keys_and_windows_lines(file: Path) -> None:
     assert load(file) == (Defaults(sampling={"seed": 2, "top_p": 0.5}, model="2b"), [])
 
 
+def test_several_settings_make_a_table(file: Path) -> None:
+    """Its header went behind the first of them, so that they could not be saved."""
+    write(file, 'theme = "light"\n')
+    wanted = Defaults(theme="light", sampling={"seed": 2, "top_p": 0.5, "temperature": 1.0}, system="Hm", model="2b")
+    save(file, wanted)
+    assert load(file) == (wanted, [])
+
+
 def test_a_sample_in_another_table_is_not_taken_for_the_setting(file: Path) -> None:
     write(file, "# seed = 1\n[mine]\n# seed = 1\n")
     save(file, Defaults(sampling={"seed": 2}))

@@ -89,6 +89,7 @@ DOES: dict[str, dict[str, str]] = {
         "Ctrl+D fn+Delete": "list delete",
         "Ctrl+S fn+F5": "list export",
         "Ctrl+O fn+F6": "list import",
+        "Ctrl+L fn+F7": "list pin",
         "Ctrl+_ Cmd+Z": "list undo",
         "Esc": "list leave",
         "Ctrl+Q": "/quit",
