@@ -178,7 +178,9 @@ def begun(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
             found.append(Begun(shown, title, typed, left, question, session.last is not None))
 
         class Lines:
-            def __init__(self, session: Session, *, file: Path | None, question: Question | None) -> None:
+            def __init__(
+                self, session: Session, *, file: Path | None, question: Question | None, **others: Any
+            ) -> None:
                 self._given = session, file, question
 
             def run(self) -> int:
