@@ -497,3 +497,34 @@ def test_without_a_terminal_the_answer_is_printed(mode: str, data: bytes, tmp_pa
     out = done.stdout.decode().replace("Loading demo.\n", "")
     assert out.startswith(f"Model: demo\nThis is a new conversation.\nYou: {WORDS}\n{size}Assistant: {answer.text}\n")
     assert asked.text == (BOTH if data else WORDS) and not (tmp_path / "data" / "last").exists()
+
+
+def test_a_conversation_by_name_is_begun_and_gone_on_with(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    def ask(words: str) -> str:
+        command = [sys.executable, "-m", "tui", "--data", str(tmp_path / "data"), *FEW, "--session", "diary", words]
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+            timeout=PATIENCE,
+            check=True,
+        ).stdout
+
+    assert f"New conversation: diary.\nYou: {WORDS}\n" in ask(WORDS)
+    assert "Going on with: diary (2 messages)\n" in ask("And now?")
+
+
+async def test_an_empty_conversation_of_a_name_has_nothing_to_go_forward_to(tmp_path: Path) -> None:
+    """It was before the first message of none."""
+    session = Scripted(tmp_path, ["Fish."])
+    session.created("diary")
+    app = ChatApp(session)
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app) and "You are talking to Griff" in notices(app))
+        assert "before the first message" not in notices(app)
