@@ -309,7 +309,7 @@ def test_what_the_command_line_says_goes_before(tmp_path: Path, file: Path) -> N
         (["taecher"], "rgchat: there is no persona 'taecher': the nearest is teacher\n"),
         ([""], "rgchat: there is no persona '': "),
         (["\x1b[2J"], "there is no persona '\ufffd[2J': "),
-        (["teacher", "--open", "x.rgstate"], "there is no file x.rgstate"),
+        (["teacher", "--session", "diary"], "--persona begins a conversation and --session goes on with one: give one"),
         (["teacher", "--open", __file__], "--persona begins a conversation and --open goes on with one: give one"),
     ],
 )
