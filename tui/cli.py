@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--session",
         metavar="NAME",
-        help="go on with the conversation of this name, or begin it; rgmlx ask --session has the same ones",
+        help="go on with the conversation of this name, or begin it; those of the rgmlx commands are the same",
     )
     p.add_argument("--open", type=Path, metavar="FILE", help="go on from a .rgstate file, which /save writes")
     p.add_argument("--system", help="how the assistant should behave, for a new conversation")

@@ -284,7 +284,8 @@ def test_b15_one_function_opens_every_file_from_outside() -> None:
     own = {
         "rgmlx/system/reading.py": "open_regular itself",
         "rgmlx/convert/text.py": "the built-in text",
-        "rgmlx/weights/download.py": "what it has downloaded",
+        "rgmlx/weights/parts.py": "what it has downloaded",
+        "rgmlx/weights/removal.py": "the revision that the cache of the hub has",
         "rgmlx/system/memory.py": "/proc/meminfo",
         "rgmlx/verification/selfcheck.py": "the kernels, and its own notes",
         "rgmlx/kernels/launch.py": "the kernels",

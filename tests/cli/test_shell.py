@@ -114,14 +114,14 @@ def test_screens_and_errors_name_what_can_be_typed(install: Install, monkeypatch
     assert "`rgmlx login`" in guide.page() and str(bin) not in guide.page() + models.terms() + models.short_terms()
 
 
-def test_outside_a_terminal_the_chat_names_the_other_command(tmp_path: Path) -> None:
+def test_outside_a_terminal_the_chat_says_how_to_ask(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tui", "--data", str(tmp_path)]
     for path, name in (
-        ("/usr/bin:/bin", f"{Path(sys.executable).parent}/rgmlx"),
-        (Path(sys.executable).parent, "rgmlx"),
+        ("/usr/bin:/bin", f"{Path(sys.executable).parent}/rgchat"),
+        (Path(sys.executable).parent, "rgchat"),
     ):
         done = subprocess.run(command, input="", capture_output=True, text=True, env={**os.environ, "PATH": str(path)})
-        assert (done.returncode, done.stdout) == (1, "") and f'use  {name} ask "..."' in done.stderr
+        assert (done.returncode, done.stdout) == (1, "") and f'cat notes.txt | {name} "What' in done.stderr
 
 
 def test_a8_errors_name_what_can_be_typed(

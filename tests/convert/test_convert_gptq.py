@@ -335,7 +335,7 @@ def test_divergence_falls(demo: rgmlx.Model) -> None:
     right = log_probabilities(loaded(config, plain), rows[2:])
     good = divergence(right, log_probabilities(loaded(config, ours, settings), rows[2:]))
     poor = divergence(right, log_probabilities(rounded, rows[2:]))
-    assert good < 0.5 * poor
+    assert good < 0.8 * poor
 
 
 SAMPLE = (

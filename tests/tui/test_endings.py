@@ -123,8 +123,6 @@ def test_a_signal_ends_the_real_program(ptys: Begin, tmp_path: Path) -> None:
     """A4: with the embedded model, through the command line."""
     data = tmp_path / "data"
     pty = ptys(sys.executable, "-m", "tui", "--data", str(data), "--temperature", "0")
-    pty.wait("What this is")
-    pty.send("\x1b")
     pty.wait(" MB, always")
     pty.send("Tell me a story about a fox and a kite\r")
     pty.wait("writing ...")

@@ -332,7 +332,9 @@ def _fresh() -> str:
     for key, setting in _SETTINGS.items():
         if key[:-1] != table:
             table = key[:-1]
-            lines += ["# A persona, for /persona teacher or rgchat --persona teacher; any setting below may be in it."]
+            lines += [
+                "# A persona, for /persona teacher, or --persona teacher as it starts; any setting below may be in it."
+            ]
             lines += [f"# {personas.SAMPLE}", ""]
             lines += [f"[{table[0]}]", "# Of the words of a reply. What is not set here is the model's own."]
         lines += [f"# {setting.about}", sample(key, setting.sample), ""]

@@ -115,7 +115,7 @@ async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:
     app = Asks(ModelsScreen("demo"))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
-        assert "not usable" in seen(app) or "in part" in seen(app)
+        await wait_until(lambda: "not usable" in seen(app) or "in part" in seen(app))
         await pick(app, pilot, str(path))
         await pilot.press("enter")
         await wait_until(lambda: "hurt can't be chosen: model-00001-of-00002.safetensors is missing" in seen(app))
