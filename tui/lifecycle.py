@@ -78,14 +78,14 @@ class Lifecycle(App[None]):
     def _handle_exception(self, error: Exception) -> None:
         """Ends the app, as Textual does, but without a screen full of traceback with the values of all variables."""
         cause = error.error if isinstance(error, WorkerFailed) else error
-        if self._exception is None:
-            self._exception = error
-            self._exception_event.set()
-        # What comes after the user has left finds no screen, and maybe no terminal: that is no fault.
-        leaving = self._exit and (
+        # What comes while the app ends finds no screen, and maybe no terminal: that is no fault.
+        late = (self._exit or not self._running) and (
             type(cause).__module__.startswith("textual.") or (isinstance(cause, OSError) and not os.isatty(0))
         )
-        if self._reports < MAX_REPORTS and not leaving:
+        if self._exception is None and not late:
+            self._exception = error
+            self._exception_event.set()
+        if self._reports < MAX_REPORTS and not late:
             self._reports += 1
             sentence = crash_log.report(self.data, cause)
             if not self._exit:  # the user has left: what fails then is in the log

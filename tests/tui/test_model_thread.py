@@ -25,6 +25,7 @@ from rgmlx.store import Store
 from rgmlx.system import process
 from rgmlx.system.model_thread import ModelThread
 from tui.app import ChatApp
+from tui.events import Synced
 from tui.plain import PlainChat
 
 _BEFORE = set[threading.Thread]()
@@ -263,3 +264,18 @@ async def test_leaving_during_a_reply_ends_it_and_its_thread(tmp_path: Path) -> 
     assert not model_threads()
     reply = said(app)[-1]
     assert reply.text and not reply.streaming and not reply.closed
+
+
+async def test_what_the_model_has_done_when_the_app_ends_is_no_fault(tmp_path: Path) -> None:
+    app = ChatApp(session(tmp_path))
+    close = app._close_messages
+
+    async def close_late(wait: bool = True) -> None:  # when the screen is gone
+        app.post_message(Synced(0, 0.0, None))
+        await close(wait)
+
+    async with app.run_test():
+        await wait_until(lambda: idle(app))
+        app._close_messages = close_late  # type: ignore[method-assign]
+    assert not app.failure
+    assert not (tmp_path / "errors.log").exists()
