@@ -7,10 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import pytest
 import textual.app
+import textual.css.stylesheet
 import textual.message_pump
 import textual.pilot
 
@@ -57,6 +59,22 @@ async def click_at_rest(pilot: textual.pilot.Pilot, *arguments: object, **settin
 
 
 textual.pilot.Pilot.click = click_at_rest
+
+_parse_rules = textual.css.stylesheet.Stylesheet._parse_rules
+_parsed: dict[Any, Any] = {}
+
+
+def parse_rules_once(
+    sheet: textual.css.stylesheet.Stylesheet, css: str, read_from: Any, *source: Any, **more: Any
+) -> list[Any]:
+    """Each app has the same styles."""
+    key = css, read_from, source, *more.items(), frozenset(sheet._variables.items())
+    if key not in _parsed:
+        _parsed[key] = _parse_rules(sheet, css, read_from, *source, **more)
+    return _parsed[key]  # type: ignore[no-any-return]
+
+
+textual.css.stylesheet.Stylesheet._parse_rules = parse_rules_once  # type: ignore[method-assign]
 
 # What a shell starts in the background, or nohup does, ignores these, and so would all programs that a test begins.
 for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):

@@ -19,7 +19,7 @@ from test_kernels import SHAPES
 
 import rgmlx
 from rgmlx.errors import RgmlxError
-from rgmlx.griffin.host import forward, layers, matrices
+from rgmlx.griffin.host import forward, layers, matrices, pieces
 from rgmlx.kernels import launch
 from rgmlx.system import threads
 from rgmlx.verification import parity, selfcheck
@@ -281,3 +281,26 @@ def test_parameters_in_16_bits_are_widened() -> None:
     for dtype in (mx.bfloat16, mx.float16):
         doubled = launch.in_numpy(lambda a: a * 2, mx.array([1.5, 2.5], dtype))
         assert doubled.dtype == mx.float32 and np.array_equal(np.array(doubled), [3.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("bits", "group", "mode"),
+    [
+        *((bits, group, "affine") for bits in (2, 3, 4, 5, 6, 8) for group in (32, 64, 128)),
+        *((4, 32, "mxfp4"), (8, 32, "mxfp8"), (4, 16, "nvfp4")),
+    ],
+)
+def test_packed_numbers_become_what_mlx_makes_of_them(
+    bits: int, group: int, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_PIECE", 7 * 256)  # some rows at a time, and fewer the last time
+    layer = nn.QuantizedLinear(256, 40, bias=False, group_size=group, bits=bits, mode=mode)
+    layer.weight, layer.scales, *biases = mx.quantize(
+        mx.random.normal((40, 256), key=mx.random.key(1)), group_size=group, bits=bits, mode=mode
+    )
+    if biases:
+        layer.biases = biases[0]
+    want = mx.dequantize(layer.weight, layer.scales, *biases, group_size=group, bits=bits, mode=mode, dtype=mx.float32)
+    assert np.array_equal(np.concatenate(list(pieces.pieces(layer))), np.array(want))
+    dense = matrices.Matrix([layer], matrices.Room(257 * 40))
+    assert np.array_equal(dense(np.eye(256, dtype=np.float32)), np.array(want).T)

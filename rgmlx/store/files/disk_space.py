@@ -14,6 +14,7 @@ from ...system.disk import is_out_of_space
 from ...system.private_files import opener
 
 _RESERVED = 4 * 2**20  # bytes: what a log has before it goes into the file, which grows by as much
+_CHUNK = 128 * 2**10  # random ones: file systems that compress do so in pieces of as many, and keep these as they are
 _PAGES, _FILES = 64 * 1024, 4  # bytes and files: fewer don't do for a file with a log and its index
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
@@ -43,7 +44,7 @@ def reserve(path: Path) -> None:
         if kept.exists() or disk.f_bavail * disk.f_frsize < 2 * _RESERVED:
             return
         with open(kept, "xb", opener=opener) as file:
-            file.write(os.urandom(_RESERVED))  # of zeros some file systems keep none
+            file.write(os.urandom(_CHUNK) * (_RESERVED // _CHUNK))
     except OSError:
         release(path)
 
