@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
+
+from rgmlx.weights.hub import demo_directory
 
 BASE: dict[str, Any] = {
     "architectures": ["RecurrentGemmaForCausalLM"],
@@ -90,6 +93,21 @@ def weights(c: Mapping[str, Any], seed: int = 0) -> dict[str, np.ndarray]:
             linear(f"{t}.v_proj", kv * e, d, bias)
             linear(f"{t}.o_proj", d, heads * e)
     return out
+
+
+def of_demo(directory: Path, layers: int = 3) -> Path:
+    """The embedded model's first layers, for what takes long with all of them."""
+    demo = demo_directory()
+    tensors = mx.load(str(demo / "model.safetensors"))
+    assert isinstance(tensors, dict)
+    left_out = re.compile(rf"model\.layers\.({'|'.join(map(str, range(layers, 100)))})\.")
+    directory.mkdir(parents=True, exist_ok=True)
+    config = json.loads((demo / "config.json").read_text()) | {"num_hidden_layers": layers}
+    (directory / "config.json").write_text(json.dumps(config))
+    mx.save_safetensors(
+        str(directory / "model.safetensors"), {k: v for k, v in tensors.items() if not left_out.match(k)}
+    )
+    return directory
 
 
 def write(directory: Path, c: Mapping[str, Any], tensors: Mapping[str, np.ndarray], shards: int = 1) -> Path:

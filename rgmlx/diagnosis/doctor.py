@@ -47,6 +47,7 @@ _SOME_IDS = [1, 2, *range(5, 69)]
 _DTYPES = (mx.float32, mx.bfloat16, mx.float16)
 _BESIDE_CPU = 5e-3  # float32 logits; TF32 products, CUDA's default, take a thousandth
 _IN_PIECES = 2e-5
+_IDS = [2, *range(5, 69)]  # what the network is tried with
 _IDENTIFYING = ("uuid", "pci_bus_id")
 _COMPUTE = ("Kernels", "Model", "Network")
 """Sections that need a device."""
@@ -203,7 +204,7 @@ def _model(s: Section, name: str) -> None:
 
 def _network(s: Section) -> None:
     """The embedded model in float32: on this device beside the CPU, or in pieces beside the whole."""
-    ids = [2, *range(5, 69)]
+    ids = _IDS
     model = _loaded(s, dtype="float32")
     on_gpu, without_cpu = mx.default_device() == mx.gpu, machine.asks_for_compiler()
     if on_gpu and without_cpu:

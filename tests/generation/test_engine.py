@@ -77,17 +77,17 @@ def test_attention_goes_some_queries_at_a_time_where_it_keeps_scores(
     assert oracle.relative_error(np.array(got), np.array(want)) < 2e-6
 
 
-def test_reading_at_a_pace_changes_nothing(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_at_a_pace_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU a chunk is evaluated piece by piece, and the host waits when memory says so; here it always does."""
     monkeypatch.setattr(backpressure, "_PIECE", 2**16)
     monkeypatch.setattr(backpressure, "_LEAST", 0)
     monkeypatch.setattr(backpressure, "_SHARE", 10**9)
-    waits = []
+    model, waits = rgmlx.load(checkpoints.of_demo(tmp_path), dtype="float32"), []
     tokens = mx.array([[2, *range(100, 400)]])
 
     def run(pace: backpressure.Pace | None) -> mx.array:
-        plan = plan_chunk(demo.config, demo._rotary, [0], tokens.shape[1], None, True, pace)
-        return demo.model(tokens, demo.new_state().layers, plan, demo.compute_dtype)[0]
+        plan = plan_chunk(model.config, model._rotary, [0], tokens.shape[1], None, True, pace)
+        return model.model(tokens, model.new_state().layers, plan, model.compute_dtype)[0]
 
     class Noted(backpressure.Pace):
         def __call__(self, newest: mx.array, temporary: int) -> None:
@@ -96,7 +96,7 @@ def test_reading_at_a_pace_changes_nothing(demo: rgmlx.Model, monkeypatch: pytes
 
     want = run(None)
     assert mx.array_equal(run(Noted()), want)
-    assert len(waits) >= 3 * len(demo.layers)  # before and within both halves of a block
+    assert len(waits) >= 3 * len(model.layers)  # before and within both halves of a block
     assert all(waits)
 
 

@@ -94,8 +94,8 @@ def test_steps_of_several_threads_and_batches_do_not_mix(tiny: rgmlx.Model) -> N
                 assert all(np.array_equal(f, e) for f, e in zip(found, expected, strict=True))
 
 
-def test_a_pass_of_a_4_bit_model(demo: rgmlx.Model) -> None:
-    same(demo)
+def test_a_pass_of_a_4_bit_model(tmp_path: Path) -> None:
+    same(rgmlx.load(checkpoints.of_demo(tmp_path), dtype="float32"))
 
 
 def test_a_pass_with_two_groups_of_keys_and_a_head_of_its_own(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_pass_with_two_groups_of_keys_and_a_head_of_its_own(tmp_path: Path) ->
     same(rgmlx.load(checkpoints.write(tmp_path, config, tensors), dtype="float32"))
 
 
-def test_a_piece_at_a_time_where_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_at_a_time_where_memory_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrices, "SHARE", 1e-9)
     monkeypatch.setattr("rgmlx.griffin.host.pieces._PIECE", 50_000)
-    model = rgmlx.load("demo")
+    model = rgmlx.load(checkpoints.of_demo(tmp_path), dtype="float32")
     same(model)
     assert model._in_numpy is not None and not model._in_numpy.is_dense
 
