@@ -12,7 +12,7 @@ from stores import check, say, texts
 from waiting import PATIENCE
 
 from rgmlx.store import MODEL, USER, Conversation, Store, StoreError, reply_end
-from rgmlx.store.hashes import content_hash
+from rgmlx.store.hashes import content_hash, root_hash
 
 PYTHON = [sys.executable, "-c"]
 
@@ -215,11 +215,14 @@ def test_what_no_encoding_can_hold_is_replaced(store: Store, chat: Conversation)
 
 def test_a_hundred_thousand_messages(store: Store, chat: Conversation) -> None:
     """Paths are walked without recursion, and a screen costs what is on it."""
+    digests = [root_hash(None)]
+    for _ in range(100_000):
+        digests.append(content_hash(digests[-1], "user", ["text"], True))
     with store._database.transaction() as c:  # rows as they are, since only the walking is of interest here
         c.executemany(
             "INSERT INTO messages (id, conversation, parent, depth, role, text, chars, closed, streaming, loose, hash, "
-            "created) VALUES (?, ?, ?, ?, 'user', 'text', 4, 1, 0, 0, x'00', 0)",
-            ((i + 1, chat.id, i or None, i) for i in range(100_000)),
+            "created) VALUES (?, ?, ?, ?, 'user', 'text', 4, 1, 0, 0, ?, 0)",
+            ((i + 1, chat.id, i or None, i, digests[i + 1]) for i in range(100_000)),
         )
 
     def steps(work: Callable[[], object]) -> int:
@@ -240,7 +243,8 @@ def test_a_hundred_thousand_messages(store: Store, chat: Conversation) -> None:
         return count
 
     whole = steps(lambda: store.messages.path(100_000))
-    assert [m.id for m in store.messages.path(100_000)] == list(range(1, 100_001))
+    path = store.messages.path(100_000)
+    assert [m.id for m in path] == list(range(1, 100_001)) and not any(m.damaged for m in path)
     assert [m.depth for m in store.messages.window(100_000, 50)] == list(range(99_950, 100_000))
     assert [m.depth for m in store.messages.window(50_000, 50)] == list(range(49_950, 50_000))
     assert steps(lambda: store.messages.window(50_000, 50)) < whole / 50
