@@ -43,6 +43,8 @@ _MODES = {
     "asan": ["-O1", "-DMSL_ASAN", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"],
     "tsan": ["-O1", "-DMSL_TSAN", "-fsanitize=thread"],
 }
+_LINKER = ["-fuse-ld=gold"] if sys.platform == "linux" and shutil.which("ld.gold") else []
+"""Two to three times as fast as the default one, which takes longer than the compiler where a sanitizer is linked."""
 _ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
     "TSAN_OPTIONS": "report_thread_leaks=0:exitcode=66",
@@ -249,7 +251,7 @@ def _build(source: str, mode: str) -> Path:
             _need(_clang(["-O1", *defines, "-c", str(_HERE / "runtime.cpp"), "-o", f"{d}/runtime.o"]))
             os.replace(f"{d}/runtime.o", runtime)
         _need(_clang([*flags, "-c", "-x", "c++", "-", "-o", f"{d}/kernel.o"], unit(source)))
-        _need(_clang([*sanitize, f"{d}/kernel.o", str(runtime), "-lm", "-o", f"{d}/out"]))
+        _need(_clang([*sanitize, *_LINKER, f"{d}/kernel.o", str(runtime), "-lm", "-o", f"{d}/out"]))
         os.replace(f"{d}/out", program)
     return program
 
