@@ -6,12 +6,14 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import checkpoints
 import mlx.core as mx
 import pytest
 from hub_server import COMMIT, NAME, Handler, Hub, Large, point_to, repository
+from huggingface_hub.utils import _http
 from published import CONFIG, INDEX, SHARDS, Talk, anything, are_here, publish, sums
 from waiting import PATIENCE
 
@@ -515,7 +517,10 @@ def test_access_that_is_taken_away_in_the_middle(gated: Any, home: Path) -> None
         (SHARDS[2], 500, "", "error 500"),
     ],
 )
-def test_refusals_are_sentences(offered: Hub, home: Path, where: str, status: int, code: str, says: str) -> None:
+def test_refusals_are_sentences(
+    offered: Hub, home: Path, where: str, status: int, code: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None))  # half a minute between five tries
     offered.refuse = [(where, status, code)]
     talk = Talk(None)
     with pytest.raises(RgmlxError, match=says) as caught:
