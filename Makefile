@@ -7,7 +7,8 @@
 # allowed, and found in Homebrew's llvm.
 
 VENV := .venv
-WORKERS ?= 2
+# One more than two cores: some tests wait for a program or a clock.
+WORKERS ?= 3
 PY := $(VENV)/bin/python
 SETUP = PYTHON="$(PYTHON)" sh scripts/setup.sh
 

@@ -102,6 +102,7 @@ class ChatApp(Flow):
         textual_fixes.end_workers_first()
         textual_fixes.keep_the_order_in_the_palette()
         textual_fixes.wrap_in_no_columns()
+        textual_fixes.style_footer_keys_once()
         textual_fixes.lay_out_inline_for_the_terminal()
         super().__init__(session, drafts=drafts, file=file, question=question)
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file

@@ -152,7 +152,7 @@ _DRAWING = ("fill", "jump")
 
 async def settle(pilot: Pilot[None]) -> None:
     """Waits until nothing on the screen changes any more."""
-    now, same = "", 0
+    now, same = list[Any](), 0
     end = time.monotonic() + PATIENCE
     while same < 4:  # what is drawn later, such as a footer, has had its turn
         assert time.monotonic() < end, "something on the screen does not come to rest"
@@ -160,8 +160,8 @@ async def settle(pilot: Pilot[None]) -> None:
             for widget in (*screen.query(TextArea), *screen.query(Input)):
                 widget.cursor_blink = False
         await pilot.pause()
-        await asyncio.sleep(0.03)
-        before, now = now, pilot.app.export_screenshot()
+        await asyncio.sleep(0.05)
+        before, now = now, [screen._compositor.render_strips() for screen in pilot.app.screen_stack]
         at_work = any(not one.is_finished for one in pilot.app.workers if one.group in _DRAWING)
         same = same + 1 if before == now and not at_work else 0
 
