@@ -11,8 +11,10 @@ from typing import Any
 import checkpoints
 import mlx.core as mx
 import numpy as np
-from hub_server import Hub, Large
+import pytest
+from hub_server import Handler, Hub, Large
 
+from rgmlx.convert import text
 from rgmlx.convert.obtain import Access
 from rgmlx.weights.hub import demo_directory
 
@@ -27,6 +29,27 @@ CONFIG = checkpoints.config(
 )
 SHARDS = [f"model-{i}-of-00003.safetensors" for i in ("00001", "00002", "00003")]
 INDEX = "model.safetensors.index.json"
+
+TOKEN = "hf_abcDEF0123456789"
+
+
+class Gated(Large):
+    """Lets in who has a token of somebody in `server.let_in`, as Hugging Face does with gated repositories."""
+
+    server: Any
+
+    def do_GET(self) -> None:
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if "/resolve/" in self.path and self.server.users.get(token) not in self.server.let_in:
+            self.server.asked.append(f"{self.command} {self.path}")
+            status = 403 if token in self.server.users else 401
+            Handler.reply(self, status, X_Error_Code="GatedRepo", X_Error_Message="no")
+        elif token and token not in self.server.users:
+            Handler.reply(self, 401, X_Error_Message="Invalid credentials in Authorization header")
+        else:
+            super().do_GET()
+
+    do_HEAD = do_GET
 
 
 def place(name: str) -> int:
@@ -98,3 +121,11 @@ class Talk:
 
 def anything(*_: Any) -> None:
     """Of no interest."""
+
+
+@pytest.fixture
+def offered(server: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A server with a model in three shards, and a place for a token of ours."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr(text, "budget", lambda config: 64)  # the result is compared with its source on so many tokens
+    return publish(server, home / "published")

@@ -151,6 +151,7 @@ class ChatApp(Flow):
         self.call_after_refresh(self.show_status)
 
     async def on_unmount(self) -> None:
+        await asyncio.to_thread(self.getter.end)
         await asyncio.to_thread(self.end_work)
         self.drafts.close()
         self.session.close()

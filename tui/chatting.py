@@ -9,6 +9,7 @@ from pathlib import Path
 from rgmlx.conversation.navigation import Navigation
 
 from .composing import Composing
+from .getting import Getter
 from .prompt.history import History
 from .prompt.kept import KeptPrompts
 from .settings.settings import Defaults
@@ -23,6 +24,7 @@ class Chatting(Composing):
         history: what was sent before.
         prompts: those that the user keeps as files.
         chosen_model: by the user, and not loaded yet.
+        getter: has models got, behind the screen.
         navigation: where the current message is on its branch.
         welcomes: whether this is the first start, and nothing was said yet.
     """
@@ -32,6 +34,7 @@ class Chatting(Composing):
     history: History | None
     prompts: KeptPrompts
     chosen_model: str
+    getter: Getter
     navigation: Navigation
 
     @property

@@ -121,7 +121,7 @@ class DialogActions:
 
     def _choose_model(self, wanted: str = "") -> None:
         """Opens the list of models with the cursor at one of them, or at the one in use."""
-        screen = ModelsScreen(self.session.name, wanted)
+        screen = ModelsScreen(self.session.name, self.app.getter, wanted)
         self.app.push_screen(screen, lambda chosen: self._actions.later(self._change(chosen)))
 
     async def _change(self, name: str | None) -> None:

@@ -39,3 +39,7 @@ class Failed(Message):
     def __init__(self, sentence: str, of: str) -> None:
         super().__init__()
         self.sentence, self.of = sentence, of
+
+
+class Got(Message):
+    """A model that is got behind the screen is here, or is not to be had, or waits for an answer."""

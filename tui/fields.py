@@ -141,6 +141,8 @@ class OneLine(Input):
     @property
     def _value(self) -> Text:
         """The line as it is drawn."""
+        if self.password:
+            return super()._value
         return Text(typed.drawn(self.value), no_wrap=True, overflow="ignore", end="")
 
     def action_cursor_left(self, select: bool = False) -> None:

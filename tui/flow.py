@@ -23,7 +23,8 @@ from .actions import Actions
 from .activity import Activity, Need, Step, Verdict, verdict
 from .commands import OFFERED, parse, plain, pressed
 from .conversation_view import EXAMPLE, ConversationView
-from .events import Ended, Failed, Loaded, Synced
+from .events import Ended, Failed, Got, Loaded, Synced
+from .getting import Getter
 from .prompt.drafts import Drafts
 from .prompt.files import Expanded, expand
 from .prompt.kept import KeptPrompt
@@ -52,6 +53,8 @@ class Flow(ConversationView):
         self._file, self._question = file, question
         self._broke_off = False  # the running reply, by itself
         self._exit_code = 0
+        self.getter = Getter()
+        self.getter.listen(self._heard_of_getting)
 
     # --- messages and replies -------------------------------------------------------------
 
@@ -255,10 +258,29 @@ class Flow(ConversationView):
             await self.proceed()
         self.show_status()
 
-    @on(ModelsScreen.Over)
-    def _downloaded(self, event: ModelsScreen.Over) -> None:
-        if not event.stopped:
-            self.call_away("the download has ended", event.seconds)
+    def _heard_of_getting(self) -> None:
+        """In the thread that gets a model."""
+        getting = self.getter.current
+        if getting is not None and (getting.over or getting.question is not None):
+            self.post_message(Got())
+
+    @on(Got)
+    def _got(self) -> None:
+        """A model that was got has ended, or asks something: said where the list of models is not there to show it."""
+        getting = self.getter.current
+        if getting is None:
+            return
+        shown = any(isinstance(screen, ModelsScreen) for screen in self.screen_stack)
+        if getting.over and not getting.stopped:
+            self.call_away("the model is here" if getting.model else "the download has ended", getting.seconds)
+        if shown:
+            return
+        if getting.model:
+            self.notify(f"{getting.name} is here: /model chooses it.", timeout=8, markup=False)
+        elif getting.over and not getting.stopped:
+            self.notify(sentence(getting.problem), severity="error", timeout=12, markup=False)
+        elif getting.question is not None:
+            self.notify(f"{getting.name} waits for an answer of yours: /model shows it.", timeout=8, markup=False)
 
     # --- the model is free ----------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from rgmlx.errors import ModelNotFoundError, NotFiniteError
 from rgmlx.shell import typed
 from rgmlx.store.database import removed_file
 from rgmlx.weights import hub
-from tui.screens import guide, models
+from tui.screens import guide
 
 __all__ = ["place"]  # for what runs mlx-lm
 
@@ -104,14 +104,12 @@ def test_programs_of_a_user_are_found_where_python_puts_them(
 def test_screens_and_errors_name_what_can_be_typed(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     bin = install("clone")
     rgmlx = str(bin / "rgmlx")
-    assert f"`{rgmlx} login`" in guide.page() and f"`{rgmlx} convert --model google" in guide.page()
-    for text in (models.terms(), models.short_terms()):
-        assert f"{rgmlx} login".replace(" ", "\u00a0") in text and f"  {rgmlx} convert --model google" in text
+    assert f"`{rgmlx} get 2b`" in guide.page()
     with pytest.raises(ModelNotFoundError) as caught:
         hub.resolve("2b")
     assert f"`{rgmlx} info 2b`" in str(caught.value)
     monkeypatch.setenv("PATH", str(bin))
-    assert "`rgmlx login`" in guide.page() and str(bin) not in guide.page() + models.terms() + models.short_terms()
+    assert "`rgmlx get 2b`" in guide.page() and str(bin) not in guide.page()
 
 
 def test_outside_a_terminal_the_chat_says_how_to_ask(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +13,11 @@ import mlx.core as mx
 import pytest
 from hub_server import COMMIT, NAME, Handler, Hub, Large, point_to, repository
 from huggingface_hub.utils import _http
-from published import CONFIG, INDEX, SHARDS, Talk, anything, are_here, publish, sums
+from published import CONFIG, INDEX, SHARDS, TOKEN, Gated, Talk, anything, are_here, offered, publish, sums
 from waiting import PATIENCE
 
 import rgmlx
-from rgmlx.convert import pipeline, recipe, text
+from rgmlx.convert import pipeline, recipe
 from rgmlx.convert import run as conversion
 from rgmlx.convert.obtain import default_target, obtain
 from rgmlx.convert.writer import Writer, partial
@@ -31,20 +30,8 @@ from rgmlx.weights.refusals import NoAccess
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-TOKEN = "hf_abcDEF0123456789"
 
-
-@pytest.fixture(autouse=True)
-def short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The result is compared with its source on 64 tokens."""
-    monkeypatch.setattr(text, "budget", lambda config: 64)
-
-
-@pytest.fixture
-def offered(server: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A server with a model in three shards, and a place for a token of ours."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(home / "token"))
-    yield publish(server, home / "published")
+__all__ = ["offered"]
 
 
 @pytest.fixture
@@ -398,25 +385,6 @@ def test_a_deletion_that_is_cut_off_is_gone_on_with(
 
 
 # --- access -------------------------------------------------------------------------------
-
-
-class Gated(Large):
-    """Lets in who has a token of somebody in `server.let_in`, as Hugging Face does with gated repositories."""
-
-    server: Any
-
-    def do_GET(self) -> None:
-        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if "/resolve/" in self.path and self.server.users.get(token) not in self.server.let_in:
-            self.server.asked.append(f"{self.command} {self.path}")
-            status = 403 if token in self.server.users else 401
-            Handler.reply(self, status, X_Error_Code="GatedRepo", X_Error_Message="no")
-        elif token and token not in self.server.users:
-            Handler.reply(self, 401, X_Error_Message="Invalid credentials in Authorization header")
-        else:
-            super().do_GET()
-
-    do_HEAD = do_GET
 
 
 @pytest.fixture

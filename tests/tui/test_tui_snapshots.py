@@ -28,10 +28,13 @@ from waiting import PATIENCE, wait_until
 
 from rgmlx.conversation.context import Horizon
 from rgmlx.conversation.metrics import Metrics
+from rgmlx.convert.obtain import Access
 from rgmlx.errors import RgmlxError
 from rgmlx.weights.catalog import Installed
+from rgmlx.weights.parts import Cancelled
 from tui.app import ChatApp
 from tui.commands import COMMANDS
+from tui.getting import Getting
 from tui.prompt.completions import Completions
 from tui.prompt.history import History
 from tui.prompt.prompt import Prompt
@@ -43,6 +46,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.models import ModelsScreen
 from tui.screens.settings import SettingsScreen
+from tui.screens.token import AskToken
 from tui.screens.tree import TreeScreen
 from tui.settings.settings import Defaults
 from tui.transcript.reply import HorizonLine, Notice, ReplyMessage
@@ -456,32 +460,51 @@ def test_choosing_a_model(picture: Picture, tmp_path: Path, monkeypatch: pytest.
     picture(Talk(tmp_path), models)
 
 
-class Downloading:
-    """A download of which a quarter comes, and then nothing until it is stopped."""
-
-    def __init__(self, repository: str) -> None:
-        pass
-
-    def run(self, progress: Callable[[int, int], None], stopped: Callable[[], bool]) -> None:
-        progress(1_340_000_000, 5_360_000_000)
-        while not stopped():
-            time.sleep(0.01)
+def coming(name: str, talk: Getting, *, cancelled: Callable[[], bool]) -> str:
+    """A model of which a quarter comes, and then nothing until it is stopped."""
+    talk.say("google/recurrentgemma-2b-it: 5.36 GB to download.")
+    talk.say(
+        "In 4 bits it is 1.54 GB, in /home/ada/models/recurrentgemma-2b-it-4bit. Until then it takes 6.90 GB more of the "
+        "disk, where 85.2 GB are free, and about 0.9 GB of memory."
+    )
+    talk.progress("downloading", 1_340_000_000, 5_360_000_000)
+    while not cancelled():
+        time.sleep(0.01)
+    raise Cancelled("it was stopped")
 
 
 @seen
 def test_a_download(picture: Picture, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.screens.models.list_models", installed)
-    monkeypatch.setattr("tui.screens.models.Download", Downloading)
+    monkeypatch.setattr("rgmlx.convert.obtain.obtain", coming)
 
     async def download(pilot: Pilot[None]) -> None:
         await models(pilot)
         await pilot.press("down", "down", "down", "enter")
         await wait_until(lambda: says(pilot, "#amount", "of 5,360 MB"))
         clock.seconds += 2
-        pilot.app.screen.post_message(ModelsScreen.Progress(1_380_000_000, 5_360_000_000))
+        assert isinstance(pilot.app, ChatApp) and pilot.app.getter.current is not None
+        pilot.app.getter.current.progress(
+            "downloading, and converting model.layers.3.mlp_block", 1_380_000_000, 5_360_000_000
+        )
         await wait_until(lambda: says(pilot, "#amount", "20.0 MB/s"))
 
     picture(Talk(tmp_path), download)
+
+
+@seen
+def test_asking_for_a_token(picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.models.list_models", installed)
+    monkeypatch.setattr("rgmlx.system.browser.can_open", lambda: True)
+    page = "https://huggingface.co/google/recurrentgemma-2b-it"
+
+    async def ask(pilot: Pilot[None]) -> None:
+        await models(pilot)
+        pilot.app.push_screen(AskToken(Access("google/recurrentgemma-2b-it", page, None, "", "")))
+        await wait_until(lambda: isinstance(pilot.app.screen, AskToken))
+        await pilot.press(*"hf_abc")
+
+    picture(Talk(tmp_path), ask)
 
 
 @seen

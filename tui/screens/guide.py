@@ -38,15 +38,15 @@ can see how everything works. Don't ask it for real work.
 
 ## Get a real model
 
-RecurrentGemma 2B and 9B are Google's. They cost nothing, and come under the Gemma terms:
+RecurrentGemma 2B and 9B are Google's. They cost nothing, and come under the Gemma terms. **Get 2B** below does it all \
+(later: `/model`). Have two things ready:
 
-1. Accept the terms (you need an account): https://huggingface.co/google/recurrentgemma-2b-it
-2. Make a token that may read: https://huggingface.co/settings/tokens
-3. In a terminal: `{login}`
-4. Choose the model in the list of models, which downloads it. Or make a smaller one, of 4 bits:
-   `{rgmlx} convert --model google/recurrentgemma-2b-it --mlx-path ~/models/2b-it-4bit`
+1. The terms, accepted with an account: https://huggingface.co/google/recurrentgemma-2b-it
+2. A token that may read: https://huggingface.co/settings/tokens
 
-In 4 bits, 2B takes 1.54 GB on the disk and 9B 4.91 GB; as downloaded, in 16 bits, over three times as much.
+It asks for the token, downloads 5.4 GB and makes 4 bits of them as they come; the chat goes on meanwhile. It can be \
+stopped at any time, and goes on from there. In 4 bits, 2B takes 1.54 GB on the disk and 9B 4.91 GB. In a terminal the \
+same is `{get}`.
 
 ## Keys
 
@@ -60,7 +60,7 @@ In 4 bits, 2B takes 1.54 GB on the disk and 9B 4.91 GB; as downloaded, in 16 bit
 
 def page() -> str:
     """The text, with commands and keys as they work here."""
-    return _PAGE.format(login=typed("rgmlx login"), rgmlx=typed("rgmlx"), newline=keys.shown(*keys.NEW_LINE))
+    return _PAGE.format(get=typed("rgmlx get 2b"), newline=keys.shown(*keys.NEW_LINE))
 
 
 class GuideScreen(Screen[str | None]):

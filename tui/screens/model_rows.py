@@ -101,7 +101,7 @@ def _offered(name: str, preset: str) -> Row:
     config = PRESETS[preset]
     count = 2 * config.parameter_counts()["total"]  # bytes, in bfloat16
     cells = (name, size(count), "bf16", f"{config.attention_window_size:,}", kind(config), "not here")
-    return Row(name, cells, "not here yet: Enter or d downloads it", None, complete=False, repository=True)
+    return Row(name, cells, "not here yet: Enter gets it, in 4 bits", None, complete=False, repository=True)
 
 
 def _short(path: Path) -> str:

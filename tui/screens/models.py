@@ -1,16 +1,15 @@
-"""The picker of models: what is here, what can be had, a download that can be stopped.
+"""The picker of models: what is here, what can be had, and one that is on its way.
 
-Looks at disks and the network in threads, through `rgmlx.weights.catalog` and `rgmlx.weights.download`. Does not load a model: it
-answers with a name for `rgmlx.load`, or None.
+Looks at disks in threads, through `rgmlx.weights.catalog`. What is got is got by `getting.Getter`, which goes on when this
+screen is left: here it is shown, stopped and answered. Does not load a model: it answers with a name for `rgmlx.load`, or None.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -26,47 +25,35 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, ProgressBar, Static
 
 from rgmlx.errors import RgmlxError
-from rgmlx.shell import typed
 from rgmlx.system import debug_log
 from rgmlx.system.formatting import sentence
+from rgmlx.system.formatting import size as amount
 from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.weights.catalog import Installed, examine, list_models
-from rgmlx.weights.download import Download
 from rgmlx.weights.hub import DEMO, is_repository
-from rgmlx.weights.parts import Cancelled
 
 from ..fields import OneLine
-from .model_rows import COLUMNS, Row, rows
+from ..getting import Deletion, Getter, Getting
+from .dialogs import Confirm
+from .model_rows import COLUMNS, OFFERED, Row, rows
+from .token import AskToken
 
 MAX_ROWS = 200
 _WIDE = 90  # columns of a screen for a table that says everything
 _NARROW = 4  # columns of the table on one that is narrower
-_REPORTS = 0.2  # seconds between two reports of a download
 _SPEED = 5.0  # seconds that its speed is measured over
-
-
-def terms() -> str:
-    """How to get a real model, with commands as they can be typed here."""
-    return (
-        "google/recurrentgemma-2b-it and 9b-it are gated: accept the Gemma terms on "
-        f"huggingface.co/google/recurrentgemma-2b-it, make a read token at huggingface.co/settings/tokens, and run  {_login()}\n"
-        f"4 bits, a third of the size:  {typed('rgmlx convert')} --model google/recurrentgemma-2b-it "
-        "--mlx-path ~/models/2b-it-4bit\nA new model reads the conversation again from the beginning."
-    )
-
-
-def short_terms() -> str:
-    """The same for low screens."""
-    return (
-        "google/... are gated: accept the Gemma terms on their page on huggingface.co, make a token, run  "
-        f"{_login()}. 4 bits:  {typed('rgmlx convert')} --model google/recurrentgemma-2b-it. "
-        "A new model reads the conversation again."
-    )
-
-
-def _login() -> str:
-    return typed("rgmlx login").replace(" ", "\u00a0")  # in one line
+_BYTES = 100_000  # a total above it counts bytes
+TERMS = (
+    "Enter on google/recurrentgemma-2b-it gets it: it shows Google's terms, asks for a token of Hugging Face, downloads 5.4 GB "
+    "and makes 1.5 GB of 4 bits of them meanwhile. The chat goes on while it comes, and c stops it: what is here is kept.\n"
+    "A new model reads the conversation again from the beginning."
+)
+SHORT_TERMS = (
+    "Enter on google/... gets it in 4 bits: terms, token, download. The chat goes on while it comes. A new model reads the "
+    "conversation again."
+)
+"""The same for low screens."""
 
 
 class _Table(DataTable[Text]):
@@ -113,7 +100,7 @@ class ModelsScreen(Screen[str | None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (26, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave"),
-        Binding("d", "download", "download"),
+        Binding("d", "get", "get it"),
         Binding("c", "cancel", "stop it"),
     ]
 
@@ -131,34 +118,23 @@ class ModelsScreen(Screen[str | None]):
         name: str
         problem: str
 
-    @dataclass
-    class Progress(Message):
-        """So many bytes are here."""
+    class Changed(Message):
+        """The model that is on its way has something to say, to show or to ask, or has ended."""
 
-        done: int
-        total: int
-
-    @dataclass
-    class Over(Message):
-        """A download ended, so many seconds after it began; the sentence says how, and is empty when the model is here."""
-
-        repository: str
-        sentence: str
-        stopped: bool = False
-        seconds: float = 0.0
-
-    def __init__(self, current: str, wanted: str = "") -> None:
+    def __init__(self, current: str, getter: Getter, wanted: str = "") -> None:
         """
         Args:
             current: the name of the model in use, which is marked.
+            getter: gets models, also while this screen is not there.
             wanted: the name of the model that the cursor stands at first; "": of the one in use.
         """
         super().__init__()
         self._current, self._wanted = current, wanted or current
         self._rows: list[Row] = []
         self._wide = True
-        self._downloading = ""  # the repository
-        self._stop = threading.Event()
+        self._getter = getter
+        self._getting: Getting | None = None  # what is shown: it may have ended
+        self._asked: object = None  # the question that is on the screen
         self._measured: deque[tuple[float, int]] = deque()
 
     def compose(self) -> ComposeResult:
@@ -170,14 +146,17 @@ class ModelsScreen(Screen[str | None]):
         with Horizontal(id="download"):
             yield ProgressBar(show_eta=False, show_percentage=False)
             yield Static(id="amount")
-        yield Static(Content(terms()), id="terms")
-        yield Static(Content(short_terms()), id="short-terms")
+        yield Static(Content(TERMS), id="terms")
+        yield Static(Content(SHORT_TERMS), id="short-terms")
         yield Footer()
 
     def on_mount(self) -> None:
         self._table.focus()
         self._say("looking for models ...")
         self._list(None)
+        self._getter.listen(self._heard)
+        if self._getter.busy:
+            self._show_getting()
 
     def on_resize(self, event: events.Resize) -> None:
         if (wide := event.size.width >= _WIDE) != self._wide:
@@ -187,7 +166,7 @@ class ModelsScreen(Screen[str | None]):
             self._table.move_cursor(row=at)
 
     def on_unmount(self) -> None:
-        self._stop.set()  # what was fetched is kept
+        self._getter.leave(self._heard)
 
     # --- threads: they touch no widget ----------------------------------------------------
 
@@ -207,29 +186,8 @@ class ModelsScreen(Screen[str | None]):
             problem = f"{name} can't be looked at ({type(e).__name__}: {e}): name another directory"
         self.post_message(self.Examined(name, problem))
 
-    @work(thread=True, group="download")
-    def _fetch(self, repository: str, stopped: Callable[[], bool]) -> None:
-        last, begun = 0.0, time.monotonic()
-
-        def progress(done: int, total: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if not stopped() and (now - last >= _REPORTS or done >= total):
-                last = now
-                self.post_message(self.Progress(done, total))
-
-        try:
-            Download(repository).run(progress, stopped)
-        except Cancelled as e:
-            self.post_message(self.Over(repository, str(e), stopped=True))
-        except RgmlxError as e:
-            self.post_message(self.Over(repository, str(e), seconds=time.monotonic() - begun))
-        except Exception as e:  # never a traceback over the screen
-            debug_log.caught(e, f"{repository} could not be downloaded")
-            why = f"{repository} could not be downloaded ({type(e).__name__}: {e})"
-            self.post_message(self.Over(repository, why, seconds=time.monotonic() - begun))
-        else:
-            self.post_message(self.Over(repository, "", seconds=time.monotonic() - begun))
+    def _heard(self) -> None:
+        self.post_message(self.Changed())
 
     # --- what they found ------------------------------------------------------------------
 
@@ -242,9 +200,7 @@ class ModelsScreen(Screen[str | None]):
         self._table.move_cursor(row=next((i for i, r in enumerate(self._rows) if r.answers_to(before)), 0))
         if len(found) > MAX_ROWS:
             self._say(f"{MAX_ROWS} of {len(found)} models are shown: type the name of another one below")
-        elif event.then and any(r.answers_to(event.then) and r.complete for r in found):
-            self._say(f"{event.then} is here: Enter chooses it")
-        elif not event.then:
+        elif not event.then and not self._getter.busy:
             self._say("")
 
     @on(Examined)
@@ -254,35 +210,77 @@ class ModelsScreen(Screen[str | None]):
         else:
             self.dismiss(event.name)
 
-    @on(Progress)
-    def _progress(self, event: Progress) -> None:
-        if not self._downloading:
+    # --- the one that is on its way -------------------------------------------------------
+
+    @on(Changed)
+    def _changed(self) -> None:
+        getting = self._getting
+        if getting is None or not self.is_attached:
+            return
+        if getting.over:
+            self._over(getting)
+            return
+        if getting.question is not None:
+            self._ask(getting)
+        if not getting.stopping:
+            self._say("\n".join([*getting.lines][-3:]) or f"getting {getting.name} ...")
+        self._progress(getting)
+
+    def _ask(self, getting: Getting) -> None:
+        """Shows its question, once."""
+        question = getting.question
+        if question is self._asked or question is None:
+            return
+        self._asked = question
+
+        def answered(given: object) -> None:
+            if given is None and not isinstance(question, Deletion):
+                getting.stop()
+            elif getting.question is question:
+                getting.answer(given)
+
+        if isinstance(question, Deletion):
+            self.app.push_screen(
+                Confirm(
+                    f"Delete the 16-bit files of {question.repository}? {amount(question.size)} are free again then, and "
+                    "the chat does not need them.",
+                    "Delete",
+                    "Keep",
+                ),
+                answered,
+            )
+        else:
+            self.app.push_screen(AskToken(question), answered)
+
+    def _progress(self, getting: Getting) -> None:
+        done, total, what = getting.done, getting.total, getting.what
+        bar = self.query_one(ProgressBar)
+        bar.update(total=total or None, progress=done)
+        if total <= _BYTES:
+            self._measured.clear()
+            self._amount(f"{what}, {done} of {total}" if total else f"{what} ...")
             return
         now = time.monotonic()
-        self._measured.append((now, event.done))
+        self._measured.append((now, done))
         while now - self._measured[0][0] > _SPEED:
             self._measured.popleft()
         then, before = self._measured[0]
         span = now - then
-        speed = f", {max(0, event.done - before) / span / 1e6:.1f} MB/s" if span > 0.5 else ""
-        self.query_one(ProgressBar).update(total=event.total, progress=event.done)
-        digits = 0 if event.total >= 1e8 else 1
-        text = f"{event.done / 1e6:,.{digits}f} of {event.total / 1e6:,.{digits}f} MB{speed}"
-        self._amount(text if event.done < event.total else "all fetched, checking ...")
+        speed = f", {max(0, done - before) / span / 1e6:.1f} MB/s" if span > 0.5 else ""
+        digits = 0 if total >= 1e8 else 1
+        self._amount(f"{done / 1e6:,.{digits}f} of {total / 1e6:,.{digits}f} MB{speed}, {what.partition(',')[0]}")
 
-    @on(Over)
-    def _over(self, event: Over) -> None:
-        self._downloading = ""
+    def _over(self, getting: Getting) -> None:
+        self._getting = None
         self.query_one("#download").remove_class("-on")
         self.query_one(_Name).disabled = False
         self.refresh_bindings()
-        if not event.sentence:
-            self._say(f"{event.repository} is here.")
-        elif event.stopped:
-            self._say(f"{sentence(event.sentence)} Press d on its line, or type its name.")
-        else:
-            self._say(sentence(event.sentence), error=True)
-        self._list(event.repository)
+        if getting.model:
+            if self.app.screen is self:
+                self.dismiss(getting.model)  # what it was got for
+            return
+        self._say(sentence(getting.problem), error=not getting.stopped)
+        self._list(getting.name)
 
     # --- keys and clicks ------------------------------------------------------------------
 
@@ -290,9 +288,7 @@ class ModelsScreen(Screen[str | None]):
     def _row_selected(self) -> None:
         if (row := self._chosen) is None:
             return
-        if self._downloading:
-            self._say(f"{self._downloading} is being downloaded: c stops that, then choose")
-        elif row.to_download:
+        if row.to_download:
             self._begin(row.name)
         elif row.problem:
             self._say(f"{row.cells[0]} can't be chosen: {row.problem}.", error=True)
@@ -330,13 +326,15 @@ class ModelsScreen(Screen[str | None]):
     def _typing(self) -> None:
         self._say("")
 
-    def action_download(self) -> None:
+    def action_get(self) -> None:
         if self._chosen is not None and self._chosen.to_download:
             self._begin(self._chosen.name)
 
     def action_cancel(self) -> None:
-        self._stop.set()
-        self._say("stopping ...")
+        if self._getting is not None:
+            self._getting.stop()
+            self._say("stopping ...")
+            self.refresh_bindings()
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -346,10 +344,10 @@ class ModelsScreen(Screen[str | None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Shows the keys that do something now."""
-        if action == "download":
-            return not self._downloading and self._chosen is not None and self._chosen.to_download
+        if action == "get":
+            return not self._getter.busy and self._chosen is not None and self._chosen.to_download
         if action == "cancel":
-            return bool(self._downloading) and not self._stop.is_set()
+            return self._getting is not None and not self._getting.stopping
         return super().check_action(action, parameters)
 
     # --- the parts ------------------------------------------------------------------------
@@ -373,17 +371,21 @@ class ModelsScreen(Screen[str | None]):
             table.add_row(*row.drawn(columns, current=row.answers_to(self._current)))
 
     def _begin(self, repository: str) -> None:
-        self._downloading = repository
-        self._stop = threading.Event()
+        if self._getter.busy:
+            self._say(f"{self._getter.current.name if self._getter.current else ''} is on its way: c stops that first.")
+            return
+        self._getter.begin(OFFERED.get(repository, repository))
+        self._show_getting()
+
+    def _show_getting(self) -> None:
+        """Shows the one that is on its way."""
+        self._getting = self._getter.current
         self._measured.clear()
         self.query_one(_Name).disabled = True
         self._table.focus()  # where d and c are keys
         self.query_one("#download").add_class("-on")
-        self.query_one(ProgressBar).update(total=None, progress=0)
-        self._amount("asking Hugging Face ...")
-        self._say(f"downloading {repository}: c stops it, and what was fetched is kept")
         self.refresh_bindings()
-        self._fetch(repository, self._stop.is_set)
+        self._heard()
 
     def _amount(self, text: str) -> None:
         self.query_one("#amount", Static).update(Content(text))

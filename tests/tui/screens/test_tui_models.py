@@ -12,16 +12,23 @@ from typing import Any
 
 import pytest
 from hub_server import CONFIG, NAME, make, point_to, repository, weights
+from published import TOKEN, Gated, offered
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
 from waiting import PATIENCE, wait_until
 
+import rgmlx
+from rgmlx.system import browser
 from rgmlx.weights.catalog import list_models
-from rgmlx.weights.download import Download
+from tui.getting import Getter
+from tui.screens.dialogs import Confirm
 from tui.screens.guide import GuideScreen
 from tui.screens.models import MAX_ROWS, ModelsScreen
+from tui.screens.token import AskToken
+
+__all__ = ["offered"]
 
 SIZES = [(100, 30), (60, 20)]
 NOTHING = "nothing yet"
@@ -39,6 +46,10 @@ class Asks(App[None]):
 
     def keep(self, answer: str | None) -> None:
         self.answer = answer
+
+    def on_unmount(self) -> None:
+        if isinstance(self.question, ModelsScreen):
+            self.question._getter.end()
 
 
 def seen(app: App[None]) -> str:
@@ -70,13 +81,13 @@ async def type_name(app: Asks, pilot: Pilot[None], name: str) -> None:
 async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # commands by their names
     path = make(home / "models" / "mine", CONFIG | {"quantization": {"bits": 4, "group_size": 64}})
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=size) as pilot:
         await ready(app)
         screen = seen(app)
         for text in ("* demo 23.3 MB 4-bit 2,047", "mine 0.2 MB 4-bit 8", "recurrentgemma-9b-it 17.16 GB bf16 2,048"):
             assert text in screen
-        for text in ("Gemma terms", "rgmlx login", "rgmlx convert --model", "choose", "esc", "type a name"):
+        for text in ("terms", "token", "4 bits", "The chat goes on while it comes", "choose", "esc", "type a name"):
             assert text in screen
         assert "reads the conversation again" in screen and "in use now" in screen
         await pilot.press("down")
@@ -89,7 +100,7 @@ async def test_choosing_a_model_by_keys(home: Path, size: tuple[int, int], monke
 @pytest.mark.parametrize("current", ["{home}/models/mine", "~/models/mine", "../models/mine"])
 async def test_the_current_model_is_marked_and_esc_leaves(home: Path, current: str) -> None:
     make(home / "models" / "mine")
-    app = Asks(ModelsScreen(current.format(home=home)))
+    app = Asks(ModelsScreen(current.format(home=home), Getter()))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
         await wait_until(lambda: "* mine" in seen(app) and "in use now" in seen(app))
@@ -100,7 +111,7 @@ async def test_the_current_model_is_marked_and_esc_leaves(home: Path, current: s
 
 async def test_choosing_by_mouse(home: Path) -> None:
     make(home / "models" / "mine")
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app)
         await pilot.click("_Table", offset=(4, 2))
@@ -112,7 +123,7 @@ async def test_choosing_by_mouse(home: Path) -> None:
 async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:
     path = make(home / "models" / "hurt", shards=2)
     (path / "model-00001-of-00002.safetensors").unlink()
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
         await wait_until(lambda: "not usable" in seen(app) or "in part" in seen(app))
@@ -125,7 +136,7 @@ async def test_a_model_that_can_not_be_used_says_why(home: Path) -> None:
 
 async def test_typed_directories(home: Path) -> None:
     make(home / "far" / "away")
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
         for wrong in ("nope", "/", "a/b/c", "[red]x[/", "nul\0byte", "x" * 5000, "\x1b[31m"):
@@ -144,7 +155,7 @@ async def test_typed_directories(home: Path) -> None:
 async def test_names_are_never_markup(home: Path) -> None:
     make(home / "models" / "[red]x[@click=app.quit]")
     make(home / "models" / "esc\x1b[31m")
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
         assert "[red]x[@click=app.quit]" in seen(app) and "esc\ufffd[31m" in seen(app)
@@ -158,7 +169,7 @@ async def test_many_models(home: Path) -> None:
         path.mkdir(parents=True)
         (path / "config.json").write_text(json.dumps(CONFIG))
         (path / "model.safetensors").touch()
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=(60, 20)) as pilot:
         await ready(app)
         await wait_until(lambda: f"{MAX_ROWS} of {MAX_ROWS + 8} models are shown" in seen(app))
@@ -167,7 +178,7 @@ async def test_many_models(home: Path) -> None:
         assert app.screen._table.row_count == MAX_ROWS
 
 
-# --- downloads ----------------------------------------------------------------------------
+# --- one that is got ----------------------------------------------------------------------
 
 
 def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], None]:
@@ -180,77 +191,148 @@ def slow(server: Any, at: int, event: threading.Event) -> Callable[[str, int], N
     return hold
 
 
+def target(home: Path) -> Path:
+    return home / "models" / "tiny-4bit"
+
+
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_download_is_stopped_and_gone_on_with(home: Path, server: Any, size: tuple[int, int]) -> None:
+async def test_a_model_is_got_stopped_and_gone_on_with(home: Path, offered: Any, size: tuple[int, int]) -> None:
     go_on = threading.Event()
-    server.hold = slow(server, 20 * 1024, go_on)
-    app = Asks(ModelsScreen("demo"))
+    offered.hold = slow(offered, 20 * 1024, go_on)
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=size) as pilot:
         await ready(app)
         await type_name(app, pilot, NAME)
-        await wait_until(lambda: "of 0.1 MB" in seen(app) or "of 0.2 MB" in seen(app))
-        assert f"downloading {NAME}: c stops it, and what was fetched is kept" in seen(app)
+        await wait_until(lambda: " MB, downloading" in seen(app))
+        assert "In 4 bits it is" in seen(app)
         await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
-        await pilot.press("enter")  # choosing waits
-        await wait_until(lambda: "c stops that, then choose" in seen(app))
-        await pilot.press("c")
-        await wait_until(lambda: "was stopped: what was fetched is kept" in seen(app))
-        await wait_until(lambda: "here in part only" in seen(app))
-        assert "Press d on its line" in seen(app)
+        await pilot.press("ctrl+home", "c")
+        await wait_until(lambda: "was stopped: what is here is kept" in seen(app))
+        await wait_until(lambda: "in part" in " ".join(c for r in app.question._rows for c in r.cells))
         half = sum(p.stat().st_size for p in repository(home).glob("blobs/*"))
-        server.hold = None
+        offered.hold = None
         go_on.set()
-        server.sent.clear()
+        offered.sent.clear()
         await pick(app, pilot, NAME)
         await pilot.press("d")
-        await wait_until(lambda: f"{NAME} is here: Enter chooses it" in seen(app))
+        await wait_until(lambda: "Delete the 16-bit files of griff/tiny?" in seen(app))
         # Twice at most: the server had still to send what the first connection asked for.
-        assert sum(server.sent.values()) <= 2 * (sum(map(len, server.files.values())) - half)
-        await pilot.press("enter")
-        await wait_until(lambda: app.answer == NAME)
-    assert {m.name for m in list_models() if not m.problem} == {"demo", NAME}
+        assert sum(offered.sent.values()) <= 2 * (sum(map(len, offered.files.values())) - half)
+        await pilot.press("enter")  # no
+        await wait_until(lambda: app.answer == str(target(home)))
+    assert {m.name for m in list_models() if not m.problem} == {"demo", NAME, str(target(home))}
+    assert rgmlx.load(target(home)).config.quantization
 
 
-async def test_leaving_stops_a_download(home: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, stopped, run = threading.Event(), threading.Event(), Download.run
+async def test_the_16_bit_files_are_deleted_for_one_who_says_yes(home: Path, offered: Any) -> None:
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("left", "enter")
+        await wait_until(lambda: app.answer == str(target(home)))
+    assert not repository(home).exists()
 
-    def watched(*arguments: Any) -> Path:
-        try:
-            return run(*arguments)
-        finally:
-            stopped.set()
 
-    monkeypatch.setattr(Download, "run", watched)
-    server.hold = slow(server, 20 * 1024, go_on)
-    app = Asks(ModelsScreen("demo"))
+async def test_it_goes_on_while_the_screen_is_left(home: Path, offered: Any) -> None:
+    go_on, getter = threading.Event(), Getter()
+    offered.hold = slow(offered, 20 * 1024, go_on)
+    app = Asks(ModelsScreen("demo", getter))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
         await type_name(app, pilot, NAME)
         await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
         await pilot.press("escape")
-        await wait_until(lambda: app.answer is None and stopped.is_set())
+        await wait_until(lambda: app.answer is None)
+        assert getter.busy
+        app.question = ModelsScreen("demo", getter)
+        app.push_screen(app.question, app.keep)
+        await ready_again(app)
+        await pick(app, pilot, "google/recurrentgemma-9b-it")
+        await pilot.press("enter")
+        await wait_until(lambda: f"{NAME} is on its way: c stops that first." in seen(app))
         go_on.set()
-        await wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("download ")])
-        assert [m.complete for m in list_models() if m.name == NAME] == [False]
+        await wait_until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")  # no
+        await wait_until(lambda: app.answer == str(target(home)))
 
 
-async def test_a_gated_model_says_what_to_do(home: Path, server: Any) -> None:
-    server.refuse = [("/resolve/", 403, "GatedRepo")]
-    app = Asks(ModelsScreen("demo"))
+async def ready_again(app: Asks) -> None:
+    await wait_until(lambda: app.screen is app.question and app.question._rows)
+    await wait_until(lambda: " MB, downloading" in seen(app))
+
+
+async def test_the_end_of_the_program_stops_it(home: Path, offered: Any) -> None:
+    go_on, getter = threading.Event(), Getter()
+    offered.hold = slow(offered, 20 * 1024, go_on)
+    app = Asks(ModelsScreen("demo", getter))
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(app)
         await type_name(app, pilot, NAME)
-        await wait_until(lambda: f"{NAME} is gated: accept its licence" in seen(app))
-        assert "rgmlx login" in seen(app)
-        assert app.answer == NOTHING
-        server.refuse = []  # the user did so
+        await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
+    assert getter.current is not None and getter.current.over and getter.current.stopped
+    go_on.set()
+    await wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("download ")])
+    assert [m.complete for m in list_models() if m.name == NAME] == [False]
+
+
+async def give(app: Asks, pilot: Pilot[None], token: str) -> None:
+    await wait_until(lambda: isinstance(app.screen, AskToken) and isinstance(app.focused, Input))
+    app.focused.value = token
+    await pilot.press("enter")
+
+
+async def test_terms_and_token(home: Path, offered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shown with the page and hidden as it is typed; refused until it is right, and until the terms are accepted."""
+    opened = list[str]()
+    monkeypatch.setattr(browser, "can_open", lambda: True)
+    monkeypatch.setattr(browser, "open_page", opened.append)
+    offered.RequestHandlerClass = Gated
+    offered.users, offered.let_in = {TOKEN: "anna"}, set[str]()
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await ready(app)
         await type_name(app, pilot, NAME)
-        await wait_until(lambda: f"{NAME} is here: Enter chooses it" in seen(app))
+        await wait_until(lambda: isinstance(app.screen, AskToken))
+        assert f"https://huggingface.co/{NAME}" in seen(app) and "https://huggingface.co/settings/tokens" in seen(app)
+        await pilot.press("ctrl+o")
+        await wait_until(lambda: opened == [f"https://huggingface.co/{NAME}"])
+        await pilot.press("enter")  # without one
+        await wait_until(lambda: "Paste the token first" in seen(app))
+        await give(app, pilot, "two words")
+        await wait_until(lambda: "This is no token of Hugging Face" in seen(app))
+        await give(app, pilot, "hf_not_the_right_one")
+        await wait_until(lambda: "does not know this token" in seen(app))
+        app.focused.value = TOKEN
+        await wait_until(lambda: "•••" in seen(app))
+        assert TOKEN not in seen(app)
+        await pilot.press("enter")
+        await wait_until(lambda: "anna has not been let in yet: accept the terms as anna" in seen(app))
+        offered.let_in = {"anna"}
+        await pilot.press("enter")  # with the one that is here
+        await wait_until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")  # no
+        await wait_until(lambda: app.answer == str(target(home)))
+    assert (home / "token").read_text() == TOKEN
+
+
+async def test_esc_in_the_question_for_a_token_stops_it(home: Path, offered: Any) -> None:
+    offered.RequestHandlerClass = Gated
+    offered.users, offered.let_in = {}, set[str]()
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await ready(app)
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: isinstance(app.screen, AskToken))
+        await pilot.press("escape")
+        await wait_until(lambda: app.screen is app.question and "was stopped" in seen(app))
+        assert app.answer == NOTHING and not app.question._getter.busy
 
 
 async def test_enter_on_a_model_that_is_not_here(home: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     point_to(closed, monkeypatch)
-    app = Asks(ModelsScreen("demo"))
+    app = Asks(ModelsScreen("demo", Getter()))
     async with app.run_test(size=(60, 20)) as pilot:
         await ready(app)
         await pick(app, pilot, "google/recurrentgemma-2b-it")
@@ -298,7 +380,7 @@ async def test_the_guide_can_be_read_to_its_end(key: str, times: int) -> None:
             "Nothing you write leaves this computer",
             "https://huggingface.co/google/recurrentgemma-2b-it",
             "https://huggingface.co/settings/tokens",
-            "rgmlx login",
+            "Get 2B",
             "1.54 GB",
             "4.91 GB",
         ):
