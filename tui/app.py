@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult, InvalidThemeError
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from rgmlx.conversation.session import Session
 
@@ -24,6 +24,7 @@ from .commands import OFFERED
 from .composing import Escape
 from .dialog_actions import DialogActions
 from .flow import Flow
+from .key_line import KeyLine
 from .palette import Palette
 from .prompt.completions import Completions
 from .prompt.drafts import Drafts
@@ -52,8 +53,8 @@ class ChatApp(Flow):
         Binding(
             ",".join(command.keys),
             f"command('{command.name}')",
-            command.shown or command.name,
-            show=bool(command.shown),
+            command.name,
+            show=False,
             priority=command.key != "escape",
         )
         for command in TABLE
@@ -69,7 +70,8 @@ class ChatApp(Flow):
         for side in ("left", "right")
     ]
     BINDINGS += [
-        Binding("escape", f"escape('{what.value}')", what.value) for what in (Escape.LEAVE_EDIT, Escape.TAKE_BACK)
+        Binding("escape", f"escape('{what.value}')", what.value, show=False)
+        for what in (Escape.LEAVE_EDIT, Escape.TAKE_BACK)
     ]
 
     def __init__(
@@ -104,8 +106,8 @@ class ChatApp(Flow):
         textual_fixes.wrap_in_no_columns()
         textual_fixes.style_footer_keys_once()
         textual_fixes.lay_out_inline_for_the_terminal()
+        self.defaults, self.defaults_file = defaults or Defaults(), defaults_file  # first: the styles need them
         super().__init__(session, drafts=drafts, file=file, question=question)
-        self.defaults, self.defaults_file = defaults or Defaults(), defaults_file
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
         self.history, self.prompts = history, prompts or KeptPrompts()
         self.actions = Actions(self)
@@ -113,6 +115,9 @@ class ChatApp(Flow):
         self.actions.own |= self.dialogs.commands
         self.first_theme = ""  # instead of that of the defaults
         self.first = first
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"text-width": str(self.defaults.text_width)}
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -131,7 +136,7 @@ class ChatApp(Flow):
         yield self.outbox
         yield prompt
         yield Static(id="status")
-        yield Footer()
+        yield KeyLine()
 
     async def on_mount(self) -> None:
         themes.register(self)

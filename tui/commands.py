@@ -22,7 +22,6 @@ class Command:
             don't send it at all.
         while_empty: keys that do the same while there is nothing in the prompt; with a text in it they are the text's.
         needs: what it needs of the model; `activity` has what becomes of it while the model is busy.
-        shown: the key's label in the footer; "" keeps it out of there.
         aliases: other names, which other programs have taught.
         does: what it does, on the screen and in plain lines; None where each has its own way, or only one of them has it.
     """
@@ -32,7 +31,6 @@ class Command:
     argument: str = ""
     keys: tuple[str, ...] = ()
     needs: Need = Need.NOTHING
-    shown: str = ""
     while_empty: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     does: Operation | None = None
@@ -63,14 +61,13 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("help", "what the keys and commands do", keys=("f1",), while_empty=("question_mark",), shown="help"),
-    Command("stop", "stop the reply; what was written stays", keys=("escape",), shown="stop"),
+    Command("help", "what the keys and commands do", keys=("f1",), while_empty=("question_mark",)),
+    Command("stop", "stop the reply; what was written stays", keys=("escape",)),
     Command(
         "regenerate",
         "another reply to your last message; the first is kept",
         keys=("ctrl+r",),
         needs=Need.REPLY,
-        shown="another",
         does=operations.regenerate,
     ),
     Command(
@@ -112,7 +109,7 @@ COMMANDS: tuple[Command, ...] = (
         needs=Need.PLACE,
         does=operations.next_answer,
     ),
-    Command("tree", "all branches of this conversation", keys=("ctrl+t",), shown="tree"),
+    Command("tree", "all branches of this conversation", keys=("ctrl+t",)),
     Command(
         "copy",
         "copy the last reply, its code (/copy code, /copy code 2), your message or all of it",
@@ -123,7 +120,6 @@ COMMANDS: tuple[Command, ...] = (
         "a new conversation",
         keys=("ctrl+n",),
         needs=Need.PLACE,
-        shown="new",
         aliases=("clear",),
         does=operations.new,
     ),
@@ -138,7 +134,6 @@ COMMANDS: tuple[Command, ...] = (
         "list",
         "all conversations: search, rename, pin, archive, delete, export, import",
         keys=("ctrl+o",),
-        shown="list",
     ),
     Command("rename", "give this conversation another title", "TITLE", does=operations.rename),
     Command("pin", "put this conversation before all others in the list, or back to its place", does=operations.pin),
@@ -188,7 +183,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("history", "search the messages you sent", keys=("ctrl+s",)),
     Command("info", "what the model, its memory and this program take", does=operations.info),
     Command("guide", "what this is, and how to get a larger model"),
-    Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), shown="quit", aliases=("exit", "bye")),
+    Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), aliases=("exit", "bye")),
 )
 BY_NAME = {command.name: command for command in COMMANDS}
 ALIASES = {alias: command.name for command in COMMANDS for alias in command.aliases}

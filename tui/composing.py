@@ -34,7 +34,7 @@ SAID_SECONDS = 15.0
 
 
 class Escape(Enum):
-    """What Esc does, in the words of the footer. The first that is possible is done."""
+    """What Esc does, in the words of the last line. The first that is possible is done."""
 
     TAKE_BACK = "take back"
     LEAVE_EDIT = "leave edit"

@@ -21,7 +21,7 @@ from rgmlx.system.printable import printable
 from .activity import Activity, refusal
 from .chatting import Chatting
 from .commands import pressed
-from .composing import Escape
+from .key_line import KeyLine, hints
 from .prompt.drafts import Drafts
 from .status import Position, position_label, status_line
 from .terminal import keys
@@ -62,7 +62,6 @@ class ConversationView(Chatting):
         super().__init__(session, drafts=drafts)
         self.navigation = Navigation(session)
         self.position = Position()
-        self._escape = Escape.NOTHING  # what the footer says that Esc does
         self._news = False  # there is text below what is on the screen
 
     @property
@@ -206,8 +205,9 @@ class ConversationView(Chatting):
         self.show_waiting()
         doing = self.doing(self.outbox.item is not None)
         news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
-        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 4)
+        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2)
         self.query_one("#status", Static).update(Content(printable(text)))
-        if self.escape is not self._escape:
-            self._escape = self.escape
-            self.refresh_bindings()
+        head = self.session.head
+        answered = None if head is None else head.role == MODEL
+        now = hints(self.escape, further=self.position.further, answered=answered)
+        self.query_one(KeyLine).show(now, self.size.width)

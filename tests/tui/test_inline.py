@@ -105,7 +105,7 @@ def whole(shown: str, columns: int) -> bool:
         and len(lines) == prompt[0] + 5
         and [lines[prompt[0]], lines[prompt[0] + 2]] == [f"╭{'─' * (columns - 2)}╮", f"╰{'─' * (columns - 2)}╯"]
         and lines[prompt[0] + 1].startswith("│ ")
-        and lines[prompt[0] + 3].startswith("  Griff")
+        and lines[prompt[0] + 3].startswith(" Griff")
         and [i for i, line in enumerate(lines) if "^q quit" in line] == [prompt[0] + 4]
         and all(re.match(r" ?(╭.*╮|╰─*╯|│.*│)", line) for line in boxes)
     )
@@ -122,10 +122,11 @@ def test_it_is_as_high_as_what_is_on_it(start: Start) -> None:
     """Also when that grows and shrinks again, up to a share of the terminal; what was above stays."""
     terminal = start(80, 40)
     terminal.chat(PAST)
-    wait_for(lambda: whole(terminal.shown(), 80) and "╯\n╭─" in terminal.shown(), about=terminal.shown)
+    # Names and texts, each with a line above it.
+    wait_for(lambda: whole(terminal.shown(), 80) and f"\n\nYou\n{PAST[0]}\n\nGriff\n{PAST[1]}\n╭─" in terminal.shown())
     first = terminal.shown().rstrip("\n").split("\n")
-    at = first.index(f"  {PAST[0]}")
-    assert first[at - 1] == "" and first[at - 2].endswith("c.py") and len(first) - at == 1 + 2 * 4 + 5
+    at = first.index(PAST[0])
+    assert first[at - 1] == "" and first[at - 2].endswith("c.py") and len(first) - at == 1 + 2 * 3 + 5
     terminal.key("/")
     wait_for(lambda: "/regenerate" in terminal.shown(), about=terminal.shown)
     assert "\nbefore\n" in terminal.shown()
@@ -134,12 +135,12 @@ def test_it_is_as_high_as_what_is_on_it(start: Start) -> None:
     for number in range(12):
         terminal.type(f"message {number}")
         wait_for(
-            lambda text=f"│ message {number} ": "│ ok" in terminal.shown().partition(text)[2], about=terminal.shown
+            lambda text=f"\nmessage {number}\n": "\nok\n" in terminal.shown().partition(text)[2], about=terminal.shown
         )
     stays_whole(terminal)
-    title = next(i for i, line in enumerate(terminal.shown().split("\n")) if line == f"  {PAST[0]}")
+    title = next(i for i, line in enumerate(terminal.shown().split("\n")) if line == PAST[0])
     assert len(terminal.shown().rstrip("\n").split("\n")) - title == int(0.85 * 40)
-    assert terminal.ever().count("\nbefore\n") == 1 and terminal.ever().count(f"\n  {PAST[0]}\n") == 1
+    assert terminal.ever().count("\nbefore\n") == 1 and terminal.ever().count(f"\n{PAST[0]}\n") == 1
 
 
 SIZES = [(60, 40), (60, 20), (100, 20), (40, 30), (120, 40), (79, 24), (80, 24), (61, 15), (80, 40)]
@@ -153,7 +154,7 @@ def test_after_a_change_of_size_it_is_whole(start: Start) -> None:
         terminal.resize(*size)
         stays_whole(terminal)
     terminal.type("and then?")
-    wait_for(lambda: "│ ok" in terminal.shown(), about=terminal.shown)
+    wait_for(lambda: "\nok\n" in terminal.shown(), about=terminal.shown)
     stays_whole(terminal)
 
 
@@ -164,7 +165,7 @@ def test_what_the_shell_had_above_it_is_kept(start: Start) -> None:
     stays_whole(terminal)
     for size in ((61, 40), (80, 40), (80, 30), (100, 36), (40, 40)):
         terminal.resize(*size)
-        wait_for(lambda: terminal.shown().startswith(f"  {PAST[0]}\n") and whole(terminal.shown(), terminal.columns))
+        wait_for(lambda: terminal.shown().startswith(f"{PAST[0]}\n") and whole(terminal.shown(), terminal.columns))
         assert terminal.ever().count("\nbefore\n") == 1
 
 
@@ -215,7 +216,7 @@ def test_no_dead_prompt_is_left_behind(start: Start, above: str) -> None:
     for gone in ("not sent", PROMPT, "^q quit", "Griff  ·", "╭───────────", "▅", "▇"):
         assert gone not in left, left
     said = "and more" if not above else "bushy tail"
-    assert said in left and "╯\n  The conversation is kept.\n$ echo after\nafter\n$" in left and "\nbefore\n" in left
+    assert said in left and "\n The conversation is kept.\n$ echo after\nafter\n$" in left and "\nbefore\n" in left
 
 
 async def test_what_is_said_at_the_end_stays(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from scripted import Scripted, ask, command, idle, line, notices, said, screen, session
 from textual.widgets import Static
-from textual.widgets._footer import FooterKey
 from waiting import wait_until
 
 from tui.app import ChatApp
 from tui.commands import ALIASES, BY_NAME, COMMANDS, OFFERED, named, parse, plain
+from tui.key_line import KeyLine
 from tui.prompt.completions import Completions
 from tui.prompt.prompt import Prompt
 from tui.screens.guide import GuideScreen
@@ -186,12 +186,12 @@ async def test_the_same_is_said_once(tmp_path: Path) -> None:
         assert sum("The same." in text for text in screen(app)) == 1
 
 
-async def test_the_footer_says_what_escape_does(tmp_path: Path) -> None:
+async def test_the_last_line_says_what_escape_does(tmp_path: Path) -> None:
     """Ugly c: "stop" while it leaves an edit. Ugly j: an edit of nothing says that it is one."""
     app = ChatApp(Scripted(tmp_path, ["ok"]))
 
     def shown() -> list[str]:
-        return [key.description for key in app.screen.query(FooterKey) if key.key == "escape"]
+        return [hint.does for hint in app.query_one(KeyLine).hints if hint.press == "escape"]
 
     async with app.run_test(size=SIZE, notifications=True):
         await wait_until(lambda: idle(app))

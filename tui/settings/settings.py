@@ -34,6 +34,8 @@ from .toml_lines import Key, Known, Lines, sample, written
 MAX_FILE = 1_000_000  # bytes; a longer one is no file of settings
 _MAX_INTEGER = 2**63 - 1  # what TOML can hold
 _SHOWN = 40  # characters of a wrong value in a sentence
+TEXT_WIDTH = 100
+"""Columns, beyond which the eye loses the line."""
 
 
 class SettingsError(RgmlxError):
@@ -50,6 +52,7 @@ class Defaults:
         sampling: any of `SAMPLING`; one that is missing is the model's own.
         copy_on_select: whether what the mouse selects is copied at once; None where that is left to the computer.
         notify: whether the end of something long is told by the terminal while it is not in front.
+        text_width: columns that a text takes at the most.
         personas: by their names. They are written by hand: `save` leaves those of the file as they are.
     """
 
@@ -60,6 +63,7 @@ class Defaults:
     sampling: dict[str, Any] = field(default_factory=dict, hash=False)
     copy_on_select: bool | None = None
     notify: bool = True
+    text_width: int = TEXT_WIDTH
     personas: dict[str, Persona] = field(default_factory=dict, hash=False)
 
     @property
@@ -133,6 +137,7 @@ _GENERAL: Mapping[str, AnySetting] = {
         "Tells you through the terminal that something has ended which took a minute, while you look elsewhere.",
         sample=False,
     ),
+    "text_width": Setting(int, 20, 1_000, "Columns that a text takes at the most.", unit="columns", sample=TEXT_WIDTH),
 }
 _SETTINGS: Mapping[Key, AnySetting] = {
     **{(name,): setting for name, setting in _GENERAL.items()},

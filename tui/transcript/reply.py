@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Static
 
 from rgmlx.store import USER
@@ -98,7 +101,18 @@ def lines(text: str) -> int:
     return 1 + text.count("\n") + len(text) // 80
 
 
-class _Plain(Static):
+class _Named(Widget):
+    """Has its name at the very left of the row above, which Textual leaves free where a frame has its corner."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        lines = super().render_lines(crop)
+        if lines and crop.y == 0 and crop.x == 0 and self.styles.border_top[0]:
+            name = lines[0]
+            lines[0] = Strip.join([name.crop(1, name.cell_length), name.crop(0, 1)])
+        return lines
+
+
+class _Plain(_Named, Static):
     """A part that is shown as it was written."""
 
     def __init__(self, text: str, entry: Entry, number: int) -> None:
@@ -119,7 +133,7 @@ class Notice(_Plain):
     """A sentence of the app itself."""
 
 
-class ReplyMessage(SafeMarkdown):
+class ReplyMessage(_Named, SafeMarkdown):
     """A part of what the model wrote, as Markdown. It only ever grows, and is left alone once the next one begins."""
 
     def __init__(self, text: str, entry: Entry, number: int) -> None:

@@ -11,12 +11,12 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.widgets import Input
-from textual.widgets._footer import FooterKey
 from waiting import wait_until
 
 from tui.app import ChatApp
 from tui.commands import COMMANDS, pressed
 from tui.fields import TextField
+from tui.key_line import KeyLine
 from tui.keyboard import Keyboard
 from tui.prompt.prompt import Prompt
 from tui.screens import guide, help
@@ -153,16 +153,16 @@ def test_everything_has_a_key_that_reaches_a_program(name: str) -> None:
 # --- on the screen ------------------------------------------------------------------------
 
 
-def footer(app: App[None]) -> list[str]:
-    return [f"{key.key_display} {key.description}" for key in app.screen.query(FooterKey)]
+def key_line(app: App[None]) -> list[str]:
+    return [f"{hint.key} {hint.does}" for hint in app.screen.query_one(KeyLine).hints]
 
 
 async def test_the_chat_on_a_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the footer, the help, the palette's titles, the line above the prompt and the list."""
+    """In the line of keys, the help, the palette's titles, the line above the prompt and the list."""
     of_a_mac(monkeypatch, "Terminal.app")
     app = ChatApp(Scripted(tmp_path, past=["one", "1", "two", "2"]))
     async with app.run_test(size=(110, 100)) as pilot:
-        await wait_until(lambda: idle(app) and "? help" in footer(app))
+        await wait_until(lambda: idle(app) and "? help" in key_line(app))
         await pilot.press("ctrl+b")
         await wait_until(lambda: line(app, "#position").startswith("Turn 1 of 2, Ctrl+F goes forward"))
         await pilot.press("ctrl+b")
