@@ -239,7 +239,7 @@ def end_workers_first() -> None:
 def style_footer_keys_once() -> None:
     """A key of the footer is made compact, and then as the footer is: its styles are found twice too often.
 
-    That is an eighth of what a start takes, and some of each change of the focus.
+    On a screen with one that is an eighth of what its start takes, and some of each change of the focus.
     """
     compact = FooterKey._reactives["compact"]
     if not compact._default:  # put right already
