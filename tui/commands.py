@@ -181,6 +181,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("theme", "light, dark or contrast", "[NAME]"),
     Command("history", "search the messages you sent", keys=("ctrl+s",)),
+    Command("recall", "find what was said before in this conversation, and put it into the prompt", "[WORDS]"),
     Command("info", "what the model, its memory and this program take", does=operations.info),
     Command("guide", "what this is, and how to get a larger model"),
     Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), aliases=("exit", "bye")),

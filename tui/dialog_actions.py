@@ -19,6 +19,7 @@ from .screens.guide import GET, GuideScreen
 from .screens.help import HelpScreen
 from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
+from .screens.recall import RecallScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
 from .settings import settings
@@ -37,6 +38,7 @@ class DialogActions:
             "help": self._help,
             "guide": self.guide,
             "history": self._history,
+            "recall": self._recall,
             "list": self._list,
             "tree": self._tree,
             "model": self._model,
@@ -69,6 +71,21 @@ class DialogActions:
                 HistoryScreen(self.app.history, prompt.text if len(prompt.text) < 100 else ""),
                 lambda text: prompt.replace_draft(text) if text is not None else None,
             )
+
+    async def _recall(self, words: str) -> None:
+        row, head = self.session.conversation, self.session.head
+        if row is None or head is None:
+            self.app.notify("Nothing was said yet: this conversation is empty.", timeout=3)
+            return
+        mark = None if self.app.busy else self.session.horizon()
+        known = None if self.app.busy else mark.message + 1 if mark is not None else 0
+        prompt = self.app.query_one(Prompt)
+
+        def put(said: str | None) -> None:
+            if said is not None:
+                prompt.replace_draft(said + prompt.text)
+
+        self.app.push_screen(RecallScreen(self.session.store, row.id, head.id, known, words), put)
 
     async def _list(self, _: str) -> None:
         current = self.session.conversation.id if self.session.conversation else None

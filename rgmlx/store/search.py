@@ -59,6 +59,19 @@ class Search:
         )
         return [Hit(c, m, as_text(title), _parts(as_text(snippet))) for c, m, title, snippet in titles + messages]
 
+    def find_in(self, conversation: int, text: str, limit: int = 1_000) -> list[Hit]:
+        """Messages of one conversation with all of these words, on all its branches, the newest first."""
+        query = _query(text)
+        if not query:
+            return []
+        rows = self._database.rows(
+            "SELECT m.id, c.title, snippet(message_index, 0, ?, ?, '…', 16) FROM message_index "
+            "JOIN messages m ON m.id = message_index.rowid JOIN conversations c ON c.id = m.conversation "
+            "WHERE message_index MATCH ? AND m.conversation = ? ORDER BY m.id DESC LIMIT ?",
+            (_OPEN, _CLOSE, query, conversation, limit),
+        )
+        return [Hit(conversation, m, as_text(title), _parts(as_text(snippet))) for m, title, snippet in rows]
+
 
 def _query(text: str) -> str:
     """Each word a quoted phrase, the last one a prefix; marks alone find nothing and are left out."""

@@ -17,7 +17,8 @@ from textual.widgets import Input, OptionList, Static
 from waiting import PATIENCE, wait_until
 
 from tui.prompt.history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY, History, Walk
-from tui.screens.history import MAX_ROWS, HistoryScreen
+from tui.screens.history import HistoryScreen
+from tui.screens.picker import MAX_ROWS
 from tui.terminal.clipboard import MAX_LINE, MAX_SHOWN
 
 SIZE = (80, 24)
