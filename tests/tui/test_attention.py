@@ -14,7 +14,8 @@ from scripted import Scripted, idle
 from waiting import wait_for, wait_until
 
 from tui.app import ChatApp
-from tui.screens.models import ModelsScreen
+from tui.events import Got
+from tui.getting import Getting
 from tui.terminal import attention
 from tui.terminal.attention import sequence
 
@@ -99,20 +100,18 @@ def test_a_terminal_without_notifications_rings(ptys: Callable[..., Pty], tmp_pa
     assert re.sub(rb"\x1b\][^\a]*\a", b"", pty.raw).count(b"\a") == 1 and b"]9;" not in pty.raw
 
 
-async def test_a_download_in_the_list_of_models_is_told_of_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_end_of_a_model_s_download_is_told_of_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, float]] = []
     monkeypatch.setattr(attention, "tell", lambda app, text, seconds, *, wanted: told.append((text, seconds)))
     app = ChatApp(Scripted(tmp_path, ["ok"]))
     async with app.run_test(size=(80, 24)):
         await wait_until(lambda: idle(app) and told)
         told.clear()
-        app.push_screen(screen := ModelsScreen("demo"))
-        await wait_until(lambda: app.screen is screen)
-        for event in (
-            screen.Over("a/b", "It was stopped", stopped=True, seconds=1.0),
-            screen.Over("a/b", "It failed", seconds=2.0),
-            screen.Over("a/b", "", seconds=3.0),
+        for number, (model, problem, stopped) in enumerate(
+            [("", "it was stopped", True), ("", "it failed", False), ("/models/2b", "", False)]
         ):
-            screen.post_message(event)
-        await wait_until(lambda: len(told) == 2)
-        assert told == [("the download has ended", 2.0), ("the download has ended", 3.0)]
+            app.getter.current = got = Getting("2b", lambda: None)
+            got.model, got.problem, got.stopped, got.over, got.seconds = model, problem, stopped, True, number
+            app.post_message(Got())
+            await wait_until(lambda count=number: len(told) == count)
+        assert told == [("the download has ended", 1), ("the model is here", 2)]

@@ -6,6 +6,7 @@ Knows how one part looks and how an open one grows. Which of them are on the scr
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.geometry import Region
@@ -21,6 +22,10 @@ from .markdown import SafeMarkdown
 from .parts import LIVE_CHARS, Parts
 
 NOTICE = "notice"
+if TYPE_CHECKING:
+    _Base = Widget
+else:
+    _Base = object  # styles go by the first widget among a class's bases
 
 
 class Entry:
@@ -101,7 +106,7 @@ def lines(text: str) -> int:
     return 1 + text.count("\n") + len(text) // 80
 
 
-class _Named(Widget):
+class _Named(_Base):
     """Has its name at the very left of the row above, which Textual leaves free where a frame has its corner."""
 
     def render_lines(self, crop: Region) -> list[Strip]:

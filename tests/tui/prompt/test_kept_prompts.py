@@ -288,8 +288,13 @@ async def test_it_is_offered_completed_and_sent(folder: Path, tmp_path: Path) ->
         offered, prompt = app.query_one(Completions), app.query_one(Prompt)
         await pilot.press(*"/re")
         await wait_until(lambda: offered.is_open)
-        assert [str(row.prompt).split()[0] for row in offered.options] == ["/regenerate", "/rename", "/review"]
-        assert str(offered.options[2].prompt).endswith("Review this:")
+        assert [str(row.prompt).split()[0] for row in offered.options] == [
+            "/regenerate",
+            "/rename",
+            "/recall",
+            "/review",
+        ]
+        assert str(offered.options[3].prompt).endswith("Review this:")
         await pilot.press("v", "tab")
         await wait_until(lambda: prompt.text == "/review ")
         app.simulate_key("enter")
