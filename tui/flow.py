@@ -54,6 +54,7 @@ class Flow(ConversationView):
         self._broke_off = False  # the running reply, by itself
         self._exit_code = 0
         self.getter = Getter()
+        self._told_of_getting: object = None
         self.getter.listen(self._heard_of_getting)
 
     # --- messages and replies -------------------------------------------------------------
@@ -268,8 +269,9 @@ class Flow(ConversationView):
     def _got(self) -> None:
         """A model that was got has ended, or asks something: said where the list of models is not there to show it."""
         getting = self.getter.current
-        if getting is None:
+        if getting is None or (news := (getting, getting.over, getting.question)) == self._told_of_getting:
             return
+        self._told_of_getting = news
         shown = any(isinstance(screen, ModelsScreen) for screen in self.screen_stack)
         if getting.over and not getting.stopped:
             self.call_away("the model is here" if getting.model else "the download has ended", getting.seconds)

@@ -104,7 +104,7 @@ async def test_the_end_of_a_model_s_download_is_told_of_too(tmp_path: Path, monk
     told: list[tuple[str, float]] = []
     monkeypatch.setattr(attention, "tell", lambda app, text, seconds, *, wanted: told.append((text, seconds)))
     app = ChatApp(Scripted(tmp_path, ["ok"]))
-    async with app.run_test(size=(80, 24)):
+    async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: idle(app) and told)
         told.clear()
         for number, (model, problem, stopped) in enumerate(
@@ -113,5 +113,7 @@ async def test_the_end_of_a_model_s_download_is_told_of_too(tmp_path: Path, monk
             app.getter.current = got = Getting("2b", lambda: None)
             got.model, got.problem, got.stopped, got.over, got.seconds = model, problem, stopped, True, number
             app.post_message(Got())
+            app.post_message(Got())  # told once
+            await pilot.pause()
             await wait_until(lambda count=number: len(told) == count)
         assert told == [("the download has ended", 1), ("the model is here", 2)]

@@ -372,7 +372,8 @@ class ModelsScreen(Screen[str | None]):
 
     def _begin(self, repository: str) -> None:
         if self._getter.busy:
-            self._say(f"{self._getter.current.name if self._getter.current else ''} is on its way: c stops that first.")
+            name = self._getter.current.name if self._getter.current else ""
+            self.notify(f"{name} is on its way: c stops that first.", timeout=4, markup=False)
             return
         self._getter.begin(OFFERED.get(repository, repository))
         self._show_getting()

@@ -239,7 +239,7 @@ async def test_it_goes_on_while_the_screen_is_left(home: Path, offered: Any) -> 
     go_on, getter = threading.Event(), Getter()
     offered.hold = slow(offered, 20 * 1024, go_on)
     app = Asks(ModelsScreen("demo", getter))
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await ready(app)
         await type_name(app, pilot, NAME)
         await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
@@ -251,7 +251,9 @@ async def test_it_goes_on_while_the_screen_is_left(home: Path, offered: Any) -> 
         await ready_again(app)
         await pick(app, pilot, "google/recurrentgemma-9b-it")
         await pilot.press("enter")
-        await wait_until(lambda: f"{NAME} is on its way: c stops that first." in seen(app))
+        await wait_until(
+            lambda: [n.message for n in app._notifications] == [f"{NAME} is on its way: c stops that first."]
+        )
         go_on.set()
         await wait_until(lambda: isinstance(app.screen, Confirm))
         await pilot.press("enter")  # no
