@@ -58,6 +58,8 @@ def run(command: list[str], seconds: float, output: BinaryIO) -> str:
             return "left out by Ctrl+C" if interrupted else f"ended after its {seconds:.0f} s"
         time.sleep(0.02)
     code = process.returncode
+    if code and interrupted:  # that came before it had a session of its own
+        return "left out by Ctrl+C"
     if code < 0:
         return f"failed ({signal.Signals(-code).name})"
     return f"failed (exit code {code})" if code else "ok"
