@@ -35,16 +35,27 @@ async def get(app: ChatApp, pilot: Any, name: str = NAME) -> None:
     await pilot.press("enter")
 
 
-async def test_one_talks_on_while_it_comes_and_is_told_that_it_is_here(home: Path, offered: Any) -> None:
+def held(server: Any) -> threading.Event:
+    """Has the server wait in the middle of each file; what it waits for."""
     go_on = threading.Event()
-    offered.hold = lambda name, sent: go_on.wait(2 * PATIENCE) if sent >= 20 * 1024 else None
+    server.hold = lambda name, sent: go_on.wait(2 * PATIENCE) if sent >= 20 * 1024 else None
+    return go_on
+
+
+async def begin_and_leave(app: ChatApp, pilot: Any, home: Path) -> None:
+    """Has it got, and goes back to the chat while it comes."""
+    await wait_until(lambda: idle(app))
+    await get(app, pilot)
+    await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
+    await pilot.press("escape")
+    await wait_until(lambda: len(app.screen_stack) == 1)
+
+
+async def test_one_talks_on_while_it_comes_and_is_told_that_it_is_here(home: Path, offered: Any) -> None:
+    go_on = held(offered)
     app = ChatApp(Scripted(home / "data", ["Fish."]))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        await wait_until(lambda: idle(app))
-        await get(app, pilot)
-        await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
-        await pilot.press("escape")
-        await wait_until(lambda: len(app.screen_stack) == 1)
+        await begin_and_leave(app, pilot, home)
         await ask(app, "What is this?")
         assert said(app)[-1].text == "Fish." and app.getter.busy
         go_on.set()
@@ -59,15 +70,10 @@ async def test_one_talks_on_while_it_comes_and_is_told_that_it_is_here(home: Pat
 
 
 async def test_what_goes_wrong_behind_the_screen_is_said(home: Path, offered: Any) -> None:
-    go_on = threading.Event()
-    offered.hold = lambda name, sent: go_on.wait(2 * PATIENCE) if sent >= 20 * 1024 else None
+    go_on = held(offered)
     app = ChatApp(Scripted(home / "data", ["Fish."]))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        await wait_until(lambda: idle(app))
-        await get(app, pilot)
-        await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
-        await pilot.press("escape")
-        await wait_until(lambda: len(app.screen_stack) == 1)
+        await begin_and_leave(app, pilot, home)
         offered.files = {name: bytes(len(body)) for name, body in offered.files.items()}  # not what was listed
         go_on.set()
         await wait_until(lambda: app.getter.current is not None and app.getter.current.over)

@@ -275,12 +275,14 @@ class ModelsScreen(Screen[str | None]):
         self.query_one("#download").remove_class("-on")
         self.query_one(_Name).disabled = False
         self.refresh_bindings()
-        if getting.model:
-            if self.app.screen is self:
-                self.dismiss(getting.model)  # what it was got for
+        if getting.model and self.app.screen is self:
+            self.dismiss(getting.model)  # what it was got for
             return
-        self._say(sentence(getting.problem), error=not getting.stopped)
-        self._list(getting.name)
+        if getting.model:  # something is open above
+            self._say(f"{getting.name} is here: Enter chooses it.")
+        else:
+            self._say(sentence(getting.problem), error=not getting.stopped)
+        self._list(getting.model or getting.name)
 
     # --- keys and clicks ------------------------------------------------------------------
 

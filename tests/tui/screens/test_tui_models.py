@@ -279,6 +279,31 @@ async def test_the_end_of_the_program_stops_it(home: Path, offered: Any) -> None
     assert [m.complete for m in list_models() if m.name == NAME] == [False]
 
 
+async def test_it_is_said_where_something_is_open_above(home: Path, offered: Any) -> None:
+    go_on = threading.Event()
+    offered.hold = slow(offered, 20 * 1024, go_on)
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await type_name(app, pilot, NAME)
+        await wait_until(lambda: list(repository(home).glob("blobs/*.incomplete")))
+        go_on.set()
+        await wait_until(lambda: isinstance(app.screen, Confirm))
+        dialog = app.screen
+        app.push_screen(above := Screen[None]())
+        app.question._getter.current.answer(False)
+        await wait_until(lambda: not app.question._getter.busy)
+        await wait_until(lambda: app.question._getting is None)
+        assert app.answer == NOTHING
+        above.dismiss()
+        await wait_until(lambda: app.screen is dialog)
+        dialog.dismiss(False)
+        await wait_until(lambda: f"{NAME} is here: Enter chooses it." in seen(app))
+        await wait_until(lambda: app.question._chosen is not None and app.question._chosen.name == str(target(home)))
+        await pilot.press("enter")
+        await wait_until(lambda: app.answer == str(target(home)))
+
+
 async def give(app: Asks, pilot: Pilot[None], token: str) -> None:
     await wait_until(lambda: isinstance(app.screen, AskToken) and isinstance(app.focused, Input))
     app.focused.value = token
