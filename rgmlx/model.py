@@ -67,7 +67,7 @@ class Model(LanguageModel):
 
         Raises:
             RgmlxError: wrong shape, or an id outside the vocabulary.
-            StateError: another thread advances the state.
+            StateError: another thread advances the state, or it is of another model.
         """
         try:
             ids = np.array(token_ids)
@@ -78,7 +78,7 @@ class Model(LanguageModel):
         rows = ids.tolist()
         for row in rows:
             check_ids(self, row)
-        state = self.new_state(len(rows)) if state is None else state
+        state = self.own_state(state, len(rows))
         if state.batch_size != len(rows):
             raise RgmlxError(f"the state has {state.batch_size} rows, token_ids has {len(rows)}")
         before, ahead = state.copy(), state.copy()
@@ -128,11 +128,12 @@ class Model(LanguageModel):
 
         Raises:
             RgmlxError: no tokenizer, an empty prompt or a setting out of range; before anything runs.
+            StateError: before anything runs, where the state is of another model; while it runs, where another thread
+                advances it.
             ConstraintError: choices, regex, schema or grammar are malformed or contradict themselves; before anything
                 runs. While it runs, where the grammar leads nowhere or is too much work.
             IncompleteError: at the end, where max_tokens has cut what they ask for.
             NotFiniteError: while it runs, where the weights are damaged.
-            StateError: while it runs, where another thread advances the state.
         """
         form = output_format(self.vocabulary, choices=choices, regex=regex, schema=schema, grammar=grammar)
         return self._stream(form, prompt, max_tokens, raw, state, progress, sampling)
@@ -148,7 +149,7 @@ class Model(LanguageModel):
         sampling: dict[str, Any],
     ) -> Iterator[str]:
         tokenizer = self.text_tokenizer()
-        state = self.new_state() if state is None else state
+        state = self.own_state(state)
         matcher = form.constraint.matcher() if form is not None else None
         run = Generation(
             self,
@@ -316,10 +317,10 @@ class Model(LanguageModel):
 
         Raises:
             RgmlxError: no tokenizer, nothing to score, a state of several rows, an id outside the vocabulary.
-            NotFiniteError: the weights are damaged.  StateError: another thread advances the state.
+            NotFiniteError: the weights are damaged.  StateError: another thread advances the state, or it is of another model.
         """
         tokenizer = self.text_tokenizer()
-        state = self.new_state() if state is None else state
+        state = self.own_state(state)
         fresh, ids = not any(state.positions), as_ids(text, tokenizer, raw=True, fresh=False)
         if prompt is not None:
             before = as_ids(prompt, tokenizer, raw=raw, fresh=fresh)

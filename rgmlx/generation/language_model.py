@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from ..errors import RgmlxError, TokenizerError
+from ..errors import RgmlxError, StateError, TokenizerError
 from ..griffin.config import ModelConfig, describe_quantization
 from ..griffin.network import RecurrentGemma
-from ..griffin.state import State
+from ..griffin.state import State, differing
 from ..settings import Sampling
 from ..system import memory
 from ..system.awaited import Threads
@@ -80,6 +80,17 @@ class LanguageModel(RecurrentGemma):
         with work():
             state = State(self, batch_size)
             mx.eval(state.arrays())
+        return state
+
+    def own_state(self, state: State | None, batch_size: int = 1) -> State:
+        """The state, or a fresh one for None. Raises StateError: it is of a model with other weights, tokenizer or dtype."""
+        if state is None:
+            return self.new_state(batch_size)
+        if state.owner is not self and (what := differing(state.owner.identity, self.identity)):
+            raise StateError(
+                f"this state is of a model with other {what} ({state.owner.identity[what]}, this model has "
+                f"{self.identity[what]}): go on with the model that made it"
+            )
         return state
 
     @property

@@ -237,13 +237,11 @@ def _load_states(path: Path, owner: Owner) -> tuple[dict[str, State], Any]:
         raise StateError(f"{path} was written by a newer rgmlx: update rgmlx to read it")
     try:
         identity, table, extra = (parse_json(metadata[name]) for name in ("identity", "states", "extra"))
-        for what in ("weights", "quantization", "tokenizer", "dtype"):
-            mine = owner.identity[what]
-            if identity[what] != mine:
-                raise StateError(
-                    f"{path} belongs to a model with other {what} (saved with {identity[what]}, this model has "
-                    f"{mine}): load it with the model it was saved with"
-                )
+        if what := differing(identity, owner.identity):
+            raise StateError(
+                f"{path} belongs to a model with other {what} (saved with {identity[what]}, this model has "
+                f"{owner.identity[what]}): load it with the model it was saved with"
+            )
         states = {key: _read(owner, arrays, entry) for key, entry in table.items()}
         if metadata.pop("checksum") != _checksum(arrays, metadata):
             raise StateError(f"{path} is damaged (its checksum does not match): {StateError.remedy}")
@@ -254,6 +252,11 @@ def _load_states(path: Path, owner: Owner) -> tuple[dict[str, State], Any]:
     # Materialised here: an array left lazy belongs to this thread, and would read a file that may change.
     mx.eval([s.arrays() for s in states.values()])
     return states, extra
+
+
+def differing(identity: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """In what two models differ, so that neither can go on from a state of the other; "" for nothing."""
+    return next((what for what in ("weights", "quantization", "tokenizer", "dtype") if identity[what] != other[what]), "")
 
 
 def _checksum(arrays: Mapping[str, mx.array], metadata: Mapping[str, str]) -> str:

@@ -170,6 +170,24 @@ def test_other_weights(tiny: rgmlx.Model, saved: Path, tmp_path: Path) -> None:
         State.load(saved, other)
 
 
+@pytest.mark.parametrize("call", ["logits", "generate", "stream", "score"])
+def test_a_state_of_another_model_is_refused_where_it_is_given(demo: rgmlx.Model, call: str) -> None:
+    other, state = rgmlx.load("demo", dtype="bfloat16"), demo.new_state()
+    before = state.copy()
+    argument = [[5, 6]] if call == "logits" else "hello"
+    with pytest.raises(StateError, match=r"other dtype .float32, this model has bfloat16.*model that made it"):
+        getattr(other, call)(argument, state=state)
+    assert same_bits(state, before)
+
+
+def test_a_state_goes_on_in_the_same_model_loaded_again(demo: rgmlx.Model) -> None:
+    """Two programs, or two threads, may have loaded it."""
+    again, state, alone = rgmlx.load("demo"), demo.new_state(), demo.new_state()
+    ids = [[5, 6, 7]]
+    assert mx.array_equal(again.logits(ids, state), demo.logits(ids, alone)).item()
+    assert same_bits(state, alone)
+
+
 def test_other_dtype_and_quantization(demo: rgmlx.Model, tmp_path: Path) -> None:
     demo.new_state().save(tmp_path / "f32")
     with pytest.raises(StateError, match=r"other dtype.*float32.*bfloat16"):
