@@ -256,7 +256,9 @@ def _load_states(path: Path, owner: Owner) -> tuple[dict[str, State], Any]:
 
 def differing(identity: Mapping[str, str], other: Mapping[str, str]) -> str:
     """In what two models differ, so that neither can go on from a state of the other; "" for nothing."""
-    return next((what for what in ("weights", "quantization", "tokenizer", "dtype") if identity[what] != other[what]), "")
+    return next(
+        (what for what in ("weights", "quantization", "tokenizer", "dtype") if identity[what] != other[what]), ""
+    )
 
 
 def _checksum(arrays: Mapping[str, mx.array], metadata: Mapping[str, str]) -> str:
