@@ -16,6 +16,7 @@ from ..system.device import named
 from ..system.macos import privacy
 from ..system.printable import first_line, printable
 from . import streams
+from .streams import tell
 
 EXIT_CODES = """exit codes:
   0    done; also where an answer was cut at --max-tokens, as asked (--json and --stats say so)
@@ -75,13 +76,13 @@ def add_model(p: argparse.ArgumentParser, default: str = "") -> None:
     )
 
 
-def add_data(p: argparse.ArgumentParser, **options: Any) -> None:
-    """The option that names the directory of conversations; `data_directory` has its value."""
+def add_data(p: argparse.ArgumentParser, what: str = "conversations", **options: Any) -> None:
+    """The option that names the directory of conversations, or of something else; `data_directory` has its value."""
     p.add_argument(
         "--data",
         type=directory,
         metavar="DIR",
-        help="where conversations are kept (default: your user data directory)",
+        help=f"where {what} are kept (default: your user data directory)",
         **options,
     )
 
@@ -94,9 +95,20 @@ def directory(text: str) -> Path:
 
 
 def data_directory(options: argparse.Namespace) -> Path:
-    """Where conversations are kept."""
+    """What `--data` names, or the user's data directory."""
     named = getattr(options, "data", None)
     return paths.expanded(named) if named else paths.data()
+
+
+def confirm_deletion(which: str, yes: bool) -> None:
+    """Asks on the terminal, unless `--yes` did. Raises RgmlxError: it is none, or the answer is not yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise RgmlxError(f"nobody can be asked here whether to delete {which}: add --yes to delete it", quotes=(which,))
+    tell(f"Delete {which}? [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise RgmlxError("nothing was deleted")
 
 
 def positive(text: str) -> int:

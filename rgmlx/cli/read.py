@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RgmlxError, warnings_told
@@ -15,13 +16,24 @@ from ..shell import typed
 from ..system.decoding import argument
 from ..system.formatting import size, when
 from ..system.printable import printable
-from .common import EXIT_CODES, add_command, add_model, add_settings, say, settings
+from .common import (
+    EXIT_CODES,
+    add_command,
+    add_data,
+    add_model,
+    add_settings,
+    confirm_deletion,
+    data_directory,
+    say,
+    settings,
+)
 from .completions.table import READINGS, completes
 from .signals import Stopped
 from .streams import tell
 from .watch import Watch, every
 
 if TYPE_CHECKING:
+    from ..reading.files import ReadingFiles
     from ..reading.reader import Reader
 
 
@@ -67,10 +79,12 @@ def add(commands: Any) -> None:
     )
     add_model(p)
     p.set_defaults(model=None)
+    add_data(p, "sessions")
     add_settings(p)
     shown = p.add_argument_group("what is on the disk (no model is loaded)").add_mutually_exclusive_group()
     shown.add_argument("--list", action="store_true", help="list all sessions")
     completes(shown.add_argument("--delete", metavar="NAME", help="delete a session"), READINGS)
+    p.add_argument("--yes", action="store_true", help="do not ask")
     shown.add_argument("--names", action="store_true", help=argparse.SUPPRESS)  # what shell completion asks for
     shown.add_argument(
         "--notes",
@@ -85,13 +99,15 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Does what the options say."""
     if options.list:
-        _list()
+        _list(_directory(options))
     elif options.names:
-        _print_names()
+        _print_names(_directory(options))
     elif options.delete is not None:
-        _delete(argument(options.delete, "--delete"))
+        files = _files(options, argument(options.delete, "--delete"))
+        confirm_deletion(f"“{files.name}”", options.yes)
+        files.delete()
     elif options.notes is not None:
-        _print_notes(options.session, argument(options.notes, "--notes"))
+        _print_notes(options, argument(options.notes, "--notes"))
     else:
         with _input(options.file) as (descriptor, called):
             _read(options, descriptor, called)
@@ -138,7 +154,7 @@ def _read(options: argparse.Namespace, descriptor: int, called: str) -> None:
     only_asks = nothing_to_read(descriptor)
     known = None
     if name is not None:
-        files = ReadingFiles(name)
+        files = ReadingFiles(name, _directory(options))
         known = files.summary().model if files.exist else None
     if only_asks and known is None:
         example = f'{typed("rgmlx read")} "What is this about?" < book.txt'
@@ -150,7 +166,14 @@ def _read(options: argparse.Namespace, descriptor: int, called: str) -> None:
 
     with warnings_told(say):
         model = load(options.model or known or "demo")
-    reader = model.read(name, intro=intro, read_only=only_asks, notes_every=options.notes_every, **given)
+    reader = model.read(
+        name,
+        intro=intro,
+        directory=_directory(options),
+        read_only=only_asks,
+        notes_every=options.notes_every,
+        **given,
+    )
     number = None
     with reader:
         begun, before = time.monotonic(), (reader.tokens, reader.bytes_read)
@@ -231,41 +254,47 @@ def _print_stats(reader: Reader, skipped: int, before: tuple[int, int], seconds:
 # --- what is on the disk ------------------------------------------------------------------
 
 
-def _list() -> None:
+def _directory(options: argparse.Namespace) -> Path:
+    """Where the sessions are."""
+    from ..reading.files import FOLDER
+
+    return data_directory(options) / FOLDER
+
+
+def _files(options: argparse.Namespace, name: str) -> ReadingFiles:
+    """Those of a session. Raises RgmlxError: there is none of this name."""
+    from ..reading.files import ReadingFiles
+
+    files = ReadingFiles(name, _directory(options))
+    if not files.path.is_dir():
+        raise _missing(name)
+    return files
+
+
+def _list(directory: Path) -> None:
     from ..reading.files import listed
 
     now = time.time()
-    for one in listed():
+    for one in listed(directory):
         row = f"{one.name}\t{one.tokens:,} tokens\t{one.bytes:,} bytes\t{one.model}\t{when(one.saved, now)}\t{size(one.size)}"
         print("\t".join(printable(part) for part in row.split("\t")))
 
 
-def _print_names() -> None:
+def _print_names(directory: Path) -> None:
     from ..reading.files import listed
 
-    for one in listed():
+    for one in listed(directory):
         if one.name.isprintable():
             print(one.name)
 
 
-def _delete(name: str) -> None:
-    from ..reading.files import ReadingFiles
-
-    files = ReadingFiles(name)
-    if not files.path.is_dir():
-        raise _missing(name)
-    files.delete()
-
-
-def _print_notes(name: str | None, words: str) -> None:
-    from ..reading.files import NOTES, ReadingFiles
+def _print_notes(options: argparse.Namespace, words: str) -> None:
+    from ..reading.files import NOTES
     from ..reading.notes import Notes
 
-    if name is None:
+    if options.session is None:
         raise RgmlxError("--notes needs --session NAME: it prints the notes of one")
-    files = ReadingFiles(argument(name, "--session"))
-    if not files.exist:
-        raise _missing(name)
+    files = _files(options, argument(options.session, "--session"))
     for note in reversed(Notes(files.path / NOTES).search(words)):
         text = " ".join(printable(note.text).split())
         print(

@@ -16,10 +16,9 @@ from ..shell import typed
 from ..system import times
 from ..system.decoding import argument
 from ..system.printable import printable
-from .common import EXIT_CODES, add_command, add_data, data_directory, positive, say
+from .common import EXIT_CODES, add_command, add_data, confirm_deletion, data_directory, positive, say
 from .completions.table import SESSIONS, completes
 from .conversations import found, opened
-from .streams import tell
 
 if TYPE_CHECKING:
     from ..store import Conversation, Store
@@ -195,20 +194,9 @@ def _delete(options: argparse.Namespace) -> None:
             if lock is None:
                 raise RgmlxError(f"“{one.title}” is open in another program: close it there first", quotes=(one.title,))
             locks.enter_context(lock)
-        if not options.yes:
-            _confirm(rows)
+        confirm_deletion(", ".join(f"“{_title(one)}”" for one in rows), options.yes)
         for one in rows:
             store.conversations.delete(one.id)
-
-
-def _confirm(rows: list[Conversation]) -> None:
-    """Asks on the terminal. Raises RgmlxError: it is none, or the answer is not yes."""
-    which = ", ".join(f"“{_title(one)}”" for one in rows)
-    if not sys.stdin.isatty():
-        raise RgmlxError(f"nobody can be asked here whether to delete {which}: add --yes to delete it", quotes=(which,))
-    tell(f"Delete {which}? [y/N] ", end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise RgmlxError("nothing was deleted")
 
 
 def _export(options: argparse.Namespace) -> None:

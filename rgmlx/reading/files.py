@@ -36,6 +36,8 @@ from ..system.private_files import make_private_directory
 from ..system.reading import MAX_SETTINGS, parse_json, read_json
 from ..system.textfiles import reason, replace_text
 
+FOLDER = "reading"
+"""Of readings, in the user's data directory or the one that is named instead."""
 STATE, WAITING, NOTES = "state.rgstate", "waiting.json", "notes.jsonl"
 MAX_NAME_BYTES = 200
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -44,7 +46,7 @@ _FORMAT, _VERSION = "rgmlx-reading", 1
 
 def directory() -> Path:
     """Where readings are, unless another directory is named."""
-    return paths.data() / "reading"
+    return paths.data() / FOLDER
 
 
 def _folder(name: str) -> str:

@@ -281,9 +281,21 @@ def test_sessions_are_listed_and_deleted_and_their_notes_shown(read: Read, log: 
     notes = read("--notes", "--session", "watch").stdout.splitlines()
     assert notes and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d  lines 1 to \d+: .", line) for line in notes[:1])
     assert read("--notes", "no such thing", "--session", "watch").stdout == ""
+    assert "nobody can be asked here whether to delete “watch”: add --yes" in sentence(read("--delete", "watch"))
     for name in ("watch", "two words"):
-        assert read("--delete", name).returncode == 0
+        assert read("--delete", name, "--yes").returncode == 0
     assert read("--list").stdout == ""
+
+
+def test_sessions_in_another_directory(read: Read, log: Path, tmp_path: Path) -> None:
+    elsewhere = ("--data", str(tmp_path / "elsewhere"))
+    read.well("--session", "watch", *elsewhere, given=log)
+    assert read("--list").stdout == "" and read("--list", *elsewhere).stdout.startswith("watch\t")
+    assert sorted(one.name for one in (tmp_path / "elsewhere").iterdir()) == ["reading"]
+    assert read("--session", "watch", "Who?", *elsewhere, *ANSWER).stdout.strip()
+    assert "there is no session “watch”" in sentence(read("--notes", "--session", "watch"))
+    assert read("--delete", "watch", "--yes", *elsewhere).returncode == 0
+    assert read("--list", *elsewhere).stdout == ""
 
 
 def test_a_session_knows_its_model(read: Read, log: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
