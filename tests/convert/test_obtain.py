@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import threading
 from pathlib import Path
@@ -175,8 +176,9 @@ def test_it_is_stopped_and_goes_on(
     def cancelled() -> bool:
         if not held.is_set() or file != SHARDS[2]:
             return held.is_set()
-        arrived = {path.name for path in (home / "cache").glob("*/snapshots/*/*")}  # what was sent may be on its way
-        return {*SHARDS[:2]} <= arrived and any(partial(target).glob("*.safetensors"))
+        blobs = {path.name for path in (home / "cache").glob("*/blobs/*")}  # what was sent may be on its way
+        before = {hashlib.sha256(offered.files[name]).hexdigest() for name in SHARDS[:2]}
+        return before <= blobs and any(partial(target).glob("*.safetensors"))
 
     offered.hold = hold
     with pytest.raises(Cancelled, match=r"what .* is kept, and it goes on from there when you start it again"):
