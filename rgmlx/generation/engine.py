@@ -24,9 +24,11 @@ from ..settings import Sampling, checked_budget
 from ..system.atomic import Steps, whole
 from ..system.cancellation import checkpoint
 from ..system.process import enter, stop_at_end
+from . import speculation
 from .constrained.matcher import Matcher, allowed_ids
 from .grouping import groups
 from .sampling import Sampler
+from .speculation import Speculation
 from .wired import while_wired, wired
 
 Progress = Callable[[int, int], None]
@@ -179,6 +181,7 @@ class Generation:
         matcher: Matcher | None = None,
         chunk: int | None = None,
         progress: Progress | None = None,
+        draft: bool | None = None,
     ) -> None:
         """
         Args:
@@ -189,6 +192,7 @@ class Generation:
             stop_ids: ids that end the run. They are consumed, not delivered.
             matcher: says which ids may come next, and is told which came; it knows the same `stop_ids`. Not with
                 `min_tokens`: what it has to end, that may not.
+            draft: read several tokens at once where the text foretells them (`speculation`). None: where that pays here.
         """
         enter()
         if matcher is not None and min_tokens:
@@ -203,6 +207,8 @@ class Generation:
         self._sampling = (sampling or Sampling()).seeded()
         self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
         self._matcher, self._chunk, self._progress = matcher, chunk, progress
+        self._draft = speculation.pays() if draft is None else draft
+        self._speculation: Speculation | None = None
         self._cancel = threading.Event()
         self.finish_reason: str | None = None
         self._read = 0
@@ -234,6 +240,11 @@ class Generation:
     def state(self) -> State:
         """The state that the run advances."""
         return self._state
+
+    @property
+    def foreseen(self) -> int:
+        """Tokens that had no pass of their own."""
+        return 0 if self._speculation is None else self._speculation.foreseen
 
     @property
     def position(self) -> int:
@@ -271,17 +282,31 @@ class Generation:
             sample = Sampler(self._sampling, state.recent)
             token = self._sample(sample, state, 0)
             mx.async_eval(token)
-            delivered = 0
+            if self._draft and matcher is None:
+                self._speculation = Speculation(network, self._known())
+            delivered, chunk, left = 0, None, 0  # left: tokens of a chunk that are to be delivered
             while not self._cancel.is_set():
                 checkpoint()
-                ahead = state.copy()
-                network.advance(token[:, None], ahead)
-                if matcher is None:
-                    following = self._sample(sample, ahead, delivered + 1)
-                    mx.async_eval(following, ahead.arrays())
-                else:  # what may follow a token is known behind it only; the network computes meanwhile
-                    mx.async_eval(ahead.arrays())
-                value = _values(token)[0]
+                # 1. a token and the state behind it: of a chunk, or by a step
+                if not left and (draft := self._foreseen(token)):
+                    chunk = self._check(draft, sample, delivered)
+                    left, following = len(chunk.ids), chunk.following
+                if chunk is not None and left:
+                    at = len(chunk.ids) - left
+                    left -= 1
+                    value, ahead = chunk.ids[at], chunk.state(at + 1)
+                else:
+                    ahead = state.copy()
+                    network.advance(token[:, None], ahead)
+                    if matcher is None:
+                        following = self._sample(sample, ahead, delivered + 1)
+                        mx.async_eval(following, ahead.arrays())
+                    else:  # what may follow a token is known behind it only; the network computes meanwhile
+                        mx.async_eval(ahead.arrays())
+                    value = _values(token)[0]
+                    if self._speculation is not None:
+                        self._speculation.step()
+                # 2. it is part of the text
                 ahead.remember([[value]])
                 state.become(ahead)
                 if value in self._stop_ids:
@@ -290,6 +315,8 @@ class Generation:
                 delivered += 1
                 if matcher is not None:
                     matcher.accept(value)
+                if self._speculation is not None:
+                    self._speculation.deliver(value)
                 if delivered % _CLEAR_EVERY == 0:
                     mx.clear_cache()
                 if delivered == self._max_tokens:
@@ -307,6 +334,24 @@ class Generation:
             raise
         finally:
             mx.eval(state.arrays())  # what was queued is done: nothing of this run goes on behind its end
+
+    def _known(self) -> list[int]:
+        """The text before the first token, as far as it is at hand."""
+        recent = list(self._state.recent[0])
+        return recent if len(self._prompt) <= len(recent) else list(self._prompt)
+
+    def _foreseen(self, token: mx.array) -> list[int]:
+        """The token that was drawn, and what comes behind it if the text is right; none where nothing is foreseen."""
+        draft = [] if self._speculation is None else self._speculation.draft()
+        if not draft or _values(token)[0] != draft[0] or draft[0] in self._stop_ids:
+            return []
+        return draft
+
+    def _check(self, draft: Sequence[int], sample: Sampler, delivered: int) -> speculation.Chunk:
+        assert self._speculation is not None
+        stops = sorted(self._stop_ids)
+        banned = [stops if delivered + 1 + i < self._min_tokens else () for i in range(len(draft))]
+        return self._speculation.check(self._state, draft, sample, banned)
 
     def _sample(self, sample: Sampler, state: State, number: int) -> mx.array:
         """Token `number` of this run, int32 [1]; `_NOT_FINITE` in place of one that can't be told."""

@@ -80,6 +80,37 @@ class Sampler:
         Args:
             allowed: bool [B, V], with an id at least in each row; None for all.
         """
+        tokens = self._draw(logits, self._seeds, positions, self._recent, allowed)
+        if self._processors:
+            self._recent = [_last(r, tokens[i : i + 1], self.settings) for i, r in enumerate(self._recent)]
+        return tokens
+
+    def behind(self, logits: mx.array, position: int, foreseen: Sequence[int]) -> mx.array:
+        """What would be drawn behind each token of a chunk, if it came: ids int32 [T]; of a single row.
+
+        Args:
+            logits: float32 [T, V], behind the token drawn last and behind each of `foreseen`.
+            position: of the first.
+        """
+        count, (recent,) = len(logits), self._recent
+        recents = [recent]
+        if self._processors:
+            recents = [_last(recent, mx.array(list(foreseen[:i]), mx.int32), self.settings) for i in range(count)]
+        return self._draw(logits, self._seeds * count, range(position, position + count), recents, None)
+
+    def drawn(self, tokens: mx.array) -> None:
+        """Of a single row: these were drawn, too, after all before [N]."""
+        if self._processors:
+            self._recent = [_last(self._recent[0], tokens, self.settings)]
+
+    def _draw(
+        self,
+        logits: mx.array,
+        seeds: Sequence[int | None],
+        positions: Sequence[int],
+        recents: Sequence[mx.array],
+        allowed: mx.array | None,
+    ) -> mx.array:
         s = self.settings
         if allowed is not None:
             # Before top_p, min_p and top_k, which are shares and numbers of what can be drawn: behind them nothing may be
@@ -87,7 +118,7 @@ class Sampler:
             logits = mx.where(allowed, logits, mx.array(-mx.inf, logits.dtype))
         if self._processors:
             rows = []
-            for row, recent in enumerate(self._recent):
+            for row, recent in enumerate(recents):
                 one = logits[row : row + 1]
                 for process in self._processors:
                     one = process(recent, one)
@@ -108,19 +139,20 @@ class Sampler:
             tokens = mx.concatenate(
                 [
                     mx.random.categorical(logits[row : row + 1], key=_key(seed, position))
-                    for row, (seed, position) in enumerate(zip(self._seeds, positions, strict=True))
+                    for row, (seed, position) in enumerate(zip(seeds, positions, strict=True))
                 ]
             )
-        tokens = tokens.astype(mx.int32)
-        if self._processors:
-            size = s.penalty_window
-            self._recent = [mx.concatenate([r, tokens[i : i + 1]])[-size:] for i, r in enumerate(self._recent)]
-        return tokens
+        return tokens.astype(mx.int32)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drops all rows of the batch but the given ones."""
         self._recent = [self._recent[i] for i in rows]
         self._seeds = [self._seeds[i] for i in rows]
+
+
+def _last(recent: mx.array, tokens: mx.array, settings: Sampling) -> mx.array:
+    """The ids that a penalty looks at, these included."""
+    return mx.concatenate([recent, tokens])[-settings.penalty_window :]
 
 
 def _top_p(utils: ModuleType, logits: mx.array, top_p: float) -> mx.array:

@@ -44,6 +44,7 @@ class Chunk:
     # One step on CUDA: cosines, sines, slot and keys held, float32 [B, rotary_dim + 2], in place of cos, sin,
     # slot, mask and filled. What the host writes, the GPU fetches page by page: one array, one fetch.
     place: mx.array | None = None
+    traced: bool = False  # layers return what `griffin.trace` takes, in place of the next state
     pace: Pace | None = None  # inference: how far the host may run ahead of the device
 
     def with_ring(self, ring: mx.array, new: mx.array) -> tuple[mx.array, mx.array]:
@@ -60,13 +61,14 @@ class Chunk:
             else:
                 written = mx.put_along_axis(ring, mx.broadcast_to(self.slot, new.shape), new, axis=2)
             return written[:, :, : self.filled], written
-        if self.ring_take is None:  # nothing comes after
+        if self.ring_take is None and not self.traced:  # nothing comes after
             return new, ring
         parts = [ring, new]
         if self.padding:
             parts.append(mx.zeros((*new.shape[:2], self.padding, new.shape[3]), new.dtype))
         whole = mx.concatenate(parts, axis=2)
-        return whole if self.reads_ring else new, mx.take_along_axis(whole, self.ring_take, axis=2)
+        seen = whole if self.reads_ring else new
+        return seen, new if self.ring_take is None else mx.take_along_axis(whole, self.ring_take, axis=2)
 
     def split(self) -> tuple[ChunkForm, list[mx.array]]:
         """A hashable form and the arrays, so that a compiled step can take the arrays as inputs."""
@@ -134,6 +136,7 @@ def plan_chunk(
     lengths: Sequence[int] | None,
     inference: bool = False,
     pace: Pace | None = None,
+    traced: bool = False,
 ) -> Chunk:
     """The plan of `time` tokens a row, of which `lengths` count (None: all of them)."""
     fields: dict[str, Any] = _angles(rotary, positions, time) | {"is_inference": inference, "pace": pace}
@@ -144,6 +147,8 @@ def plan_chunk(
         fields["lengths"] = mx.array(counts.astype(np.int32))
     if ATTENTION in config.layer_types:
         fields |= _plan_attention(config, positions, time, counts)
+    if traced:
+        fields |= {"traced": True, "ring_take": None}
     return Chunk(**fields)
 
 

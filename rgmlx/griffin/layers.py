@@ -15,6 +15,7 @@ import mlx.nn as nn
 import numpy as np
 
 from .. import kernels
+from ..kernels.elementwise import gelu
 from . import projections
 from .chunk import Chunk
 from .config import ATTENTION, ModelConfig
@@ -118,8 +119,23 @@ class RecurrentBlock(Joining):
             lengths, positions = chunk.lengths, chunk.positions
             z, tail = kernels.conv(inner, bias, tail, conv_weight, conv_bias, lengths, blocks, inference, positions)
             recurrence = kernels.Recurrence(z, z @ weights[0], z @ weights[1], *biases, decay, h)
+            if chunk.traced:
+                return self._traced(recurrence, (inner, bias), state[0], chunk)
             y, h = kernels.gated(recurrence, chunk.first, lengths, inner, bias, inference, positions)
         return y, (tail, h)
+
+    def _traced(
+        self, recurrence: kernels.Recurrence, inner: tuple[mx.array, mx.array], tail: mx.array, chunk: Chunk
+    ) -> tuple[mx.array, Pair]:
+        """As `mix`, with all inputs of the convolution [B, K-1+T, L] and all states [B, T, L] for `griffin.trace`."""
+        (product, bias), width, dtype = inner, tail.shape[2], tail.dtype
+        x, branch = (
+            part.astype(mx.float32) + b.astype(mx.float32)
+            for part, b in zip(mx.split(product, 2, axis=-1), mx.split(bias, 2), strict=True)
+        )
+        states, _ = kernels.rg_lru(recurrence, chunk.first, chunk.lengths)
+        assert x.shape[2] == width
+        return (states * gelu(branch)).astype(dtype), (mx.concatenate([tail, x.astype(dtype)], axis=1), states)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:

@@ -30,6 +30,7 @@ from .host.forward import Forward
 from .layers import Griffin, Joining, Pair
 from .rope import Rotary
 from .state import State, empty_layer
+from .trace import Trace
 
 # Parameters that stay float32 in every model: what follows the sigmoids, and the norms.
 FLOAT32_PARAMETERS = ("norm.weight", "recurrent_param", "gate_bias", "conv_1d.weight", "conv_1d.bias")
@@ -103,6 +104,21 @@ class RecurrentGemma(nn.Module):
         for row in range(batch):
             state.positions[row] += time if lengths is None else lengths[row]
         return hidden
+
+    def look_ahead(self, tokens: mx.array, state: State) -> Trace:
+        """Reads tokens that may come next, without moving the state; the trace has the state behind each of them.
+
+        Args:
+            tokens: integer array [1, T], of at most as many tokens as the ring has slots.
+        """
+        if forward := self._forward():
+            hidden, parts = forward.look_ahead(tokens, state)
+        else:
+            chunk = plan_chunk(
+                self.config, self._rotary, state.positions, tokens.shape[1], None, not self.training, traced=True
+            )
+            hidden, parts = self.model(tokens, state.layers, chunk, self.compute_dtype)
+        return Trace(state.copy(), hidden, parts)
 
     def packed(self, tokens: mx.array, positions: mx.array) -> mx.array:
         """The normed outputs [B, T, D] of rows that hold several sequences each, none of which sees another; for training.

@@ -159,8 +159,12 @@ def host(
     weight: np.ndarray,
     conv_bias: np.ndarray,
     lengths: np.ndarray | None,
+    traced: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`conv` in NumPy, in float32; the outputs are [B, T, L], not in gate blocks."""
+    """`conv` in NumPy, in float32; the outputs are [B, T, L], not in gate blocks.
+
+    `traced`: in place of the next tail all inputs [B, K-1+T, L], the tail before included.
+    """
     batch, time, width = product.shape[0], product.shape[1], weight.shape[0]
     taps = weight.shape[1]
     x = np.empty((batch, taps - 1 + time, width), np.float32)
@@ -176,6 +180,8 @@ def host(
         for k in range(1, taps):
             y += x[:, k : k + time] * weight[:, k, 0]
     y += conv_bias
+    if traced:
+        return y, x
     if lengths is None:
         return y, x[:, time:].copy()
     take = lengths[:, None] + np.arange(taps - 1)

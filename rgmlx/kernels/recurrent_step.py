@@ -133,6 +133,7 @@ def host(
     weights: HostWeights,
     first: np.ndarray | None,
     lengths: np.ndarray | None = None,
+    traced: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What lies between the projections of a recurrent block, in NumPy, for any number of tokens a row.
 
@@ -140,12 +141,14 @@ def host(
         product: the joined product [B, T, 2L], without bias.
         tail: [B, K-1, L];  h: [B, L].
         first, lengths: int [B], as in `rg_lru`.
+        traced: keep what every position leaves behind.
 
     Returns:
-        The block's inner output [B, T, L], the next tail and the next state.
+        The block's inner output [B, T, L], the next tail and the next state; `traced`: all inputs of the convolution
+        [B, K-1+T, L] and all states [B, T, L] in place of the two.
     """
     w, (batch, time, _), width = weights, product.shape, h.shape[1]
-    z, tail = host_conv(product, w.product_bias, tail, w.conv_weight, w.conv_bias, lengths)
+    z, tail = host_conv(product, w.product_bias, tail, w.conv_weight, w.conv_bias, lengths, traced)
     blocks, block, _ = w.gates.shape
     gates = np.matmul(z.reshape(batch * time, blocks, block).swapaxes(0, 1), w.gates)  # [H, B * T, 2E]
     gates += w.gate_bias[:, None]
@@ -159,7 +162,7 @@ def host(
     branch = product[..., width:]
     if w.product_bias is not None:
         branch = branch + w.product_bias[width:]
-    h = h.copy()  # of what is overwritten now
+    h = (y if traced else h).copy()  # of what is overwritten now
     y *= host_gelu(branch)
     return y, tail, h
 

@@ -55,6 +55,7 @@ def chunk(
     values: np.ndarray,
     positions: Sequence[int],
     counts: Sequence[int],
+    traced: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Many tokens a row, of which `counts` are real; the others' outputs mean nothing.
 
@@ -62,14 +63,15 @@ def chunk(
         q: [B, H, T, E];  k, v: [B, G, T, E].
         keys, values: the rings before [B, G, R, E]; not written to.
         positions: of each row's first token.
+        traced: leave the rings as they are.
 
     Returns:
-        The outputs [B, T, H * E] and the next rings.
+        The outputs [B, T, H * E] and the next rings; `traced`: k and v in place of these.
     """
     (batch, heads, time, size), ring = q.shape, keys.shape[2]
     groups = keys.shape[1]
     y = np.empty((batch, time, heads, size), np.float32)
-    next_keys, next_values = keys.copy(), values.copy()
+    next_keys, next_values = (k, v) if traced else (keys.copy(), values.copy())
     for row, (position, count) in enumerate(zip(positions, counts, strict=True)):
         # 1. what is held, oldest first, and the new ones behind
         held, slot = min(position, ring), position % ring
@@ -88,6 +90,8 @@ def chunk(
             scores[..., (ages < 0) | (ages >= ring)] = -np.inf
             found = np.matmul(_softmax(scores), all_values[:, None, low : held + end])
             y[row, start:end] = found.reshape(heads, end - start, size).swapaxes(0, 1)
+        if traced:
+            continue
         # 3. the last of the real ones, into the ring
         last = min(count, ring)
         into = np.arange(slot + count - last, slot + count) % ring

@@ -58,6 +58,15 @@ class Forward:
         """Whether the network still holds what was read. `head`: what is read for the logits, as far as that matters."""
         return (self._head_read if head else self._read).is_held()
 
+    def look_ahead(self, tokens: mx.array, state: State) -> tuple[mx.array, list[tuple[mx.array, mx.array]]]:
+        """As `Griffin` computes a chunk that is traced: the normed outputs [B, T, D], and a pair of arrays a layer."""
+        with threads.limited(), np.errstate(over="ignore", invalid="ignore"):
+            x = self._embedding.rows(np.array(tokens))
+            x *= self._scale
+            angles = self._rotary.cos_sin(state.positions, tokens.shape[1])
+            hidden, parts = self._through(x, state, Plan(angles, state.positions, tokens.shape[1], None, traced=True))
+        return mx.array(hidden), parts
+
     def advance(self, tokens: mx.array, state: State, lengths: Sequence[int] | None) -> mx.array:
         """As `RecurrentGemma.advance`, but for the positions, which the caller moves."""
         ids, (batch, time) = np.array(tokens), tokens.shape
@@ -70,13 +79,8 @@ class Forward:
                 state.layers, state.hidden = self._step(x[:, 0], state.layers, state.positions, *angles)
                 return state.hidden[:, None]
             plan = Plan(angles, state.positions, time, lengths)
-            # 2. the blocks; what one adds to the stream is summed by the next norm
-            added: Added = (None, None)
-            layers = []
-            for block, pair in zip(self._blocks, state.layers, strict=True):
-                x, added, new = block(x, added, _pair(pair), plan)
-                layers.append((mx.array(new[0]), mx.array(new[1])))
-            _, hidden = add_norm(x, *added, *self._final_norm)
+            # 2. the blocks
+            hidden, layers = self._through(x, state, plan)
         # 3. the state
         state.layers = layers
         if lengths is None:
@@ -86,6 +90,15 @@ class Forward:
             before = np.array(state.hidden, copy=False)
             state.hidden = mx.array(np.where(plan.counts[:, None] > 0, last, before))
         return mx.array(hidden)
+
+    def _through(self, x: np.ndarray, state: State, plan: Plan) -> tuple[np.ndarray, list[tuple[mx.array, mx.array]]]:
+        """The residual stream through all blocks; what one adds to it is summed by the next norm."""
+        added: Added = (None, None)
+        layers = []
+        for block, pair in zip(self._blocks, state.layers, strict=True):
+            x, added, new = block(x, added, _pair(pair), plan)
+            layers.append((mx.array(new[0]), mx.array(new[1])))
+        return add_norm(x, *added, *self._final_norm)[1], layers
 
     def head(self, hidden: mx.array) -> mx.array:
         """Normed outputs [..., D] -> logits float32 [..., V], soft-capped."""

@@ -31,9 +31,11 @@ class Plan:
         positions: Sequence[int],
         time: int,
         lengths: Sequence[int] | None,
+        traced: bool = False,
     ) -> None:
+        """`traced`: blocks return what `griffin.trace` takes, in place of the next state."""
         self.cosine, self.sine = angles
-        self.positions = list(positions)
+        self.positions, self.traced = list(positions), traced
         self.first = np.array([p == 0 for p in positions]) if 0 in positions else None
         self.lengths = None if lengths is None else np.array(lengths)
         self.counts = np.full(len(positions), time) if lengths is None else np.array(lengths)
@@ -76,7 +78,7 @@ class Recurrent:
         )
 
     def __call__(self, x: np.ndarray, state: Pair, plan: Plan) -> tuple[np.ndarray, np.ndarray | None, Pair]:
-        y, *new = recurrent(_times(x, self.entry), *state, self.weights, plan.first, plan.lengths)
+        y, *new = recurrent(_times(x, self.entry), *state, self.weights, plan.first, plan.lengths, plan.traced)
         return _times(y, self.exit), self.exit.bias, (new[0], new[1])
 
 
@@ -91,7 +93,7 @@ class Attention:
     def __call__(self, x: np.ndarray, state: Pair, plan: Plan) -> tuple[np.ndarray, np.ndarray | None, Pair]:
         inner = _times(x, self.entry)
         q, k, v = rotary(inner, self.entry.bias, plan.cosine, plan.sine, self.heads, self.kv_heads)
-        y, *new = attention.chunk(q, k, v, *state, plan.positions, plan.counts.tolist())
+        y, *new = attention.chunk(q, k, v, *state, plan.positions, plan.counts.tolist(), plan.traced)
         return _times(y, self.exit), self.exit.bias, (new[0], new[1])
 
 
