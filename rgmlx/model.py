@@ -22,7 +22,7 @@ from .generation.scoring import Score, log_probs
 from .griffin.config import DTYPES, ModelConfig
 from .griffin.state import State
 from .kernels import launch
-from .settings import Sampling
+from .settings import DRAFTS, OFF, Sampling
 from .system import debug_log, variables
 from .system.atomic import Busy, Steps, whole
 from .system.awaited import awaited, stepped
@@ -477,13 +477,16 @@ def _decode(tokenizer: Tokenizer, run: Generation, matcher: Matcher | None) -> G
         run.close()
 
 
-def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = None) -> Model:
+def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = None, draft: str = OFF) -> Model:
     """Loads a model.
 
     Args:
         name_or_path: `demo` (the embedded model), a directory, or a Hugging Face repository.
         dtype: compute dtype, `float32`, `bfloat16` or `float16`. None takes the checkpoint's on a
             GPU, and float32 on a CPU, where the 16-bit products are many times slower.
+        draft: `lookup` reads several tokens at once where the text before foretells them: the same ids (in 16 bits a
+            product of several rows may round otherwise), sooner where a text repeats itself. `off`: one by one. It is
+            `Model.draft`, which may be changed between two calls. Batches and constrained results go one by one.
 
     Raises:
         RgmlxError: a subclass whose sentence says what is wrong and what to do; the weights are more than this
@@ -506,6 +509,8 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
         wanted = config.dtype if mx.default_device() == mx.gpu else "float32"
     else:
         wanted = str(dtype).removeprefix("mlx.core.")
+    if draft not in DRAFTS:
+        raise RgmlxError(f"draft '{draft}' is not one of {', '.join(DRAFTS)}")
     if wanted not in DTYPES:
         raise RgmlxError(f"dtype '{wanted}' is not one of {', '.join(DTYPES)}")
     if tokenizer is not None and len(tokenizer) > config.vocab_size:
@@ -520,7 +525,7 @@ def load(name_or_path: str | Path = hub.DEMO, *, dtype: str | mx.Dtype | None = 
     model._weights_fingerprint = checkpoint.fingerprint(weights)
     del weights  # so that joining frees each matrix that it replaces
     model.join_projections()
-    model.sampling = sampling
+    model.sampling, model.draft = sampling, draft
     model._stop_ids |= stop_ids
     model.directory, model.name = directory, str(name_or_path)
     model.eval()

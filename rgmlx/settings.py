@@ -16,6 +16,8 @@ from .errors import RgmlxError
 
 RECENT = 256
 """Of the last so many tokens a state knows the ids: as many as a penalty can look at."""
+LOOKUP, OFF = DRAFTS = ("lookup", "off")
+"""What foretells tokens that are then read several at once: the text before them, or nothing (`generation.speculation`)."""
 _MOST = math.nextafter(math.inf, 0)  # what is "0 or more" is finite
 _MOST_WHOLE = 2**63 - 1  # as much as TOML and SQLite hold
 _MOST_PENALTY = 100  # logits are within 30: more has no further effect, and may leave float32

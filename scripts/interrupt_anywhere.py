@@ -211,6 +211,21 @@ def tokens(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]
     return action, lambda: same_state(model, here, [*PROMPT, *got] if got else [])
 
 
+def foreseen(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
+    """A `Generation` that reads several tokens at once."""
+    here, got = model.new_state(), list[int]()
+    said = [5, 6, 7, 8] * 3
+
+    def action() -> None:
+        greedy = rgmlx.Sampling(temperature=0)
+        run = Generation(model, here, said, sampling=greedy, max_tokens=3 * TOKENS, draft=True)
+        for token in run:
+            got.append(token)
+        expect(run.foreseen > 0, "nothing was foreseen")
+
+    return action, lambda: same_state(model, here, [*said, *got] if got else [])
+
+
 def constrained(model: rgmlx.Model) -> tuple[Callable[[], object], Callable[[], None]]:
     """A `Generation` with a matcher."""
     here, got = model.new_state(), list[int]()
@@ -344,6 +359,7 @@ def talk(what: str) -> Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     "Generation": tokens,
+    "Generation, foreseen": foreseen,
     "Generation, constrained": constrained,
     "Model.stream": pieces,
     "Model.logits, prefill": reading,

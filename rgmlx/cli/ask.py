@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RgmlxError, warnings_told
-from ..settings import SETTINGS
+from ..settings import DRAFTS, OFF, SETTINGS
 from ..system.decoding import argument
 from ..system.formatting import size
 from . import conversations, material
@@ -89,6 +89,12 @@ def add(commands: Any) -> None:
     )
     p.add_argument("--stats", action="store_true", help="say on stderr what was read and written, and how long it took")
     add_data(p)
+    p.add_argument(
+        "--draft",
+        choices=DRAFTS,
+        default=OFF,
+        help="lookup: several tokens at once where the text before foretells them; the answer is the same (default: off)",
+    )
     add_settings(p)
     p.set_defaults(run=run)
 
@@ -118,6 +124,7 @@ def run(options: argparse.Namespace) -> None:
         name = (_model_of(store, options.session) or "demo") if options.model is None else options.model
         begun = time.perf_counter()
         model = _loaded(name)
+        model.draft = options.draft
         total = _Total(time.perf_counter() - begun, options.session)
         with contextlib.closing(_answers(model, store, text, options, system, given, out.piece)) as answers:
             for number, answer in enumerate(answers):

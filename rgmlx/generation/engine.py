@@ -20,7 +20,7 @@ from ..errors import NotFiniteError, RgmlxError
 from ..griffin.network import RecurrentGemma
 from ..griffin.state import State
 from ..kernels import launch
-from ..settings import Sampling, checked_budget
+from ..settings import LOOKUP, Sampling, checked_budget
 from ..system.atomic import Steps, whole
 from ..system.cancellation import checkpoint
 from ..system.process import enter, stop_at_end
@@ -192,7 +192,8 @@ class Generation:
             stop_ids: ids that end the run. They are consumed, not delivered.
             matcher: says which ids may come next, and is told which came; it knows the same `stop_ids`. Not with
                 `min_tokens`: what it has to end, that may not.
-            draft: read several tokens at once where the text foretells them (`speculation`). None: where that pays here.
+            draft: read several tokens at once where the text foretells them (`speculation`), which a constrained run does not
+                do. None: as `network.draft` says.
         """
         enter()
         if matcher is not None and min_tokens:
@@ -207,7 +208,7 @@ class Generation:
         self._sampling = (sampling or Sampling()).seeded()
         self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
         self._matcher, self._chunk, self._progress = matcher, chunk, progress
-        self._draft = speculation.pays() if draft is None else draft
+        self._draft = network.draft == LOOKUP if draft is None else draft
         self._speculation: Speculation | None = None
         self._cancel = threading.Event()
         self.finish_reason: str | None = None
@@ -304,10 +305,10 @@ class Generation:
                     else:  # what may follow a token is known behind it only; the network computes meanwhile
                         mx.async_eval(ahead.arrays())
                     value = _values(token)[0]
+                    ahead.remember([[value]])
                     if self._speculation is not None:
-                        self._speculation.step()
+                        self._speculation.step(value)
                 # 2. it is part of the text
-                ahead.remember([[value]])
                 state.become(ahead)
                 if value in self._stop_ids:
                     self.finish_reason = "stop"

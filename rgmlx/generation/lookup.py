@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-SPAN = 3
+SPAN = 2
 """Ids that have to be the same before a draft is made of what followed them; the first of a draft is looked at as well."""
 _KEPT = 16_384
 
@@ -50,31 +50,43 @@ class Account:
     """Whether drafts pay: what they have gained so far, counted in decode steps.
 
     A draft that fails costs more than the step it stands for. That is paid out of what others have gained, and out of a
-    small share of all steps: where nothing can be foreseen, no more than that share is lost.
+    small share of all steps: where nothing can be foreseen, no more than that share is lost. The first is made on credit,
+    once the text has been seen to repeat itself.
+
+    Attributes:
+        size: tokens of the next chunk.
     """
 
     def __init__(self) -> None:
-        self._gained, self._size = _START, 8
+        self._gained, self.size = 0.0, _FIRST
+        self._hits = 0  # tokens in a row that were foreseen, made in one way or the other
 
-    def step(self) -> None:
-        """A token was made by a step of its own."""
+    def step(self, foreseen: bool) -> None:
+        """A token was made by a step of its own, and might have been foreseen."""
         self._gained = min(self._gained + _SHARE, _MOST)
+        self._hits = self._hits + 1 if foreseen else 0
 
-    def size(self) -> int:
-        """Tokens of the next chunk; 0 for no draft now."""
-        return self._size if self._gained >= cost(self._size) - 1 else 0
+    def pays(self) -> bool:
+        """Whether a draft may be made now."""
+        return self._gained >= cost(self.size) - 1 or (self._hits >= _SEEN and self._gained >= -_CREDIT)
 
     def chunk(self, size: int, tokens: int) -> None:
         """A chunk of so many tokens gave so many, one at least."""
+        self._hits = self._hits + tokens if tokens == size else 0
         self._gained = min(self._gained + tokens - cost(size), _MOST)
-        self._size = min(2 * size, _LONGEST) if tokens == size else 8
-
-
-_SHARE = 0.02
-_START, _MOST = 2.0, 16.0
-_LONGEST = 32
+        if tokens == size:
+            self.size = min(2 * size, _LONGEST)
+        elif tokens < _FEW:
+            self.size = _SHORT
 
 
 def cost(size: int) -> float:
     """Of a chunk of so many tokens, in steps: `scripts/bench_draft.py` measures it."""
     return 2.2 + size / 24
+
+
+_SHARE = 0.02
+_CREDIT, _MOST = 2.0, 16.0  # steps
+_SEEN = 2
+_SHORT, _FIRST, _LONGEST = 8, 16, 32  # tokens of a chunk
+_FEW = 4

@@ -15,14 +15,8 @@ import numpy as np
 from ..griffin.network import RecurrentGemma
 from ..griffin.state import State
 from ..griffin.trace import Trace
-from ..kernels import launch
 from .lookup import Account, Lookup
 from .sampling import Sampler
-
-
-def pays() -> bool:
-    """Whether a chunk of a few tokens costs less here than as many steps, so far as that was measured."""
-    return mx.default_device() != mx.gpu and launch.backend() == "numpy"
 
 
 class Chunk:
@@ -38,7 +32,9 @@ class Chunk:
 
     def state(self, count: int) -> State:
         """Behind the first `count` ids."""
-        return self._trace.state(count)
+        state = self._trace.state(count)
+        state.remember([self.ids[:count]])
+        return state
 
 
 class Speculation:
@@ -52,20 +48,21 @@ class Speculation:
         """`ids`: the text so far."""
         self._network, self._lookup, self._account = network, Lookup(ids), Account()
         self.foreseen = 0
+        self._guess: int | None = None  # the next token
 
     def draft(self) -> list[int]:
         """What may be drawn next and come behind that; none where nothing is foreseen."""
-        size = min(self._account.size(), self._network.config.ring_size)
-        found = self._lookup.draft(size) if size else []
-        return found if len(found) > 2 else []
+        found = self._lookup.draft(min(self._account.size, self._network.config.ring_size))
+        self._guess = found[0] if found else None
+        return found if len(found) > 2 and self._account.pays() else []
 
     def deliver(self, token: int) -> None:
         """The next token of the text."""
         self._lookup.add(token)
 
-    def step(self) -> None:
-        """A token had a pass of its own."""
-        self._account.step()
+    def step(self, token: int) -> None:
+        """It had a pass of its own."""
+        self._account.step(token == self._guess)
 
     def check(self, state: State, draft: Sequence[int], sample: Sampler, banned: Sequence[Sequence[int]]) -> Chunk:
         """Reads a draft, of which the first token was drawn, and draws behind each.

@@ -22,6 +22,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from ..kernels import launch
+from ..settings import OFF
 from . import mlx_lm_cache, projections
 from .backpressure import Pace
 from .chunk import Chunk, plan_chunk, plan_packed, plan_step
@@ -50,6 +51,7 @@ class RecurrentGemma(nn.Module):
         self.model_type = "recurrent_gemma"
         self.model = Griffin(config)
         self.own_head(not config.tie_word_embeddings)
+        self.draft = OFF
         self._rotary = Rotary(config.rotary_dim, config.rope_theta)
         self._compiled: dict[Any, Any] = {}
         self._in_numpy: Forward | None = None

@@ -33,6 +33,12 @@ def test_ctrl_c_at_any_line_leaves_the_state_of_what_was_delivered(name: str, sm
     assert len(struck) > 20
     if name == "Generation, constrained":  # and those of all that it shares with one that is not
         struck = [at for at in struck if Path(at[0].co_filename).name in ("engine.py", "matcher.py")]
+    if name == "Generation, foreseen":
+        struck = [
+            at
+            for at in struck
+            if Path(at[0].co_filename).name in ("engine.py", "speculation.py", "lookup.py", "trace.py")
+        ]
     if name.startswith("Chat"):  # the lines below are struck by the scenarios without a chat
         struck = [at for at in struck if Path(at[0].co_filename).name in WHERE_STATES_MOVE]
     if name.startswith("Chat") and name != "Chat.send":  # and those of a reply there
