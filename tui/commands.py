@@ -63,6 +63,7 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("help", "what the keys and commands do", keys=("f1",), while_empty=("question_mark",)),
     Command("stop", "stop the reply; what was written stays", keys=("escape",)),
+    Command("queue", "what waits for the end of the reply: change, remove, move or hold it"),
     Command(
         "regenerate",
         "another reply to your last message; the first is kept",

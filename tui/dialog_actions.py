@@ -19,6 +19,7 @@ from .screens.guide import GET, GuideScreen
 from .screens.help import HelpScreen
 from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
+from .screens.queue import QueueScreen
 from .screens.recall import RecallScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
@@ -39,6 +40,7 @@ class DialogActions:
             "guide": self.guide,
             "history": self._history,
             "recall": self._recall,
+            "queue": self._queue,
             "list": self._list,
             "tree": self._tree,
             "model": self._model,
@@ -87,10 +89,24 @@ class DialogActions:
 
         self.app.push_screen(RecallScreen(self.session.store, row.id, head.id, known, words), put)
 
+    async def _queue(self, _: str) -> None:
+        if not self.app.outbox.items:
+            self.app.notify(self.app.outbox.about, timeout=4, markup=False)
+            return
+
+        def answered(answer: int | bool | None) -> None:
+            if answer is True:
+                self._actions.later(self.app.go_on())
+            elif answer is not None:
+                self.app.take_back(answer)
+
+        self.app.push_screen(QueueScreen(self.app), answered)
+
     async def _list(self, _: str) -> None:
         current = self.session.conversation.id if self.session.conversation else None
+        ended, self.app.ended_in = self.app.ended_in, None
         self.app.push_screen(
-            ConversationsScreen(self.session.store, current, self.session.writes_in),
+            ConversationsScreen(self.session.store, current, self.session.writes_in, ended),
             lambda opened: self._actions.later(self._listed(opened)),
         )
 
