@@ -205,7 +205,8 @@ class ConversationView(Chatting):
         self.show_waiting()
         doing = self.doing(bool(self.outbox.items))
         news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
-        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2)
+        here = self.activity is Activity.WRITING or (self.activity is not Activity.BEHIND and self.session.in_sync)
+        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2, here=here)
         self.query_one("#status", Static).update(Content(printable(text)))
         head = self.session.head
         answered = None if head is None else head.role == MODEL
