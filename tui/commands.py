@@ -169,7 +169,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "open", "go on from a .rgstate file: nothing is read again", "FILE", needs=Need.ALONE, does=operations.open_file
     ),
-    Command("model", "choose, download or name the model", "[NAME]", needs=Need.ALONE),
+    Command("model", "choose, download or name the model", "[NAME]"),
     Command("settings", "temperature and the like, the system text", keys=("f2", "ctrl+l")),
     Command(
         "set",

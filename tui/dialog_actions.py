@@ -147,10 +147,12 @@ class DialogActions:
                 await self._actions.run(chosen.action, "")  # or once the model is there
 
     async def _model(self, name: str) -> None:
-        if name:
+        if not name:
+            self._choose_model()  # also to get one meanwhile
+        elif self._actions.may(Need.ALONE):
             await self._change(name)
         else:
-            self._choose_model()
+            self.app.take_up(f"/model {name}")
 
     def _choose_model(self, wanted: str = "") -> None:
         """Opens the list of models with the cursor at one of them, or at the one in use."""
@@ -159,7 +161,7 @@ class DialogActions:
 
     async def _change(self, name: str | None) -> None:
         """Changes the model, after a question where there is something that the new one has to read."""
-        if name is None or (name == self.session.name and self.session.ready):
+        if name is None or (name == self.session.name and self.session.ready) or not self._actions.may(Need.ALONE):
             return
         if not is_repository(name):
             resolve(name)  # a wrong name is a sentence now, not after a question
@@ -173,6 +175,8 @@ class DialogActions:
         self.app.push_screen(Confirm(question, "Change"), lambda yes: self._load(name) if yes else None)
 
     def _load(self, name: str) -> None:
+        if not self._actions.may(Need.ALONE):  # a reply may have begun since the list was opened
+            return
         self.app.chosen_model = name  # a default once it is there
         self.app.load_model(name)
 

@@ -47,8 +47,7 @@ class Paced(Scripted):
         number = self.begun
         yield f"reply {number}"
         wait_for(lambda: self.allow >= number or self._cancel.is_set())
-        if not self._cancel.is_set():
-            yield "."
+        yield "."
 
 
 def chat(session: Scripted) -> ChatApp:
