@@ -63,7 +63,6 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("help", "what the keys and commands do", keys=("f1",), while_empty=("question_mark",)),
     Command("stop", "stop the reply; what was written stays", keys=("escape",)),
-    Command("queue", "what waits for the end of the reply: change, remove, move or hold it"),
     Command(
         "regenerate",
         "another reply to your last message; the first is kept",
@@ -183,6 +182,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("theme", "light, dark or contrast", "[NAME]"),
     Command("history", "search the messages you sent", keys=("ctrl+s",)),
     Command("recall", "find what was said before in this conversation, and put it into the prompt", "[WORDS]"),
+    Command("queue", "what waits for the end of the reply: change, remove, move or hold it"),
     Command("info", "what the model, its memory and this program take", does=operations.info),
     Command("guide", "what this is, and how to get a larger model"),
     Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), aliases=("exit", "bye")),

@@ -92,7 +92,7 @@ async def test_each_is_sent_after_the_reply_to_the_one_before(tmp_path: Path) ->
         await writing(app)
         await queued(app, "one", "two", "three")
         assert line(app, "#outbox").split("\n") == [
-            "Sent when the reply ends, one by one; ↑ takes the last back",
+            "Sent in turn when the reply ends, ↑ takes one back",
             "1 one",
             "2 two",
             "3 three",
@@ -113,7 +113,7 @@ async def test_of_many_the_first_are_shown_and_how_many_others_there_are(tmp_pat
         await queued(app, *(f"number {number}" for number in range(1, 6)))
         assert line(app, "#outbox").split("\n")[1:] == ["1 number 1", "2 number 2", "3 number 3", "and 2 more: /queue"]
         await pilot.resize_terminal(60, 9)
-        await wait_until(lambda: line(app, "#outbox").startswith("5 wait. Sent when the reply ends"))
+        await wait_until(lambda: line(app, "#outbox").startswith("5 wait. Sent in turn when the reply ends"))
         assert app.outbox.size.height == 1
         finish(app)
 

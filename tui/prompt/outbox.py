@@ -232,9 +232,9 @@ class Outbox(Static):
             return _described(held, f"Held, {self.held.value}: Enter alone sends {_them(held)}", rows)
         if len(self.items) == 1 and free[0].command:
             return [f"{free[0].line} is done {when}  ·  Esc calls it off"]
-        back = ", one by one; ↑ takes the last back" if len(free) > 1 else ", ↑ takes it back"
+        turn, back = (" in turn", "one") if len(free) > 1 else ("", "it")
         more = [f"{len(held)} held: Enter alone sends {_them(held)}, too"] if held else []
-        return [*_described(free, f"Sent {when}{back}", rows), *more]
+        return [*_described(free, f"Sent{turn} {when}, ↑ takes {back} back", rows), *more]
 
 
 def _them(items: Sequence[Waiting]) -> str:

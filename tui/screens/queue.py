@@ -59,7 +59,7 @@ class QueueScreen(ModalScreen[int | None | bool]):
         Binding("delete,x,ctrl+d", "remove", "remove", key_display="x"),
         Binding("u,alt+up", "shift(-1)", "up", key_display="u"),
         Binding("d,alt+down", "shift(1)", "down", key_display="d"),
-        Binding("h", "hold", "hold, go on"),
+        Binding("h", "hold", "hold", tooltip="hold all of them, or have them go on"),
         Binding("escape,q", "leave", "back", key_display="esc"),
     ]
 
