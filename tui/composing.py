@@ -78,8 +78,9 @@ class Composing(Selecting):
 
     @property
     def escape(self) -> Escape:
-        """What Esc does now. Of several that wait it takes back one, and then it stops what runs."""
-        if self.outbox.items and not (self.busy and self._took_back):
+        """What Esc does now. Of several that wait it takes back one, and then it stops what runs; what is held is not
+        about to be sent."""
+        if self.outbox.items and (not self.busy or (self.outbox.next is not None and not self._took_back)):
             return Escape.TAKE_BACK
         if self.editing is not None:
             return Escape.LEAVE_EDIT
@@ -149,6 +150,7 @@ class Composing(Selecting):
     def note_place(self) -> None:
         """Something is sent or done where one stands: what waits for this place comes after the reply to that."""
         self.sent_from = self.session.opened.at
+        self._took_back = False
 
     def _queue_changed(self) -> None:
         self._keep_later()

@@ -129,6 +129,7 @@ class Flow(ConversationView):
             self.notify(self.refusal, timeout=4, markup=False)
             return
         self.outbox.release()
+        self._took_back = False
         self._queue_changed()
         await self.proceed()
 

@@ -233,6 +233,29 @@ async def test_escape_takes_back_once_and_stops_then(tmp_path: Path) -> None:
         await wait_until(lambda: app.prompt.text == "two\nthree" and waiting(app) == ["one"])
 
 
+async def test_escape_stops_a_reply_where_all_that_waits_is_held(tmp_path: Path) -> None:
+    """They are not about to be sent; when they go on, the first Esc takes one back again."""
+    app = chat(session := Paced(tmp_path))
+    async with app.run_test(size=SIZE):
+        await writing(app)
+        await queued(app, "one", "two")
+        burst(app, "escape", "escape")
+        await wait_until(lambda: idle(app) and waiting(app) == ["one"])
+        app.prompt.load_text("")
+        app.outbox.release()  # as if nothing was to be changed
+        app.outbox.hold(Held.STOPPED)
+        await type_and_send(app, "now")
+        await wait_until(lambda: session.begun == 2 and app.activity is Activity.WRITING)
+        await wait_until(lambda: "Esc stop" in screen(app)[-1])
+        app.simulate_key("escape")
+        await wait_until(lambda: idle(app) and waiting(app) == ["one"])
+        app.simulate_key("enter")
+        await wait_until(lambda: session.begun == 3 and not app.outbox.items)
+        await queued(app, "last")
+        await wait_until(lambda: "Esc take back" in screen(app)[-1])
+        finish(app)
+
+
 async def test_one_in_the_middle_is_changed_and_what_follows_waits_for_it(tmp_path: Path) -> None:
     app = chat(session := Paced(tmp_path))
     async with app.run_test(size=SIZE):

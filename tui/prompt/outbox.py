@@ -218,7 +218,7 @@ class Outbox(Static):
         first = (
             f"The first {self._free} are sent when their time has come; the others are" if self._free else "They are"
         )
-        return f"{first} held, {self.held.value}, until you say so."
+        return f"{first} held, {self.held.value}: h has them go on."
 
     def show(self, when: str, rows: int = _ROWS) -> None:
         """Brings the lines up to date; `when` says what is waited for, and no more than `rows` of them are shown."""
