@@ -455,6 +455,26 @@ def test_a_queue_survives_every_end(end: str, ptys: Any, tmp_path: Path) -> None
     asyncio.run(again())
 
 
+async def test_the_disk_has_what_is_left_of_a_queue_at_every_moment(tmp_path: Path) -> None:
+    """As after kill -9: what was sent is not there twice, and the rest comes after the reply to it."""
+    app = chat(session := Paced(tmp_path))
+    async with app.run_test(size=SIZE):
+        await writing(app)
+        await queued(app, "one", "two", "three")
+        session.allow = 1
+        await wait_until(lambda: session.begun == 2)
+        row, seen = session.conversation, Drafts(tmp_path / "drafts")
+        found = seen.read(row)  # at once: before anything else can be written
+        assert found is not None and [one.text for one in found.queue] == ["two", "three"]
+        one = said(app)[2]
+        assert one.text == "one"
+        for left in found.queue:
+            assert left.reply and left.after in (one.id, said(app)[-1].id)
+        finish(app)
+        await wait_until(lambda: idle(app) and len(said(app)) == 8)
+        assert seen.read(row) is None
+
+
 # --- /queue -----------------------------------------------------------------------------------------
 
 
