@@ -203,7 +203,7 @@ class ConversationView(Chatting):
         line.update(Content(position))
         self.prompt.placeholder = self._placeholder
         self.show_waiting()
-        doing = self.doing(bool(self.outbox.items))
+        doing = self.doing(self.outbox.next is not None)
         news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
         here = self.activity is Activity.WRITING or (self.activity is not Activity.BEHIND and self.session.in_sync)
         text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2, here=here)

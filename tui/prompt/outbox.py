@@ -106,6 +106,7 @@ class Outbox(Static):
         self.held: Held | None = None
         self.changing: Waiting | None = None
         self.changed: Callable[[], None] = lambda: None
+        self._text = ""
         self._free = 0  # so many of them are not held
         self._behind: tuple[int, ...] = ()  # what comes after the one that is being changed
 
@@ -223,8 +224,10 @@ class Outbox(Static):
     def show(self, when: str, rows: int = _ROWS) -> None:
         """Brings the lines up to date; `when` says what is waited for, and no more than `rows` of them are shown."""
         self.display = bool(self.items)
-        if self.items:
-            self.update(Content(printable("\n".join(self._lines(when, max(1, min(rows, _ROWS)))))))
+        text = "\n".join(self._lines(when, max(1, min(rows, _ROWS)))) if self.items else ""
+        if text != self._text:  # this is called several times a second
+            self._text = text
+            self.update(Content(printable(text)))
 
     def _lines(self, when: str, rows: int) -> list[str]:
         free, held = self.items[: self._free], self.items[self._free :]
