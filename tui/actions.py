@@ -108,6 +108,8 @@ class Actions:
             self.ask_for_words(command)
             return
         try:
+            if command.needs is Need.REPLY:
+                self.app.note_place()
             if command.does is not None:
                 await self.show(command.does(self.app, argument))
             else:
@@ -261,7 +263,7 @@ class Actions:
     # --- what only the screen has ---------------------------------------------------------
 
     async def _stop(self, _: str) -> None:
-        self.app.press_escape()
+        self.app.stop()
 
     async def _edit(self, _: str) -> None:
         self.edit_message(operations.last_message(self.session, USER))

@@ -175,9 +175,13 @@ class ChatApp(Flow):
             return self.escape.value == parameters[0] and len(self.screen_stack) == 1
         return super().check_action(action, parameters)
 
+    def action_command(self, name: str) -> None:
+        """Gives a command; the key that stops finds out in its turn what it does now."""
+        self.call_next(self.press_escape) if name == "stop" else super().action_command(name)
+
     def action_escape(self, what: str) -> None:
-        """What Esc does besides stopping; the command finds out what that is now."""
-        self.action_command("stop")
+        """What Esc does besides stopping."""
+        self.call_next(self.press_escape)
 
     async def action_read(self, where: str) -> None:
         """Scrolls the transcript from the prompt: a page up or down, or to the end."""

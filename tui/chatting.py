@@ -26,6 +26,7 @@ class Chatting(Composing):
         chosen_model: by the user, and not loaded yet.
         getter: has models got, behind the screen.
         navigation: where the current message is on its branch.
+        ended_in: the conversation in which a reply has ended while another one was open, until the list was opened.
         welcomes: whether this is the first start, and nothing was said yet.
     """
 
@@ -36,6 +37,7 @@ class Chatting(Composing):
     chosen_model: str
     getter: Getter
     navigation: Navigation
+    ended_in: int | None = None
 
     @property
     @abstractmethod
@@ -62,6 +64,10 @@ class Chatting(Composing):
     @abstractmethod
     async def proceed(self) -> None:
         """Does what is due, if the model is free for it."""
+
+    @abstractmethod
+    async def go_on(self) -> None:
+        """What is held of what waits goes on: now, or when the model is free."""
 
     @abstractmethod
     async def show_conversation(self) -> None:

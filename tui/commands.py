@@ -168,7 +168,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "open", "go on from a .rgstate file: nothing is read again", "FILE", needs=Need.ALONE, does=operations.open_file
     ),
-    Command("model", "choose, download or name the model", "[NAME]", needs=Need.ALONE),
+    Command("model", "choose, download or name the model", "[NAME]"),
     Command("settings", "temperature and the like, the system text", keys=("f2", "ctrl+l")),
     Command(
         "set",
@@ -182,6 +182,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("theme", "light, dark or contrast", "[NAME]"),
     Command("history", "search the messages you sent", keys=("ctrl+s",)),
     Command("recall", "find what was said before in this conversation, and put it into the prompt", "[WORDS]"),
+    Command("queue", "what waits for the end of the reply: change, remove, move or hold it"),
     Command("info", "what the model, its memory and this program take", does=operations.info),
     Command("guide", "what this is, and how to get a larger model"),
     Command("quit", "leave; the conversation is kept", keys=("ctrl+q",), aliases=("exit", "bye")),

@@ -1,7 +1,8 @@
 """What was typed and is not sent: the draft in the prompt, what waits until the model is free, what is being edited.
 
 Knows the prompt, the outbox and the files of drafts; when something is sent is the app's business. Every conversation
-has a draft of its own, which is on the disk about a second after it was typed.
+has a draft and a queue of its own, which are on the disk about a second after they were typed. What waits in one is sent
+in no other, and not while another is open.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from textual import on
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from rgmlx.conversation import places
 from rgmlx.conversation.session import Session
-from rgmlx.store import Conversation, StoreError
+from rgmlx.store import USER, Conversation, StoreError
 from rgmlx.store import Message as Stored
 from rgmlx.system import debug_log
 from rgmlx.system.formatting import joined, sentence
@@ -23,14 +25,17 @@ from rgmlx.system.textfiles import reason
 
 from .activity import waits_for
 from .prompt.drafts import Draft, Drafts
-from .prompt.outbox import Outbox, Waiting
+from .prompt.outbox import Held, Outbox, Waiting
 from .prompt.prompt import Prompt
+from .prompt.queued import Queued
+from .question import Question
 from .selecting import Selecting
 
 KEEP_SECONDS = 0.5
 """So long after a key the draft goes to the disk, with all that was typed by then."""
 SAID_SECONDS = 15.0
 """So long is said what becomes of a draft."""
+_SHARE = 5  # lines of the screen to each line of what waits
 
 
 class Escape(Enum):
@@ -48,6 +53,7 @@ class Composing(Selecting):
     Attributes:
         editing: the message that the text in the prompt is to take the place of.
         outbox: what waits until the model is free.
+        sent_from: the number of the message at which one stood when the last thing was sent or done.
     """
 
     def __init__(self, session: Session, *, drafts: Drafts | None = None) -> None:
@@ -56,10 +62,12 @@ class Composing(Selecting):
         self.editing: Stored | None = None
         self.drafts = drafts or Drafts(None)
         self.outbox = Outbox()
+        self.sent_from: int | None = None
         self._aside: list[tuple[str, Stored | None]] = []  # texts, and which message each is to take the place of
         self._drafted = session.opened  # whose draft is in the prompt
         self._keep_soon: Timer | None = None
         self._said = ""  # why a draft can't be kept
+        self._took_back = False  # Esc did, the last time
 
     @property
     def prompt(self) -> Prompt:
@@ -70,8 +78,9 @@ class Composing(Selecting):
 
     @property
     def escape(self) -> Escape:
-        """What Esc does now."""
-        if self.outbox.item is not None:
+        """What Esc does now. Of several that wait it takes back one, and then it stops what runs; what is held is not
+        about to be sent."""
+        if self.outbox.items and (not self.busy or (self.outbox.next is not None and not self._took_back)):
             return Escape.TAKE_BACK
         if self.editing is not None:
             return Escape.LEAVE_EDIT
@@ -81,35 +90,71 @@ class Composing(Selecting):
         """Does it. Stops whatever runs, also where nothing seems to."""
         match self.escape:
             case Escape.TAKE_BACK:
+                self._took_back = True
                 self.take_back()
             case Escape.LEAVE_EDIT:
                 self.leave_edit()
             case _:
-                self.session.stop()
+                self.stop()
+
+    def stop(self) -> None:
+        """Stops what the model does; what waits for it is held."""
+        if self.busy:
+            self.hold(Held.STOPPED)
+        self.session.stop()
 
     # --- what waits -----------------------------------------------------------------------
 
     def queue(self, item: Waiting) -> bool:
-        """Has something wait until the model is free; says so where something waits already, and returns false."""
-        if self.outbox.item is not None:
-            self.notify("Something waits already: Esc takes it back.", timeout=3)
+        """Has something wait until the model is free; says so where no more can wait, and returns false."""
+        if problem := self.outbox.problem(item):
+            self.notify(problem, timeout=4, markup=False)
             return False
         session = self.session
         head, run = session.head, session.running if session.at_running else None
         self.outbox.put(dataclasses.replace(item, after=_number(head), run=run))
+        self._took_back = False
         self.prompt.submitted = ""
-        self._keep_later()
-        self.show_status()
+        self._queue_changed()
         return True
 
-    def take_back(self) -> bool:
-        """What waits is in the prompt again, before what is there; false if nothing waits."""
-        item = self.outbox.take()
+    def take_back(self, number: int | None = None) -> bool:
+        """One that waits (None: the last) is in the prompt again, before what is there; false if there is none.
+
+        Sent again it has its place again, and what comes after it waits for that.
+        """
+        last = self.outbox.last
+        number = last.number if number is None and last is not None else number
+        item = self.outbox.take_to_change(number) if number is not None else None
         if item is None:
             return False
         self.take_up(item.text, item.editing)
-        self.show_status()
+        self._queue_changed()
         return True
+
+    def drop(self, number: int) -> None:
+        """One that waits is gone."""
+        self.outbox.take(number)
+        self._queue_changed()
+
+    def move(self, number: int, by: int) -> None:
+        """Moves one that waits towards the end (1) or the beginning (-1)."""
+        self.outbox.move(number, by)
+        self._queue_changed()
+
+    def hold(self, why: Held) -> None:
+        """What waits does not go on by itself from now on."""
+        self.outbox.hold(why)
+        self._queue_changed()
+
+    def note_place(self) -> None:
+        """Something is sent or done where one stands: what waits for this place comes after the reply to that."""
+        self.sent_from = self.session.opened.at
+        self._took_back = False
+
+    def _queue_changed(self) -> None:
+        self._keep_later()
+        self.show_status()
 
     def take_up(self, text: str, editing: Stored | None = None) -> None:
         """Puts a text that was submitted into the prompt again, before what was typed since.
@@ -149,32 +194,31 @@ class Composing(Selecting):
 
     def show_waiting(self) -> None:
         """Brings what is shown of it up to date."""
-        self.outbox.show(waits_for(self.activity, title=self.written_title))
+        rows = max(1, self.size.height // _SHARE)
+        self.outbox.show(waits_for(self.activity, title=self.written_title), rows)
 
     # --- drafts ---------------------------------------------------------------------------
 
     @property
     def draft(self) -> Draft:
         """All that was typed and is not sent."""
-        item, text, editing = self.outbox.item, self.prompt.unsent, self.editing
-        aside = [text for text, _ in reversed(self._aside)]
-        if item is not None and item.text:
-            if _number(item.editing) == _number(editing):
-                text = joined(item.text, text)
-            else:
-                text, editing, aside = item.text, item.editing, [text, *aside]
-        rest = joined(*aside)
-        text = joined(self.prompt.submitted, text)
-        return Draft(text, _number(editing), rest) if text.strip() else Draft(rest)
+        text = joined(self.prompt.submitted, self.prompt.unsent)
+        rest = joined(*(text for text, _ in reversed(self._aside)))
+        queue = tuple(item.kept for item in self.outbox.items)
+        text, editing, rest = (text, _number(self.editing), rest) if text.strip() else (rest, None, "")
+        return Draft(text, editing, rest, queue, held=self.outbox.held is not None)
 
     def keep_draft(self) -> None:
         """Writes the draft at once."""
         self._write_draft(self._drafted.row, self.draft, self.drafts.ticket())
 
     def forget_draft(self, conversation: Conversation | None) -> None:
-        """It was sent: after a crash it is not to come back, too."""
+        """It was sent: after a crash it is not to come back, too; what waits behind it is."""
         self.prompt.submitted = ""
-        self._write_draft(conversation, Draft(""), self.drafts.ticket())
+        if self.outbox.items:
+            self.keep_draft()
+        if not self.outbox.items or conversation is None:  # a new one has a file of its own from now on
+            self._write_draft(conversation, Draft(""), self.drafts.ticket())
         self._keep_later()  # what was typed since then
 
     def follow_draft(self) -> None:
@@ -182,29 +226,57 @@ class Composing(Selecting):
         if self.session.opened is self._drafted:
             return
         self.keep_draft()
-        item = self.outbox.take()
+        items = self.outbox.items
         title = self._drafted.row.title if self._drafted.row else "a new conversation"
-        if item is not None:
-            what = "Your message was not sent: it" if item.text else f"/{item.command} was called off: what you typed"
-            self.notify(f"{what} stays with “{title}”.", timeout=5, markup=False)
+        if len(items) > 1:
+            self.notify(
+                f"{len(items)} wait in “{title}”, and are not sent while you are here.", timeout=5, markup=False
+            )
+        elif items:
+            what = f"/{items[0].command} is not done now" if items[0].command else "Your message was not sent"
+            self.notify(f"{what}: it stays with “{title}”.", timeout=5, markup=False)
         self._drafted = self.session.opened
         self.restore_draft()
 
     def restore_draft(self) -> None:
-        """Puts the draft of the open conversation into the prompt."""
+        """Puts the draft of the open conversation into the prompt, and what waited there above it."""
         self.editing = None
         self._aside.clear()
-        found = self.drafts.read(self._drafted.row)
+        found = self.drafts.read(self._drafted.row) or Draft("")
         self._say_of_drafts()
-        if found is not None and found.editing is not None and self._drafted.row is not None:
-            with contextlib.suppress(StoreError):  # discarded since then
-                message = self.session.store.messages.get(found.editing)
-                self.editing = message if message.conversation == self._drafted.row.id else None
-        if found is not None and found.aside and self.editing is not None:
+        self.editing = self._message(found.editing)
+        if found.aside and self.editing is not None:
             self._aside.append((found.aside, None))
-        elif found is not None:
-            found = Draft(joined(found.text, found.aside))
-        self.prompt.load_text(found.text if found else "")
+        elif found.aside:
+            found = dataclasses.replace(found, text=joined(found.text, found.aside))
+        self.prompt.load_text(found.text)
+        items = [self._restored(one) for one in found.queue]
+        # The reply that it waits for may be written still: then nothing was missed.
+        goes_on = bool(items) and not found.held and items[0].run is not None
+        self.outbox.fill(items, None if goes_on else Held.AWAY)
+
+    def _restored(self, one: Queued) -> Waiting:
+        """What waited, with the place that it has by now."""
+        running, after = self.session.running, self._message(one.after)
+        question = Question(one.words, one.text) if one.words else None
+        item = Waiting(one.text, self._message(one.editing), one.command, _number(after), question=question)
+        if one.after is not None and after is None:  # discarded since then
+            return dataclasses.replace(item, after=self._drafted.at)
+        if not one.reply or after is None:
+            return item
+        if running is not None and running.opened is self._drafted and after.id in (running.at, _number(running.asked)):
+            return dataclasses.replace(item, run=running)
+        if after.role == USER:  # its reply came later, or went on without us
+            return dataclasses.replace(item, after=places.after(self.session.store, after.id))
+        return item
+
+    def _message(self, number: int | None) -> Stored | None:
+        """A message of the conversation whose draft is in the prompt; None where it is not there any more."""
+        if number is not None and self._drafted.row is not None:
+            with contextlib.suppress(StoreError):
+                message = self.session.store.messages.get(number)
+                return message if message.conversation == self._drafted.row.id else None
+        return None
 
     def _say_of_drafts(self) -> None:
         while self.drafts.notices:

@@ -82,7 +82,7 @@ class ConversationView(Chatting):
         await self.transcript.load(shown)
         if not shown and self.navigation.begun:
             await self.transcript.notice(f"This is before the first message: {pressed('forward')} goes forward.")
-        elif not shown and self.outbox.item is None:
+        elif not shown and not self.outbox.items:
             for sentence in self._greeting:
                 await self.transcript.notice(sentence)
         elif shown and shown[-1].role != MODEL:
@@ -93,7 +93,7 @@ class ConversationView(Chatting):
     @property
     def welcomes(self) -> bool:
         """Whether this is the first start, and nothing was said yet: Enter alone begins, and F1 is the guide."""
-        empty = self.session.head is None and self.outbox.item is None and not self.prompt.submitted
+        empty = self.session.head is None and not self.outbox.items and not self.prompt.submitted
         return self.first and empty and self.session.name == "demo"
 
     @property
@@ -203,9 +203,10 @@ class ConversationView(Chatting):
         line.update(Content(position))
         self.prompt.placeholder = self._placeholder
         self.show_waiting()
-        doing = self.doing(self.outbox.item is not None)
+        doing = self.doing(self.outbox.next is not None)
         news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
-        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2)
+        here = self.activity is Activity.WRITING or (self.activity is not Activity.BEHIND and self.session.in_sync)
+        text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2, here=here)
         self.query_one("#status", Static).update(Content(printable(text)))
         head = self.session.head
         answered = None if head is None else head.role == MODEL

@@ -19,6 +19,7 @@ from .screens.guide import GET, GuideScreen
 from .screens.help import HelpScreen
 from .screens.history import HistoryScreen
 from .screens.models import ModelsScreen
+from .screens.queue import QueueScreen
 from .screens.recall import RecallScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
@@ -39,6 +40,7 @@ class DialogActions:
             "guide": self.guide,
             "history": self._history,
             "recall": self._recall,
+            "queue": self._queue,
             "list": self._list,
             "tree": self._tree,
             "model": self._model,
@@ -87,10 +89,24 @@ class DialogActions:
 
         self.app.push_screen(RecallScreen(self.session.store, row.id, head.id, known, words), put)
 
+    async def _queue(self, _: str) -> None:
+        if not self.app.outbox.items:
+            self.app.notify(self.app.outbox.about, timeout=4, markup=False)
+            return
+
+        def answered(answer: int | bool | None) -> None:
+            if answer is True:
+                self._actions.later(self.app.go_on())
+            elif answer is not None:
+                self.app.take_back(answer)
+
+        self.app.push_screen(QueueScreen(self.app), answered)
+
     async def _list(self, _: str) -> None:
         current = self.session.conversation.id if self.session.conversation else None
+        ended, self.app.ended_in = self.app.ended_in, None
         self.app.push_screen(
-            ConversationsScreen(self.session.store, current, self.session.writes_in),
+            ConversationsScreen(self.session.store, current, self.session.writes_in, ended),
             lambda opened: self._actions.later(self._listed(opened)),
         )
 
@@ -131,10 +147,12 @@ class DialogActions:
                 await self._actions.run(chosen.action, "")  # or once the model is there
 
     async def _model(self, name: str) -> None:
-        if name:
+        if not name:
+            self._choose_model()  # also to get one meanwhile
+        elif self._actions.may(Need.ALONE):
             await self._change(name)
         else:
-            self._choose_model()
+            self.app.take_up(f"/model {name}")
 
     def _choose_model(self, wanted: str = "") -> None:
         """Opens the list of models with the cursor at one of them, or at the one in use."""
@@ -143,7 +161,7 @@ class DialogActions:
 
     async def _change(self, name: str | None) -> None:
         """Changes the model, after a question where there is something that the new one has to read."""
-        if name is None or (name == self.session.name and self.session.ready):
+        if name is None or (name == self.session.name and self.session.ready) or not self._actions.may(Need.ALONE):
             return
         if not is_repository(name):
             resolve(name)  # a wrong name is a sentence now, not after a question
@@ -157,6 +175,8 @@ class DialogActions:
         self.app.push_screen(Confirm(question, "Change"), lambda yes: self._load(name) if yes else None)
 
     def _load(self, name: str) -> None:
+        if not self._actions.may(Need.ALONE):  # a reply may have begun since the list was opened
+            return
         self.app.chosen_model = name  # a default once it is there
         self.app.load_model(name)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from textual import on
 
+from rgmlx.conversation.runs import ReplyRun
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL
@@ -28,10 +29,13 @@ from .getting import Getter
 from .prompt.drafts import Drafts
 from .prompt.files import Expanded, expand
 from .prompt.kept import KeptPrompt
-from .prompt.outbox import Waiting
+from .prompt.outbox import Held, Waiting
 from .prompt.prompt import Prompt
 from .question import Question
 from .screens.models import ModelsScreen
+
+TOLD_SECONDS = 12.0
+"""So long is said that a reply has ended which is not on the screen."""
 
 
 class Flow(ConversationView):
@@ -74,13 +78,15 @@ class Flow(ConversationView):
             case Verdict.REFUSE:
                 self.take_up(event.text)
                 await self.transcript.notice(self.refusal)
-            case Verdict.QUEUE:
+            case now if now is Verdict.QUEUE or self.outbox.changing is not None:
                 if self.queue(Waiting(event.text, self.editing)):
                     self.end_edit()
+                    await self.proceed()  # if it was next
                 else:
                     self.take_up(event.text)
             case Verdict.RUN:
                 editing = self.editing
+                self.note_place()
                 self.end_edit()
                 await self._send(event.text, editing)
 
@@ -102,8 +108,10 @@ class Flow(ConversationView):
             return Expanded(text, problems=(sentence(str(e)),))
 
     def enter_alone(self) -> None:
-        """Enter without a text: an edit does not end in nothing, and says so; at the first start it is how one begins."""
-        if self.editing is not None:
+        """Enter without a text: what is held goes on; an edit does not end in nothing; at the first start it begins."""
+        if self.outbox.held is not None and self.editing is None:
+            self.call_next(self.go_on)
+        elif self.editing is not None:
             self.notify("An edit needs a text: Esc leaves it as it was.", timeout=3)
         elif self.welcomes:
             self.prompt.load_text(EXAMPLE)
@@ -114,6 +122,16 @@ class Flow(ConversationView):
         if self._question is not None and self._file is None:
             question, self._question = self._question, None
             self.queue(Waiting(question.text, question=question))
+
+    async def go_on(self) -> None:
+        """What is held goes on: now, or when the model is free."""
+        if self.activity is Activity.UNLOADED:
+            self.notify(self.refusal, timeout=4, markup=False)
+            return
+        self.outbox.release()
+        self._took_back = False
+        self._queue_changed()
+        await self.proceed()
 
     async def _send(self, text: str, old: Stored | None, question: Question | None = None) -> None:
         """`question`: what the text is, with all that belongs to it in place."""
@@ -136,9 +154,12 @@ class Flow(ConversationView):
         except RgmlxError as e:
             await self._give_back(text, old, f"This was not sent: {e}.")
             return
+        replied = old is None or old.role != MODEL
+        self.outbox.follow(self.sent_from, message.id, reply=replied)
+        self.sent_from = message.id
         self.forget_draft(row)
         self.leave_position()
-        if old is not None and old.role == MODEL:
+        if not replied:
             self.machine.enter(Activity.IDLE)
             await self.follow()
             await self.show_conversation()
@@ -151,8 +172,9 @@ class Flow(ConversationView):
         await self.begin(self.session.generate_reply)
 
     async def _give_back(self, text: str, editing: Stored | None, why: str) -> None:
-        """What could not be sent is in the prompt again."""
+        """What could not be sent is in the prompt again; what waits behind it is held until that is sent."""
         self.machine.enter(Activity.IDLE)
+        self.hold(Held.NOT_SENT)
         self.take_up(text, editing)
         await self.transcript.notice(why)
 
@@ -164,6 +186,8 @@ class Flow(ConversationView):
             self.machine.enter(Activity.IDLE)
             raise
         self.written, self._broke_off = self.session.running, False
+        self.outbox.follow(self.sent_from, self.session.opened.at, self.written)
+        self._keep_later()
         self.machine.enter(Activity.WRITING)
         self.leave_position()
         await self.transcript.begin_reply(text)
@@ -222,9 +246,7 @@ class Flow(ConversationView):
     async def _ended(self, event: Ended) -> None:
         behind, run = self.activity is Activity.BEHIND, self.written
         if behind:
-            reply = run.head if run is not None else None
-            how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
-            self.notify(f"The reply in “{self.written_title}” {how}: Ctrl+O opens it.", timeout=5, markup=False)
+            await self._tell_of_end(run)
         else:
             head = self.session.head
             await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
@@ -237,8 +259,22 @@ class Flow(ConversationView):
             )
         self.written = None
         if self._broke_off:  # the next one might as well
-            self.take_back()
+            self.hold(Held.BROKE_OFF)
         await self.set_free()  # only now: what comes next finds the transcript as it stays
+
+    async def _tell_of_end(self, run: ReplyRun | None) -> None:
+        """Says that a reply has ended that is not on the screen, and how one gets there."""
+        reply, there = (run.head, run.opened) if run is not None else (None, None)
+        how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
+        way = f"{pressed('forward')} or {pressed('tree')} goes there"
+        if there is not None and there is not self.session.opened:
+            draft = await asyncio.to_thread(self.drafts.read, there.row)
+            many = len(draft.queue) if draft is not None else 0
+            how += f": {many} wait there" if many > 1 else ": a message waits there" if many else ""
+            way = f"{pressed('list')}, Enter opens it"
+            self.ended_in = there.row.id if there.row is not None else None
+        end = ". " if ": " in how else ": "
+        self.notify(f"The reply in “{self.written_title}” {how}{end}{way}.", timeout=TOLD_SECONDS, markup=False)
 
     @on(Failed)
     async def _failed(self, event: Failed) -> None:
@@ -254,7 +290,7 @@ class Flow(ConversationView):
             self._exit_code = 1
         self.machine.enter(Activity.IDLE if self.session.ready else Activity.UNLOADED)
         self.machine.moved = False
-        self.take_back()
+        self.hold(Held.NO_MODEL if event.of == "load" else Held.STOPPED)
         if event.of == "load":
             await self.proceed()
         self.show_status()
@@ -300,15 +336,18 @@ class Flow(ConversationView):
 
     async def _send_next(self) -> None:
         """Sends or does what waits, where it belongs."""
-        item = self.outbox.item
-        if item is not None and item.editing is None and await self._went_to(item.parent):
+        item = self.outbox.next
+        if item is None or (item.editing is None and await self._went_to(item.parent)):
             return
-        item = self.outbox.take()
-        self.show_status()
-        if item is not None and item.command:
-            await self.actions.run(item.command, "")
-        elif item is not None:
+        self.outbox.take(item.number)
+        self.sent_from = item.parent
+        self._queue_changed()
+        if not item.command:
             await self._send(item.text, item.editing, item.question)
+            return
+        await self.actions.run(item.command, "")
+        if not self.busy:  # it was not done, and why was said
+            self.hold(Held.NOT_SENT)
 
     async def _went_to(self, parent: int | None) -> bool:
         """Goes where something belongs that waits, if that is elsewhere; the model follows, and then it is done."""
@@ -318,7 +357,7 @@ class Flow(ConversationView):
         try:
             await self.actions.arrive(self.navigation.checkout(parent))
         except RgmlxError as e:
-            self.take_back()
+            self.hold(Held.NOT_SENT)
             await self.transcript.notice(sentence(str(e)))
         return True
 

@@ -112,7 +112,7 @@ class Keyboard(WorkerApp):
             prompt.clear_draft()
             self.notify("Cleared: Ctrl+_ brings it back.", timeout=3)
         else:
-            await self.actions.run("stop", "")
+            self.action_command("stop")  # as Esc: an edit is left, say
             self.notify("Ctrl+Q leaves; the conversation is kept.", timeout=3)
 
     async def action_copy_selected(self) -> None:

@@ -322,9 +322,20 @@ def describe(session: Session) -> list[str]:
         f"Model: {session.name}",
         f"Memory: {metrics.state_bytes / 1e6:.2f} MB, which never grows; the last {metrics.window:,} tokens word by word, "
         "what is older in gist",
+        f"Window: {_window_use(metrics.position, metrics.window) if there else 'the model is on its way here'}",
         f"Tokens so far: {tokens}; read again since the model was loaded: {metrics.read_again:,}",
         f"Last reply: {rate if metrics.rate else 'none was written here since this was opened'}",
         f"This program: {metrics.resident / 1e6:,.0f} MB",
         f"States on the disk: {usage.count:,}, {usage.bytes / 1e6:,.1f} of {snapshots.budget / 1e6:,.0f} MB",
         f"Conversations: {session.store.directory}",
     ]
+
+
+def _window_use(position: int, window: int) -> str:
+    """How much of what is remembered word by word is in use."""
+    if not window:
+        return "no model is loaded"
+    if position > window:
+        return f"full, {window:,} tokens word by word; {position - window:,} older ones are in gist"
+    used = f"{position:,} of {window:,} tokens in use, {100 * position // window} %"
+    return f"{used}; all that was said is remembered word by word"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rgmlx.conversation.metrics import Metrics
@@ -43,21 +44,49 @@ def position_label(position: Position, editing: Message | None, *, cut_short: bo
     return _SEPARATOR.join(part for part in parts if part)
 
 
-def status_line(name: str, metrics: Metrics, doing: str, news: str, width: int) -> str:
-    """One line; what matters least is left out first where it does not fit."""
-    parts = [(0, news), (2, model_name(name))]
+CELLS = 5
+"""Of the bar that shows how much of the exact window is in use."""
+
+
+def window_bar(position: int, window: int) -> str:
+    """How much of the window that is remembered word by word is in use: a bar that is never ahead of it, or "full"."""
+    if position >= window:
+        return "full"
+    used = position * CELLS // window
+    return "█" * used + "░" * (CELLS - used)
+
+
+def status_line(name: str, metrics: Metrics, doing: str, news: str, width: int, *, here: bool = True) -> str:
+    """One line; what matters least gives way where not all of it fits.
+
+    Args:
+        here: the model is, or writes, where one stands: how far it is and what it remembers are of this conversation.
+    """
+    # What each part needs beside it, how much it matters (the smallest number most), and the text.
+    parts = [(_SEPARATOR, 0, news), (_SEPARATOR, 2, model_name(name))]
     if metrics.state_bytes:
-        parts.append((3, f"memory {metrics.state_bytes / 1e6:.1f} MB, always"))
-    if metrics.position:
-        parts.append((5, f"{metrics.position:,} tokens"))
+        parts.append((_SEPARATOR, 3, f"memory {metrics.state_bytes / 1e6:.1f} MB, always"))
+    if metrics.position and here:
+        parts.append((_SEPARATOR, 4, f"{metrics.position:,} tokens"))
+        if metrics.window:
+            parts.append((", ", 5, f"window {window_bar(metrics.position, metrics.window)}"))
     if metrics.rate:
-        parts.append((4, f"{metrics.rate:.0f} tok/s"))
+        parts.append((_SEPARATOR, 6, f"{metrics.rate:.0f} tok/s"))
     if metrics.first_token:
-        parts.append((6, f"first token {metrics.first_token:.1f} s"))
+        parts.append((_SEPARATOR, 7, f"first token {metrics.first_token:.1f} s"))
     if metrics.resident:
-        parts.append((7, f"process {metrics.resident / 1e6:,.0f} MB"))
-    parts.append((1, doing))
-    kept = [part for part in parts if part[1]]
-    while len(kept) > 1 and len(_SEPARATOR.join(text for _, text in kept)) > width:
-        kept.remove(max(kept))
-    return _SEPARATOR.join(text for _, text in kept)
+        parts.append((_SEPARATOR, 8, f"process {metrics.resident / 1e6:,.0f} MB"))
+    parts.append((_SEPARATOR, 1, doing))
+    kept: list[int] = []
+    for at in sorted(range(len(parts)), key=lambda at: parts[at][1]):
+        between, _, text = parts[at]
+        if text and (between == _SEPARATOR or at - 1 in kept):  # the window is of the tokens before it
+            more = sorted([*kept, at])
+            if not kept or len(_line(parts[one] for one in more)) <= width:
+                kept = more
+    return _line(parts[at] for at in kept)
+
+
+def _line(parts: Iterable[tuple[str, int, str]]) -> str:
+    texts = [f"{between}{text}" for between, _, text in parts]
+    return "".join(texts).removeprefix(_SEPARATOR)

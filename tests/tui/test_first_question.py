@@ -409,14 +409,19 @@ async def test_what_was_typed_before_and_not_sent_is_still_there(tmp_path: Path)
         assert app.prompt.text == "a draft" and said(app)[0].text == BOTH
 
 
-async def test_without_a_model_it_is_in_the_prompt(tmp_path: Path) -> None:
+async def test_without_a_model_it_is_held(tmp_path: Path) -> None:
     session = Gated(tmp_path)
     session.fails = "there is no such model"
     session.gate.set()
     app = chat(session)
     async with app.run_test(size=SIZE):
-        await wait_until(lambda: app.prompt.text == BOTH)
-        assert said(app) == [] and "There is no model" in notices(app)
+        await wait_until(lambda: "There is no model" in notices(app))
+        assert said(app) == []
+        assert str(app.outbox.content) == f"Held, since there was no model: Enter alone sends it: {WORDS}"
+        app.simulate_key("enter")
+        await wait_until(lambda: any("is not loaded: choose a model" in n.message for n in app._notifications))
+        app.simulate_key("up")
+        await wait_until(lambda: app.prompt.text == BOTH and not app.outbox.items)
 
 
 @pytest.mark.parametrize("good", [True, False])

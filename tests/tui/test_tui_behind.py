@@ -228,14 +228,11 @@ async def test_enter_during_a_reply_has_the_message_wait_and_sends_it_then(tmp_p
         await type_and_send(app, "and then?")
         await wait_until(lambda: "Sent when the reply ends, ↑ takes it back: and then?" in line(app, "#outbox"))
         await wait_until(lambda: any("takes it back: and then?" in text for text in screen(app)[-8:]))
-        app.query_one(Prompt).insert("a second")
-        app.simulate_key("enter")
-        await wait_until(lambda: any("Something waits already" in n.message for n in app._notifications))
-        assert app.query_one(Prompt).text == "a second"
+        app.query_one(Prompt).insert("typed")
         session.release(12)
         await wait_until(lambda: idle(app) and len(said(app)) == 4)
         assert [m.text for m in said(app)] == ["go", words(12), "and then?", words(12)]
-        assert app.query_one(Prompt).text == "a second" and app.outbox.item is None
+        assert app.query_one(Prompt).text == "typed" and not app.outbox.items
 
 
 @pytest.mark.parametrize("key", ["up", "escape"])
@@ -246,10 +243,10 @@ async def test_what_waits_is_taken_back_to_be_changed(tmp_path: Path, key: str) 
     async with app.run_test(size=SIZE):
         await writing(app, session)
         await type_and_send(app, "and then?")
-        await wait_until(lambda: app.outbox.item is not None)
+        await wait_until(lambda: app.outbox.items)
         app.simulate_key(key)
         await wait_until(lambda: app.query_one(Prompt).text == "and then?")
-        assert app.outbox.item is None and not app.outbox.display and app.activity is Activity.WRITING
+        assert not app.outbox.items and not app.outbox.display and app.activity is Activity.WRITING
         app.simulate_key("escape")
         await wait_until(lambda: idle(app))
         assert app.query_one(Prompt).text == "and then?" and len(said(app)) == 2
@@ -275,23 +272,28 @@ async def test_an_edit_waits_as_well(tmp_path: Path) -> None:
         await wait_until(lambda: app.query_one(Prompt).text == "two")
         app.query_one(Prompt).load_text("three")
         app.simulate_key("enter")
-        await wait_until(lambda: app.outbox.item is not None and app.editing is None)
+        await wait_until(lambda: app.outbox.items and app.editing is None)
         session.release(12)
         await wait_until(lambda: idle(app) and said(app)[-2].text == "three" and said(app)[-1].closed)
         assert [m.text for m in said(app)] == ["one", "1", "three", words(12)] and said(app)[-2].number == 2
 
 
-async def test_after_a_failure_what_waits_is_in_the_prompt_again(tmp_path: Path) -> None:
+async def test_after_a_failure_what_waits_is_held(tmp_path: Path) -> None:
     session = Held(tmp_path)
     app = ChatApp(session)
     async with app.run_test(size=SIZE):
         await writing(app, session)
         await type_and_send(app, "and then?")
-        await wait_until(lambda: app.outbox.item is not None)
+        await wait_until(lambda: app.outbox.items)
         session.broken = True
         session.release(12)
         await wait_until(lambda: idle(app) and "The disk is full" in notices(app))
-        assert app.query_one(Prompt).text == "and then?" and len(said(app)) == 2
+        assert line(app, "#outbox") == "Held, since the reply broke off: Enter alone sends it: and then?"
+        assert app.query_one(Prompt).text == "" and len(said(app)) == 2
+        session.broken = False
+        app.simulate_key("enter")
+        await wait_until(lambda: idle(app) and len(said(app)) == 4)
+        assert said(app)[2].text == "and then?"
 
 
 async def test_a_command_that_needs_the_model_waits_for_a_reply_elsewhere(tmp_path: Path) -> None:
@@ -303,7 +305,7 @@ async def test_a_command_that_needs_the_model_waits_for_a_reply_elsewhere(tmp_pa
         await writing(app, session)
         await app.actions.run("regenerate", "")
         await wait_until(lambda: any("A reply is being written" in n.message for n in app._notifications))
-        assert app.outbox.item is None
+        assert not app.outbox.items
         await app.actions.open_conversation(1)
         await wait_until(lambda: app.activity is Activity.BEHIND)
         app.simulate_key("ctrl+r")
@@ -314,7 +316,7 @@ async def test_a_command_that_needs_the_model_waits_for_a_reply_elsewhere(tmp_pa
 
 
 async def test_what_waits_stays_with_its_conversation(tmp_path: Path) -> None:
-    """It is a draft there again: it is sent to no other, and not without the user."""
+    """It is there again: it is sent to no other, and not without the user."""
     session = Held(tmp_path)
     app = ChatApp(session)
     async with app.run_test(size=SIZE):
@@ -324,11 +326,12 @@ async def test_what_waits_stays_with_its_conversation(tmp_path: Path) -> None:
         app.simulate_key("ctrl+n")
         await wait_until(lambda: app.activity is Activity.BEHIND and app.query_one(Prompt).text == "")
         await wait_until(lambda: any("stays with “go”" in n.message for n in app._notifications))
-        assert app.outbox.item is None
+        assert not app.outbox.items
         session.release(12)
         await wait_until(lambda: idle(app))
         await app.actions.open_conversation(1)
-        await wait_until(lambda: app.query_one(Prompt).text == "of go\ntyped later")
+        await wait_until(lambda: app.query_one(Prompt).text == "typed later")
+        assert line(app, "#outbox") == "Held, since you were away: Enter alone sends it: of go"
         assert [m.text for m in said(app)] == ["go", words(12)]
 
 
@@ -361,14 +364,14 @@ async def test_a_draft_survives_quitting(tmp_path: Path) -> None:
         assert not list((tmp_path / "drafts").glob("*.json")), "what was sent does not come back"
 
 
-async def test_what_waits_survives_quitting_as_the_draft(tmp_path: Path) -> None:
+async def test_what_waits_survives_quitting(tmp_path: Path) -> None:
     session = Held(tmp_path)
     app = with_drafts(tmp_path, session)
     async with app.run_test(size=SIZE):
         await writing(app, session)
         await type_and_send(app, "and then?")
         app.query_one(Prompt).insert("and so on")
-        await wait_until(lambda: app.outbox.item is not None)
+        await wait_until(lambda: app.outbox.items)
         app.simulate_key("ctrl+q")
         await wait_until(lambda: not app.is_running)
     assert said(app)[0].text == "go" and len(said(app)) == 2
@@ -376,7 +379,8 @@ async def test_what_waits_survives_quitting_as_the_draft(tmp_path: Path) -> None
     again = with_drafts(tmp_path)
     async with again.run_test(size=SIZE):
         await wait_until(lambda: idle(again))
-        assert again.query_one(Prompt).text == "and then?\nand so on"
+        assert again.query_one(Prompt).text == "and so on"
+        assert line(again, "#outbox") == "Held, since you were away: Enter alone sends it: and then?"
 
 
 async def test_each_conversation_has_its_draft(tmp_path: Path) -> None:

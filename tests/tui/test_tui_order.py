@@ -66,17 +66,17 @@ async def test_what_is_typed_right_after_enter_stays(tmp_path: Path) -> None:
         assert asked(app) == ["aa"] and prompt.text == "bb"
 
 
-async def test_a_second_message_at_once_waits(tmp_path: Path) -> None:
-    """1: the second of a burst is queued, and what follows is in the prompt."""
+async def test_messages_at_once_wait(tmp_path: Path) -> None:
+    """1: the second and third of a burst are queued, and what follows is in the prompt."""
     app, go_on = held(tmp_path)
     async with app.run_test(size=SIZE):
         prompt = await ready(app)
-        burst(app, "aa", "enter", "bb", "enter", "cc", "enter", "dd")  # one waits: there is no room for "cc"
-        await wait_until(lambda: prompt.text == "ccdd")
+        burst(app, "aa", "enter", "bb", "enter", "cc", "enter", "dd")
+        await wait_until(lambda: prompt.text == "dd")
         go_on.set()
-        await wait_until(lambda: len(said(app)) == 4 and idle(app))
+        await wait_until(lambda: len(said(app)) == 6 and idle(app))
         await taken(app)
-        assert asked(app) == ["aa", "bb"] and prompt.text == "ccdd"
+        assert asked(app) == ["aa", "bb", "cc"] and prompt.text == "dd"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_burst_in_a_terminal(ptys: Any, tmp_path: Path) -> None:
         (row,) = session.store.conversations.listed()
         assert session.store.messages.tree(row.id)[0].text == "hello"
         draft = drafts.read(row)
-        assert draft is not None and draft.text == "aa\nbbcc"
+        assert draft is not None and draft.texts == ["aa", "bb", "cc"]
     finally:
         session.close()
 
@@ -219,10 +219,11 @@ async def test_a_waiting_edit_that_is_taken_back_stays_an_edit(tmp_path: Path) -
         await wait_until(lambda: app.activity is Activity.WRITING)
         app.actions.edit_message(app.session.store.messages.get(1))
         burst(app, "!", "enter", "draft")
-        await wait_until(lambda: prompt.text == "draft" and app.outbox.item is not None)
-        assert app.draft == Draft("one!", 1, "draft")
+        await wait_until(lambda: prompt.text == "draft" and app.outbox.items)
+        (kept,) = app.draft.queue
+        assert app.draft.text == "draft" and (kept.text, kept.editing) == ("one!", 1)
         burst(app, "escape")
-        await wait_until(lambda: prompt.text == "one!" and app.outbox.item is None)
+        await wait_until(lambda: prompt.text == "one!" and not app.outbox.items)
         assert app.editing is not None and app.editing.id == 1 and app.draft == Draft("one!", 1, "draft")
         burst(app, "escape")
         await wait_until(lambda: prompt.text == "draft" and app.editing is None)
@@ -236,7 +237,7 @@ async def test_a_waiting_message_that_is_taken_back_does_not_become_part_of_an_e
         burst(app, "three", "enter")
         await wait_until(lambda: app.activity is Activity.WRITING)
         burst(app, "four", "enter")
-        await wait_until(lambda: app.outbox.item is not None)
+        await wait_until(lambda: app.outbox.items)
         app.actions.edit_message(app.session.store.messages.get(1))
         burst(app, "!", "escape")
         await wait_until(lambda: prompt.text == "four" and app.editing is None)
@@ -278,11 +279,11 @@ async def test_a_waiting_message_comes_after_the_reply_it_was_written_for(where:
     async with app.run_test(size=SIZE):
         await ready(app)
         burst(app, "story", "enter", "follow", "enter")
-        await wait_until(lambda: app.activity is Activity.WRITING and app.outbox.item is not None)
+        await wait_until(lambda: app.activity is Activity.WRITING and app.outbox.items)
         burst(app, "alt+up", *(["alt+up"] if "first" in where else []))
         await wait_until(lambda: app.activity is Activity.BEHIND and len(said(app)) == (0 if "first" in where else 2))
         go_on.set()
-        await wait_until(lambda: len(said(app)) == 6 and app.outbox.item is None)
+        await wait_until(lambda: len(said(app)) == 6 and not app.outbox.items)
         assert asked(app) == ["one", "story", "follow"]
         await wait_until(lambda: any("follow" in text for text in screen(app)))
         app.session.stop()
@@ -297,7 +298,7 @@ async def test_a_waiting_command_is_done_where_it_was_given(tmp_path: Path) -> N
         burst(app, "three", "enter")
         await wait_until(lambda: app.activity is Activity.WRITING)
         burst(app, "alt+up", "ctrl+r", "alt+up")
-        await wait_until(lambda: app.outbox.item is not None and app.session.head is None)
+        await wait_until(lambda: app.outbox.items and app.session.head is None)
         go_on.set()
         await wait_until(lambda: len(app.session.store.messages.tree(1)) == 5)
         assert app.session.store.messages.tree(1)[4].parent == 1

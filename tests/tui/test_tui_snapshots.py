@@ -45,6 +45,7 @@ from tui.screens.guide import GuideScreen
 from tui.screens.help import HelpScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.models import ModelsScreen
+from tui.screens.queue import QueueScreen
 from tui.screens.settings import SettingsScreen
 from tui.screens.token import AskToken
 from tui.screens.tree import TreeScreen
@@ -302,6 +303,49 @@ def test_reading_back_while_a_reply_is_written(picture: Picture, tmp_path: Path)
         await wait_until(lambda: not app.transcript._queue)
 
     picture(session, read_back)
+
+
+WAITING = ("And then?", "Was it cold?", "Tell it again, shorter.", "In French?", "Thanks!", "One more?")
+
+
+async def wait_with(pilot: Pilot[None], *texts: str) -> None:
+    """A reply is written, and these wait for its end."""
+    app = pilot.app
+    assert isinstance(app, ChatApp)
+    await type_and_send(app, "Tell me a story about an otter")
+    await wait_until(lambda: app.query(ReplyMessage))
+    for text in texts:
+        await type_and_send(app, text)
+    await wait_until(lambda: len(app.outbox.items) == len(texts))
+
+
+@seen
+def test_what_waits(picture: Picture, tmp_path: Path) -> None:
+    async def wait(pilot: Pilot[None]) -> None:
+        await wait_with(pilot, *WAITING)
+
+    picture(Held(tmp_path, "Once an otter lived at a river.", ""), wait)
+
+
+@drawn("60x20-dark", "80x24-light")
+def test_what_is_held(picture: Picture, tmp_path: Path) -> None:
+    async def hold(pilot: Pilot[None]) -> None:
+        await wait_with(pilot, *WAITING[:3])
+        await pilot.press("ctrl+c")
+        await wait_until(lambda: idle(pilot.app))  # type: ignore[arg-type]
+
+    picture(Held(tmp_path, "Once an otter lived at a river.", ""), hold)
+
+
+@seen
+def test_the_queue(picture: Picture, tmp_path: Path) -> None:
+    async def open_it(pilot: Pilot[None]) -> None:
+        await wait_with(pilot, *WAITING)
+        type_text(pilot, "/queue")
+        await opened(pilot, "enter", QueueScreen)
+        await pilot.press("down")
+
+    picture(Held(tmp_path, "Once an otter lived at a river.", ""), open_it)
 
 
 @seen

@@ -1,4 +1,4 @@
-"""What is in the prompt and was not sent: a file for each conversation, and one for the next new one.
+"""What was typed and not sent, in the prompt or in the queue: a file for each conversation, and one for the next new one.
 
 Knows files and numbers of conversations; no widgets and no database. A file is whole at every moment, and the user's
 alone. Several programs may run: a new conversation's draft is in one of a few files, each of which one program holds.
@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rgmlx.store import Conversation, ConversationLock, DiskFullError, StoreError
 from rgmlx.store.locks import lock_conversation
@@ -28,9 +29,12 @@ from rgmlx.system.reading import parse_json, read_text
 from rgmlx.system.rescue_file import write_rescue_file
 from rgmlx.system.textfiles import reason, replace_text
 
+from . import queued
+from .queued import Queued
+
 MAX_CHARS = 2_000_000
 """Of a draft; a longer one is not kept before the end."""
-_MAX_BYTES = 12 * MAX_CHARS + 1_000  # of its file: JSON writes some characters with twelve
+_MAX_BYTES = 12 * MAX_CHARS + 10_000  # of its file: JSON writes some characters with twelve
 MAX_FILES = 200
 """The oldest go when there are more."""
 NEW_FILES = 8
@@ -45,16 +49,25 @@ class Draft:
     Attributes:
         editing: the message that it is to take the place of.
         aside: what comes back into the prompt when that is done.
+        queue: what waits until the model is free, in the order in which it is sent.
+        held: the queue does not go on by itself.
     """
 
     text: str
     editing: int | None = None
     aside: str = ""
+    queue: tuple[Queued, ...] = ()
+    held: bool = False
 
     @property
     def blank(self) -> bool:
-        """Whether there is no word in it."""
-        return not self.text.strip()
+        """Whether there is nothing in it."""
+        return not self.text.strip() and not self.queue
+
+    @property
+    def texts(self) -> list[str]:
+        """All that it has, in the order in which it is sent."""
+        return [one for one in (*(item.said for item in self.queue), self.text, self.aside) if one.strip()]
 
 
 class Drafts:
@@ -132,7 +145,7 @@ class Drafts:
                 except (OSError, ValueError) as e:
                     debug_log.caught(e, "a draft is not kept at the end")
                     if not draft.blank:
-                        lost.append(joined(draft.text, draft.aside))
+                        lost.append(joined(*draft.texts))
                         why = reason(e)
             self._unkept.clear()
             self.close()
@@ -171,7 +184,7 @@ class Drafts:
 
     def _keep_once(self, number: int | None) -> None:
         conversation, draft = self._unkept[number]
-        if len(draft.text) + len(draft.aside) > MAX_CHARS:
+        if sum(map(len, draft.texts)) > MAX_CHARS:
             raise ValueError(f"it has more than {MAX_CHARS:,} characters")
         name = self._name(conversation)
         if not name and not draft.blank:
@@ -186,7 +199,9 @@ class Drafts:
         del self._unkept[number]
 
     def _write(self, name: str, conversation: Conversation | None, draft: Draft) -> None:
-        kept = {"text": draft.text, "editing": draft.editing, "aside": draft.aside}
+        kept: dict[str, Any] = {"text": draft.text, "editing": draft.editing, "aside": draft.aside}
+        if draft.queue:
+            kept |= {"queue": queued.kept(draft.queue), "held": draft.held}
         text = json.dumps({"created": _created(conversation), **kept})
         if self._directory is None:
             self._memory[name] = "" if draft.blank else text
@@ -286,11 +301,11 @@ def _parsed(text: str, conversation: Conversation | None) -> Draft | None:
     found = parse_json(text)
     if not isinstance(found, dict) or not isinstance(said := found.get("text"), str):
         raise ValueError("no draft")
-    if found.get("created") != _created(conversation) or not said.strip():
-        return None
     editing, aside = found.get("editing"), found.get("aside")
     editing = editing if isinstance(editing, int) and editing > 0 else None
-    return Draft(said, editing, aside if isinstance(aside, str) else "")
+    queue = queued.found(found.get("queue"))
+    draft = Draft(said, editing, aside if isinstance(aside, str) else "", queue, held=found.get("held") is True)
+    return None if draft.blank or found.get("created") != _created(conversation) else draft
 
 
 def _move(path: Path, kept: Path) -> bool:

@@ -122,16 +122,21 @@ class ConversationsScreen(ModalScreen[Opened | None]):
             self.conversation = conversation
 
     def __init__(
-        self, store: Store, current: int | None = None, written: Callable[[int], bool] = lambda conversation: False
+        self,
+        store: Store,
+        current: int | None = None,
+        written: Callable[[int], bool] = lambda conversation: False,
+        wanted: int | None = None,
     ) -> None:
         """A list of the store's conversations.
 
         Args:
             current: the one that the caller holds the lock of.
             written: whether a reply is being written in a conversation.
+            wanted: the one that is marked at first, in place of the current one.
         """
         super().__init__()
-        self._store, self._current = store, current
+        self._store, self._current, self._first = store, current, wanted
         self._changes = Changes(store, current, written, self)
         self._wanted = View()
         self._shown: View | None = None
@@ -205,10 +210,10 @@ class ConversationsScreen(ModalScreen[Opened | None]):
     def _mark(self, view: View, options: list[Row], place: int, before: Row | None) -> int | None:
         """The row to mark: the one asked for, the one that was, or what is in its place."""
         usable = [row for row, option in enumerate(options) if option.conversation is not None]
-        goto = self._current if self._shown is None else view.goto
-        for row in usable:
-            if options[row].about(goto):
-                return row
+        for goto in (self._first, self._current) if self._shown is None else (view.goto,):
+            for row in usable:
+                if options[row].about(goto):
+                    return row
         if self._shown is None or (view.query, view.page) != (self._shown.query, self._shown.page):
             return next(iter(usable), None)
         if before is not None and before.conversation is not None:

@@ -17,6 +17,10 @@ from ..prompt.kept import HOW
 from ..terminal import keys, terminals
 
 _WHERE = " in an empty prompt"  # of a key that is typed otherwise
+_WINDOW = (
+    "window ███░░ in the last line but one: how much of what the model remembers word by word is in use. Once it is full, "
+    "what is older is remembered in gist; a dashed line in the chat shows where that begins, and /info says it in numbers."
+)
 
 
 def selecting() -> str:
@@ -37,7 +41,7 @@ def rows(*, inline: bool = False) -> list[tuple[str, str]]:
     undo += " (Ctrl+Shift+Z where the terminal tells)" if here.reaches("ctrl+shift+z") else ""
     pause = [] if inline else [("Ctrl+Z", "pause, and back to the shell; fg goes on")]
     return [
-        ("Enter", "send; during a reply, when it ends: until then ↑ or Esc takes the message back"),
+        ("Enter", "send; during a reply it waits its turn: ↑ or Esc takes the last one back, /queue shows all"),
         (keys.name(line), f"new line ({also} where the terminal tells)" if also else "new line"),
         ("↑ ↓", "from the first and last line: what you sent before"),
         ("Tab", "complete a /command or an @file; show the lines of a [pasted text]"),
@@ -98,4 +102,6 @@ class HelpScreen(ModalScreen[None]):
             yield Static("Text", classes="head")
             yield Static(f"A message that begins with a slash: write two. {selecting()}", markup=False)
             yield Static(HOW, markup=False)
+            yield Static("What is remembered", classes="head")
+            yield Static(_WINDOW, markup=False)
         yield Footer()

@@ -21,6 +21,7 @@ from tui.app import ChatApp
 from tui.prompt import drafts
 from tui.prompt.drafts import Draft, Drafts
 from tui.prompt.prompt import Prompt
+from tui.prompt.queued import MOST, Queued
 
 
 @pytest.fixture(name="one")
@@ -52,6 +53,47 @@ def test_a_draft_comes_back_in_another_run(tmp_path: Path, one: Conversation) ->
     again.write(None, Draft(""), again.ticket())
     assert again.read(one) is None and again.read(None) is None
     assert not list((tmp_path / "drafts").glob("*.json"))
+
+
+def test_a_queue_comes_back_in_another_run(tmp_path: Path, one: Conversation) -> None:
+    queue = (Queued("first\nof two lines 🦊", after=3, reply=True), Queued(command="regenerate", after=3))
+    draft = Draft("typed", queue=(*queue, Queued("all of it", "words", editing=2)), held=True)
+    first = Drafts(tmp_path / "drafts")
+    first.write(one, draft, first.ticket())
+    first.write(None, Draft("", queue=queue[:1]), first.ticket())
+    first.close()
+    again = Drafts(tmp_path / "drafts")
+    assert again.read(one) == draft and again.read(None) == Draft("", queue=queue[:1])
+    again.write(one, Draft(""), again.ticket())
+    assert again.read(one) is None
+
+
+@pytest.mark.parametrize("rows", [None, 1, "x", {}, [1, None, "x", {}, {"text": " "}, {"text": 5, "command": None}]])
+def test_what_is_no_queue_is_left_out(rows: object, tmp_path: Path, one: Conversation) -> None:
+    made = Drafts(tmp_path / "drafts")
+    made.write(one, Draft("typed", queue=(Queued("x"),)), made.ticket())
+    (file,) = (tmp_path / "drafts").glob("*.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"queue": rows, "held": 7}))
+    assert Drafts(tmp_path / "drafts").read(one) == Draft("typed")
+
+
+def test_a_queue_of_a_file_is_bounded_and_of_the_right_kinds(tmp_path: Path, one: Conversation) -> None:
+    made = Drafts(tmp_path / "drafts")
+    made.write(one, Draft("", queue=(Queued("x"),)), made.ticket())
+    (file,) = (tmp_path / "drafts").glob("*.json")
+    rows = [{"text": "y", "after": True, "editing": -1, "reply": 1, "words": 3, "more": 4}] * 100
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"queue": rows}))
+    assert Drafts(tmp_path / "drafts").read(one) == Draft("", queue=(Queued("y"),) * MOST)
+
+
+def test_a_queue_that_can_not_be_kept_is_elsewhere_at_the_end(tmp_path: Path, one: Conversation) -> None:
+    (tmp_path / "drafts").write_text("in its place")
+    made = Drafts(tmp_path / "drafts")
+    with pytest.raises(OSError):
+        made.write(one, Draft("last", queue=(Queued("first"), Queued(command="continue"))), made.ticket())
+    file = Path(made.rescue().rpartition(" ")[2])
+    assert file.read_text() == "first\n/continue\nlast\n"
+    file.unlink()
 
 
 def test_files_are_the_users_alone(tmp_path: Path, one: Conversation) -> None:

@@ -347,11 +347,11 @@ async def test_during_a_reply_it_waits_as_it_was_typed(folder: Path, tmp_path: P
         await type_and_send(app, "Hello")
         await wait_until(lambda: len(said(app)) == 2)
         await type_and_send(app, "/review this")
-        await wait_until(lambda: app.outbox.item is not None and app.outbox.item.text == "/review this")
+        await wait_until(lambda: app.outbox.items and app.outbox.items[0].text == "/review this")
         app.simulate_key("escape")
         await wait_until(lambda: app.query_one(Prompt).text == "/review this")
         app.simulate_key("enter")
-        await wait_until(lambda: app.outbox.item is not None)
+        await wait_until(lambda: app.outbox.items)
         session.go_on.set()
         await wait_until(lambda: idle(app) and len(said(app)) == 4)
         assert said(app)[2].text == "Review this:\n\nthis"

@@ -26,6 +26,7 @@ from tui.screens.guide import GuideScreen
 from tui.screens.help import HelpScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.models import ModelsScreen
+from tui.screens.queue import QueueScreen, _Rows
 from tui.screens.settings import SettingsScreen
 from tui.screens.tree import TreeScreen, _Lines
 from tui.terminal import keys, terminals
@@ -77,6 +78,7 @@ OWNERS: tuple[tuple[type[DOMNode], ...], ...] = (
     (ModelsScreen,),
     (HistoryScreen,),
     (HelpScreen,),
+    (QueueScreen, _Rows),
     (GuideScreen,),
 )
 PAGES = {"pageup", "pagedown"}  # by the wheel, too, or with the arrows once Tab has gone to the text
