@@ -224,7 +224,9 @@ class Flow(ConversationView):
         if behind:
             reply = run.head if run is not None else None
             how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
-            self.notify(f"The reply in “{self.written_title}” {how}: Ctrl+O opens it.", timeout=5, markup=False)
+            self.notify(
+                f"The reply in “{self.written_title}” {how}: {pressed('list')} opens it.", timeout=5, markup=False
+            )
         else:
             head = self.session.head
             await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
@@ -232,7 +234,7 @@ class Flow(ConversationView):
         await self.show_notices()
         if not behind and head is not None and head.role != MODEL:
             await self.transcript.notice(
-                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one, "
+                f"Your message has no reply yet: {pressed('regenerate')} reads what is left of it and writes one, "
                 f"{pressed('back')} leaves it out."
             )
         self.written = None
@@ -250,7 +252,7 @@ class Flow(ConversationView):
         await self.transcript.notice(sentence(event.sentence))
         self.chosen_model = ""
         if event.of == "load" and not self.session.ready:
-            await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
+            await self.transcript.notice(f"There is no model: /model chooses another, {pressed('quit')} leaves.")
             self._exit_code = 1
         self.machine.enter(Activity.IDLE if self.session.ready else Activity.UNLOADED)
         self.machine.moved = False
