@@ -7,6 +7,7 @@ looks in `conversation_view`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,11 +20,12 @@ from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
 from rgmlx.system.formatting import sentence
 
+from . import operations
 from .actions import Actions
 from .activity import Activity, Need, Step, Verdict, verdict
 from .commands import OFFERED, parse, plain, pressed
 from .conversation_view import EXAMPLE, ConversationView
-from .events import Ended, Failed, Got, Loaded, Synced
+from .events import Ended, Failed, Got, Loaded, Synced, Titled
 from .getting import Getter
 from .prompt.drafts import Drafts
 from .prompt.files import Expanded, expand
@@ -311,6 +313,14 @@ class Flow(ConversationView):
             await self.actions.run(item.command, "")
         elif item is not None:
             await self._send(item.text, item.editing, item.question)
+        elif not self.busy:
+            self.titles.begin(self.defaults.titles)
+
+    @on(Titled)
+    def _titled(self) -> None:
+        with contextlib.suppress(RgmlxError):
+            operations.refresh(self.session)
+        self.show_status()
 
     async def _went_to(self, parent: int | None) -> bool:
         """Goes where something belongs that waits, if that is elsewhere; the model follows, and then it is done."""
