@@ -110,7 +110,9 @@ async def test_the_form_switches_it(tmp_path: Path) -> None:
             box = app.screen.query_one(Checkbox)
             assert box.value is not wanted
             box.focus()
-            await pilot.press("space", "ctrl+s")
+            await pilot.press("space")
+            await wait_until(lambda: str(box.label).endswith(": on" if wanted else ": off"))  # noqa: B023
+            await pilot.press("ctrl+s")
             await wait_until(lambda: app.defaults.titles is wanted)  # noqa: B023
             assert load(file)[0].titles is wanted
 
