@@ -21,6 +21,7 @@ _WORDS = 16  # different words of a search that count; more would make it slow, 
 _CHARS = 10_000  # the same for a text pasted by mistake
 _GROUPS = 64  # groups of three characters that are looked for; what has these is read anyhow
 _READ = 10_000  # the newest texts that are read, as all groups of the words are in them
+_READ_CHARS = 100_000_000  # and of no more characters
 _SCANNED = 200_000  # the newest texts that are looked through for what no index has
 _BEFORE, _AROUND = 40, 120  # characters of a snippet before the first match, and of all of it
 
@@ -102,14 +103,15 @@ class Search:
         )
         found = [(number, c, as_text(title), as_text(around)) for number, c, title, around in rows]
         known = {number for number, *_ in found}
-        wanted = [_folded(word) for word in words]
+        wanted, read = [_folded(word) for word in words], 0
         for number, c, title in self._candidates(kind, words, where, values, limit) if len(found) < limit else ():
-            if len(found) >= limit:
+            if len(found) >= limit or read > _READ_CHARS:
                 break
             if number in known:
                 continue
             row = self._database.row(f"SELECT {kind.column} FROM {table} WHERE id = ?", (number,))
             text = "" if row is None else as_text(row[0])  # one at a time: texts may be long
+            read += len(text)
             folded = _folded(text)
             if all(word in folded for word in wanted):
                 found.append((number, c, as_text(title), _around(text, folded, wanted)))

@@ -27,7 +27,7 @@ from ..settings.settings import SAMPLING, SettingsError, of_file, parse, unset
 _FIXED = "The system text stands before all messages: start a new conversation (/new) to change it."
 _SYSTEM = "What the model is told before all messages: who it is, how it should answer. Empty: nothing."
 _TITLES_MADE = {on: f"Titles made by the model while it is idle: {'on' if on else 'off'}" for on in (True, False)}
-"""In words as well: where there are no colours, Textual's box is the same with and without its cross."""
+_CROSS = {True: "X", False: " "}
 _MAX_TYPED = 40  # characters of a number
 _TITLES = {name: name.replace("_", " ").capitalize() for name in SAMPLING}
 
@@ -88,6 +88,18 @@ class _Field(Vertical):
     def _say(self, sentence: str, wrong: bool) -> None:
         self.set_class(wrong, "-wrong")
         self.query_one(".about", Static).update(Content(sentence))
+
+
+class _Titles(Checkbox):
+    """Whether the model makes titles, in words as well. Textual's own box has a faint cross where it is off."""
+
+    def __init__(self, wanted: bool) -> None:
+        super().__init__(_TITLES_MADE[wanted], wanted, id="settings-titles", compact=True)
+        self.BUTTON_INNER = _CROSS[wanted]
+
+    @on(Checkbox.Changed)
+    def _switched(self, event: Checkbox.Changed) -> None:
+        self.BUTTON_INNER, self.label = _CROSS[event.value], _TITLES_MADE[event.value]
 
 
 class SettingsScreen(ModalScreen[Changed | None]):
@@ -165,7 +177,7 @@ class SettingsScreen(ModalScreen[Changed | None]):
             yield Static(_FIXED if self._fixed else _SYSTEM, classes="about", markup=False)
             for name in SAMPLING:
                 yield _Field(name, self._values.sampling.get(name), unset(name, self._own))
-            yield Checkbox(_TITLES_MADE[self._titles], self._titles, id="settings-titles", compact=True)
+            yield _Titles(self._titles)
             if self._themes:
                 now, *others = self._themes
                 yield Static(
@@ -185,10 +197,6 @@ class SettingsScreen(ModalScreen[Changed | None]):
             self.query(Input).first().focus()
         else:
             self.query_one(TextArea).focus()
-
-    @on(Checkbox.Changed)
-    def _switched(self, event: Checkbox.Changed) -> None:
-        event.checkbox.label = _TITLES_MADE[event.value]
 
     @on(Input.Submitted)
     def _next(self) -> None:
