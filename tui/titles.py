@@ -52,8 +52,9 @@ class TitleMaker:
 
     def stop(self) -> None:
         """Calls off what is being made; it is tried again after the next reply."""
-        if self._run is not None:
-            self._run.stop()
+        run = self._run  # which ends in another thread
+        if run is not None:
+            run.stop()
 
     def _make(self, run: TitleRun) -> None:
         title = ""
@@ -61,7 +62,6 @@ class TitleMaker:
             title = run.make()
         except Exception as e:  # a title is no reason for a sentence
             debug_log.caught(e, "no title was made")
-        finally:
-            self._run = None
-            if not run.stopped and self._session.keep_title(title):
-                self._done()
+        if not run.stopped and self._session.keep_title(run.opened, title):
+            self._done()
+        self._run = None

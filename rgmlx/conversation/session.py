@@ -43,7 +43,6 @@ class Session(ReplySession):
         """`system`, `sampling`: of new conversations; the second also of one that is opened, where it says nothing."""
         super().__init__(store, name, system=system, sampling=sampling)
         self.origins: dict[str, str] = {}
-        self._titled: OpenConversation | None = None
         self._wired = contextlib.ExitStack()  # keeps the model's weights in memory between replies, too
 
     def close(self) -> None:
@@ -110,17 +109,15 @@ class Session(ReplySession):
             return None
         from .titles import TitleRun
 
-        self._titled = opened
-        return TitleRun(context, head.id, closed=head.closed)
+        return TitleRun(context, opened, head)
 
-    def keep_title(self, title: str) -> bool:
-        """Gives the title that `title_run` has made to the conversation that it was made of, and "" to none; no other is made.
+    def keep_title(self, opened: OpenConversation, title: str) -> bool:
+        """Gives a conversation a title that was made of it; "" is none. No other is made. From any thread.
 
         Returns:
             False where it has another one by now.
         """
-        opened = self._titled
-        if opened is None or opened.row is None or opened.first_words is None:
+        if opened.row is None or opened.first_words is None:
             return False
         before, opened.first_words = opened.first_words, None
         with contextlib.suppress(StoreError):  # nobody has asked for it

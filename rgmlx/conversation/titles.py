@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 from ..generation.engine import Generation
 from ..settings import Sampling
+from ..store import MODEL, USER, Message
 from ..system.formatting import one_line
 from ..system.printable import printable
 from ..tokenizer import Detokenizer
 from .context import Context
+from .runs import OpenConversation
 from .turns import Turn, ids_of
 
 QUESTION = "Give this conversation a title of two to five words. Answer with the title alone."
@@ -29,15 +31,16 @@ _BEFORE = ("title:", "the title is", "conversation title:", "sure,", "sure!")
 
 
 class TitleRun:
-    """One attempt at a title: `make` in the model's thread, `stop` from any."""
+    """One attempt at a title: `make` in the model's thread, `stop` from any.
 
-    def __init__(self, context: Context, message: int, *, closed: bool) -> None:
-        """
-        Args:
-            message: the reply that the model stands at.
-            closed: whether it ended that itself.
-        """
-        self._context, self._message, self._closed = context, message, closed
+    Attributes:
+        opened: the conversation that it is of.
+    """
+
+    def __init__(self, context: Context, opened: OpenConversation, reply: Message) -> None:
+        """`reply`: what the model stands at, and the conversation does."""
+        self.opened = opened
+        self._context, self._message, self._closed = context, reply.id, reply.closed
         self._stopped = threading.Event()
 
     @property
@@ -61,8 +64,8 @@ class TitleRun:
         context = self._context
         if self.stopped or context.head != self._message or len(context.cached.unread) > _MOST_UNREAD:
             return ""
-        asked = Turn("user", QUESTION, True)
-        ids = ids_of(context.tokenizer, asked, Turn("model", "", self._closed), None)
+        asked = Turn(USER, QUESTION, True)
+        ids = ids_of(context.tokenizer, asked, Turn(MODEL, "", self._closed), None)
         state = context.cached.state.copy()
         run = Generation(
             context.model,

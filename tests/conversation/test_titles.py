@@ -43,11 +43,12 @@ def test_the_state_is_what_it_was_and_nothing_is_read_again(
     assert context is not None
     state, before = context.cached.state, content(context.cached.state)
     unread, counts, head = context.cached.unread, (context.read, context.prefilled), context.head
-    title = run_of(session).make()
+    run = run_of(session)
+    title = run.make()
     assert title and session.texts() == other.texts()
     assert context.cached.state is state and content(state) == before and context.cached.unread == unread
     assert (context.read, context.prefilled) == counts and context.head == head
-    assert session.keep_title(title)
+    assert session.keep_title(run.opened, title)
     assert session.store.conversations.listed()[0].title == title
     assert session.say("And then?") == other.say("And then?") and context.read == 0
 
@@ -86,20 +87,22 @@ def test_no_title_is_made_where_the_model_stands_elsewhere_or_nothing_was_said(s
 
 def test_a_title_that_was_given_stays(session: Watched, begin: Open) -> None:
     session.say(STORY)
-    run_of(session)
+    run = run_of(session)
     number = session.conversation.id  # type: ignore[union-attr]
     session.store.conversations.rename(number, "Mine")  # as another program does, or the list
-    assert not session.keep_title("A fox") and session.store.conversations.get(number).title == "Mine"
+    assert not session.keep_title(run.opened, "A fox") and session.store.conversations.get(number).title == "Mine"
     assert session.title_run() is None, "no other is made"
     session.begin()
     session.say(STORY)
-    run_of(session)
-    assert session.keep_title("A fox and a bear") and not session.keep_title("Another")
+    run = run_of(session)
+    assert session.keep_title(run.opened, "A fox and a bear") and not session.keep_title(run.opened, "Another")
     assert [one.title for one in session.store.conversations.listed()] == ["A fox and a bear", "Mine"]
     session.begin()
     session.say(STORY)
-    run_of(session)
-    assert not session.keep_title("") and session.title_run() is None, "a model that has none is not asked again"
+    run = run_of(session)
+    assert not session.keep_title(run.opened, "") and session.title_run() is None, (
+        "a model that has none is not asked again"
+    )
     session.open(number)
     assert session.title_run() is None
 
