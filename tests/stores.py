@@ -92,7 +92,7 @@ def check(directory: Path) -> None:
     connection = sqlite3.connect(directory / "chats.db")
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    for index in ("message_index", "title_index"):
+    for index in ("message_index", "title_index", "message_parts", "title_parts"):
         connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
     connection.close()
     if (states := directory / "states" / "states.db").exists():

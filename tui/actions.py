@@ -18,7 +18,7 @@ from rgmlx.system.formatting import sentence
 from . import operations
 from .activity import Activity, Need, Verdict, verdict
 from .chatting import Chatting
-from .commands import BY_NAME, Command, named, takes_nothing, unknown
+from .commands import BY_NAME, Command, named, pressed, takes_nothing, unknown
 from .outcomes import (
     Closed,
     Moved,
@@ -37,6 +37,7 @@ from .prompt.outbox import Waiting
 from .prompt.prompt import Prompt
 from .screens.dialogs import Confirm
 from .settings import settings
+from .settings.own_themes import unknown as unknown_theme
 from .terminal.clipboard import code_blocks
 from .themes import NAMES
 
@@ -182,7 +183,7 @@ class Actions:
                 if deleted:
                     self.app.notify("Deleted. /undelete brings it back.", timeout=6)
                 else:
-                    self.app.notify("It is kept in the archive: Ctrl+O, then Ctrl+G lists it.", timeout=4)
+                    self.app.notify(f"It is kept in the archive: {pressed('list')}, then Ctrl+G lists it.", timeout=4)
             case Runs():
                 await self._run_slowly(outcome)
             case Replaces(path, then):
@@ -294,11 +295,11 @@ class Actions:
         await self.app.copy_text(text)
 
     async def _theme(self, name: str) -> None:
-        names = list(NAMES)
+        names = [*NAMES, *self.app.defaults.themes]
         if not name:
             name = names[(names.index(self.app.theme) + 1) % len(names)] if self.app.theme in names else names[0]
         if name not in names:
-            await self.say(f"There is no theme '{name}': there are {', '.join(names)}.")
+            await self.say(unknown_theme(name, self.app.defaults.themes))
             return
         self.app.theme = name
         self.remember(theme=name)

@@ -20,7 +20,7 @@ from rgmlx.conversation.session import Session
 from . import themes
 from .actions import Actions
 from .commands import COMMANDS as TABLE
-from .commands import OFFERED
+from .commands import GIVEN_KEYS, OFFERED, use_keys
 from .composing import Escape
 from .dialog_actions import DialogActions
 from .flow import Flow
@@ -32,6 +32,7 @@ from .prompt.history import History
 from .prompt.kept import KeptPrompts
 from .prompt.prompt import Prompt
 from .question import Question
+from .settings import own_keys
 from .settings.settings import Defaults
 from .terminal import textual_fixes
 from .transcript.message_window import MessageWindow
@@ -108,6 +109,10 @@ class ChatApp(Flow):
         textual_fixes.lay_out_inline_for_the_terminal()
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file  # first: the styles need them
         super().__init__(session, drafts=drafts, file=file, question=question)
+        keys, problems = own_keys.read(self.defaults.keys, GIVEN_KEYS)
+        session.notices += [f"{defaults_file}: {problem}." for problem in problems]
+        use_keys(keys)
+        self.bind_keys(keys)
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
         self.history, self.prompts = history, prompts or KeptPrompts()
         self.actions = Actions(self)
@@ -139,7 +144,7 @@ class ChatApp(Flow):
         yield KeyLine()
 
     async def on_mount(self) -> None:
-        themes.register(self)
+        themes.register(self, self.defaults.themes)
         with contextlib.suppress(InvalidThemeError):  # one that an older version knew
             self.theme = self.first_theme or self.defaults.theme
         self.query_one(Prompt).focus()

@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
         help="lines only, for screen readers, simple terminals and pipes: no screen, no colours; without QUESTION each line "
         "of a pipe is a message",
     )
-    p.add_argument("--theme", metavar="NAME", help="dark, light or contrast")
+    p.add_argument("--theme", metavar="NAME", help="dark, light, contrast, or one of rgchat.toml")
     p.add_argument(
         "--recover",
         type=Path,
@@ -176,7 +176,7 @@ def _run(options: argparse.Namespace) -> int:
     from rgmlx.weights.hub import is_repository, resolve
 
     from .prompt.kept import KeptPrompts, folder
-    from .settings import settings
+    from .settings import own_themes, settings
     from .themes import NAMES
 
     somebody, is_plain = _who_is_there(asks=bool(options.words), plain=options.plain)
@@ -184,8 +184,6 @@ def _run(options: argparse.Namespace) -> int:
     if not is_plain:
         _check_encoding()
     file = _checked(expanded(options.open)) if options.open else None
-    if options.theme and options.theme not in NAMES:
-        raise RgmlxError(f"there is no theme '{options.theme}': there are {', '.join(NAMES)}")
     if options.session is not None:
         options.session = argument(options.session, "--session")
         named.check(options.session)
@@ -195,6 +193,8 @@ def _run(options: argparse.Namespace) -> int:
     system = None if options.system is None else argument(options.system, "--system")
     defaults_file = settings.path()
     defaults, problems = settings.load(defaults_file)
+    if options.theme and options.theme not in (*NAMES, *defaults.themes):
+        raise RgmlxError(own_themes.unknown(options.theme, defaults.themes), quotes=(options.theme,))
     persona = _persona(options, defaults.personas, problems, defaults_file)
     prompts = KeptPrompts(folder())
     problems += prompts.problems

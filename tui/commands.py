@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from . import operations
@@ -42,8 +42,13 @@ class Command:
 
     @property
     def all_keys(self) -> tuple[str, ...]:
-        """All of them, what people know best first."""
-        return self.keys + self.while_empty
+        """All of them, what people know best first; the user's own, where there are some."""
+        own = _OWN_KEYS.get(self.name, ())
+        return (
+            own + tuple(key for key in ALWAYS.get(self.name, ()) if key not in own)
+            if own
+            else self.keys + self.while_empty
+        )
 
     @property
     def pressed(self) -> str:
@@ -59,6 +64,12 @@ class Command:
     def usage(self) -> str:
         return f"{', '.join(f'/{name}' for name in (self.name, *self.aliases))} {self.argument}".rstrip()
 
+
+_OWN_KEYS: dict[str, tuple[str, ...]] = {}
+ALWAYS = {"stop": ("escape",)}
+"""Keys that a command keeps whatever others it has."""
+PALETTE = "palette"
+"""What has a key, and is no command: the list of all commands."""
 
 COMMANDS: tuple[Command, ...] = (
     Command("help", "what the keys and commands do", keys=("f1",), while_empty=("question_mark",)),
@@ -189,13 +200,29 @@ COMMANDS: tuple[Command, ...] = (
 )
 BY_NAME = {command.name: command for command in COMMANDS}
 ALIASES = {alias: command.name for command in COMMANDS for alias in command.aliases}
-WHILE_EMPTY = {key: command.name for command in COMMANDS for key in command.while_empty}
-"""The commands that keys stand for while there is nothing in the prompt."""
+GIVEN_KEYS = {command.name: command.keys + command.while_empty for command in COMMANDS} | {PALETTE: ("ctrl+p",)}
+"""The keys of all that has a key, or may have one, as nobody has changed them."""
 RESERVED = frozenset({*BY_NAME, *ALIASES, "find"})
 """Names that no prompt of the user's may have; the last is a command of plain lines alone."""
 OFFERED = [(command.name, command.summary) for command in COMMANDS]
 """Names and what each does, for who types a slash."""
 OFFERED += [(alias, f"as /{name}: {BY_NAME[name].summary}") for alias, name in ALIASES.items()]
+
+
+def use_keys(own: Mapping[str, tuple[str, ...]]) -> None:
+    """Has commands be given by keys of the user's, and no longer by those of the table; in all that names keys, too."""
+    _OWN_KEYS.clear()
+    _OWN_KEYS.update(own)
+
+
+def keys_of(name: str) -> tuple[str, ...]:
+    """The keys that hold for a command or the palette."""
+    return BY_NAME[name].all_keys if name in BY_NAME else _OWN_KEYS.get(name, GIVEN_KEYS[name])
+
+
+def while_empty(key: str) -> str | None:
+    """The command that a key stands for while there is nothing in the prompt."""
+    return next((one.name for one in COMMANDS if key in one.while_empty and key in one.all_keys), None)
 
 
 def pressed(name: str) -> str:

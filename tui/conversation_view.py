@@ -86,7 +86,7 @@ class ConversationView(Chatting):
             for sentence in self._greeting:
                 await self.transcript.notice(sentence)
         elif shown and shown[-1].role != MODEL:
-            await self.transcript.notice("Your last message has no reply yet: Ctrl+R writes one.")
+            await self.transcript.notice(f"Your last message has no reply yet: {pressed('regenerate')} writes one.")
         await self.show_notices()
         self.show_status()
 
@@ -100,7 +100,7 @@ class ConversationView(Chatting):
     def _greeting(self) -> list[str]:
         """What an empty conversation shows."""
         words = WELCOME if self.welcomes else [GREETING] if self.session.name == "demo" else []
-        return [*words, "Nothing you write leaves this computer. Esc stops a reply, Ctrl+Q leaves."]
+        return [*words, f"Nothing you write leaves this computer. Esc stops a reply, {pressed('quit')} leaves."]
 
     @property
     def _placeholder(self) -> str:

@@ -24,6 +24,8 @@ from .screens.recall import RecallScreen
 from .screens.settings import Changed, SettingsScreen, Values
 from .screens.tree import Chosen, TreeScreen
 from .settings import settings
+from .themes import NAMES
+from .titles import makes_titles
 
 
 class DialogActions:
@@ -182,12 +184,15 @@ class DialogActions:
 
     async def _settings(self, _: str) -> None:
         values = Values.of(self.session.system, self.session.settings)
+        names = (*NAMES, *self.app.defaults.themes)
         self.app.push_screen(
             SettingsScreen(
                 values,
                 self.session.own_settings(),
                 system_fixed=self.session.head is not None,
                 file=self.app.defaults_file,
+                titles=makes_titles(self.app.defaults.titles, self.session.name),
+                themes=[self.app.theme, *(one for one in names if one != self.app.theme)],
             ),
             lambda changed: self._actions.later(self._set(changed)),
         )
@@ -199,6 +204,8 @@ class DialogActions:
         self.session.set_settings({**dict.fromkeys(settings.SAMPLING), **values.sampling})
         if values.system != self.session.system:
             self.session.set_system(values.system)
+        if changed.titles is not None:
+            self._actions.remember(titles=changed.titles)
         if changed.defaults:
             self.session.defaults, self.session.default_system = dict(values.sampling), values.system
             self._actions.remember(sampling=values.sampling, system=values.system)

@@ -22,6 +22,10 @@ class Synced(Message):
         self.tokens, self.seconds, self.horizon = tokens, seconds, horizon
 
 
+class Titled(Message):
+    """A conversation has a title that the model made."""
+
+
 class Ended(Message):
     """The running reply is over."""
 

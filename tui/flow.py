@@ -7,6 +7,7 @@ looks in `conversation_view`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +21,12 @@ from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
 from rgmlx.system.formatting import sentence
 
+from . import operations
 from .actions import Actions
 from .activity import Activity, Need, Step, Verdict, verdict
 from .commands import OFFERED, parse, plain, pressed
 from .conversation_view import EXAMPLE, ConversationView
-from .events import Ended, Failed, Got, Loaded, Synced
+from .events import Ended, Failed, Got, Loaded, Synced, Titled
 from .getting import Getter
 from .prompt.drafts import Drafts
 from .prompt.files import Expanded, expand
@@ -254,7 +256,7 @@ class Flow(ConversationView):
         await self.show_notices()
         if not behind and head is not None and head.role != MODEL:
             await self.transcript.notice(
-                "Your message has no reply yet: Ctrl+R reads what is left of it and writes one, "
+                f"Your message has no reply yet: {pressed('regenerate')} reads what is left of it and writes one, "
                 f"{pressed('back')} leaves it out."
             )
         self.written = None
@@ -286,7 +288,7 @@ class Flow(ConversationView):
         await self.transcript.notice(sentence(event.sentence))
         self.chosen_model = ""
         if event.of == "load" and not self.session.ready:
-            await self.transcript.notice("There is no model: /model chooses another, Ctrl+Q leaves.")
+            await self.transcript.notice(f"There is no model: /model chooses another, {pressed('quit')} leaves.")
             self._exit_code = 1
         self.machine.enter(Activity.IDLE if self.session.ready else Activity.UNLOADED)
         self.machine.moved = False
@@ -337,7 +339,11 @@ class Flow(ConversationView):
     async def _send_next(self) -> None:
         """Sends or does what waits, where it belongs."""
         item = self.outbox.next
-        if item is None or (item.editing is None and await self._went_to(item.parent)):
+        if item is None:
+            if not self.busy:
+                self.titles.begin(self.defaults.titles)
+            return
+        if item.editing is None and await self._went_to(item.parent):
             return
         self.outbox.take(item.number)
         self.sent_from = item.parent
@@ -348,6 +354,12 @@ class Flow(ConversationView):
         await self.actions.run(item.command, "")
         if not self.busy:  # it was not done, and why was said
             self.hold(Held.NOT_SENT)
+
+    @on(Titled)
+    def _titled(self) -> None:
+        with contextlib.suppress(RgmlxError):
+            operations.refresh(self.session)
+        self.show_status()
 
     async def _went_to(self, parent: int | None) -> bool:
         """Goes where something belongs that waits, if that is elsewhere; the model follows, and then it is done."""

@@ -12,11 +12,10 @@ from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
-from .commands import COMMANDS
+from .commands import keys_of
 from .composing import Escape
 from .terminal import keys
 
-_KEYS = {command.name: command.all_keys for command in COMMANDS}
 _GAP = 2  # columns between two of them
 
 
@@ -49,7 +48,7 @@ def hints(escape: Escape, *, further: bool, answered: bool | None) -> list[Hint]
 
 
 def _of(command: str, does: str) -> Hint:
-    names = _KEYS[command]
+    names = keys_of(command)
     return Hint(keys.brief(*names), does, names[0])
 
 

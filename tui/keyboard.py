@@ -6,6 +6,7 @@ Knows which widget has the focus and what is selected; what a command does is in
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from textual import events
@@ -15,7 +16,7 @@ from textual.widgets import Input, OptionList, TextArea
 from rgmlx.system.printable import printable
 
 from .activity import STOPPABLE
-from .commands import COMMANDS, WHILE_EMPTY
+from .commands import COMMANDS, PALETTE, keys_of, pressed, while_empty
 from .prompt.prompt import Prompt
 from .screens.guide import GuideScreen
 from .terminal import keys, order, terminals
@@ -72,7 +73,7 @@ class Keyboard(WorkerApp):
             return False
         if isinstance(event, events.Paste) or event.is_printable:
             return True
-        of_text = event.key in WHILE_EMPTY and bool(self.query_one(Prompt).text)
+        of_text = while_empty(event.key) is not None and bool(self.query_one(Prompt).text)
         return not any(
             event.key in bindings.key_to_bindings
             for node, bindings in self.screen._modal_binding_chain
@@ -89,9 +90,24 @@ class Keyboard(WorkerApp):
 
     def press_while_empty(self, key: str) -> bool:
         """Gives the command that a key stands for in an empty prompt; false if there is none."""
-        if (name := WHILE_EMPTY.get(key)) is not None:
+        if (name := while_empty(key)) is not None:
             self.action_command(name)
         return name is not None
+
+    def bind_keys(self, own: Iterable[str]) -> None:
+        """Has keys of the user's mean commands (or the palette), and those that they had before nothing."""
+        for name in own:
+            action = "command_palette" if name == PALETTE else f"command('{name}')"
+            known = self._bindings.key_to_bindings
+            for key, there in list(known.items()):
+                left = [one for one in there if one.action not in (action, f"empty_{action}")]
+                known.pop(key)
+                if left:
+                    known[key] = left
+            for key in keys_of(name):
+                empty = while_empty(key) == name
+                given = f"empty_{action}" if empty else action
+                self._bindings.bind(key, given, name, show=False, priority=not empty and key != "escape")
 
     def get_key_display(self, binding: Binding) -> str:
         """The key of a command that reaches a program in this terminal."""
@@ -113,7 +129,7 @@ class Keyboard(WorkerApp):
             self.notify("Cleared: Ctrl+_ brings it back.", timeout=3)
         else:
             self.action_command("stop")  # as Esc: an edit is left, say
-            self.notify("Ctrl+Q leaves; the conversation is kept.", timeout=3)
+            self.notify(f"{pressed('quit')} leaves; the conversation is kept.", timeout=3)
 
     async def action_copy_selected(self) -> None:
         """Copies what is selected on any screen, and says so; Textual's own key for it says nothing. On the first screen

@@ -21,6 +21,7 @@ from textual.worker import WorkerFailed
 
 from rgmlx.system.macos import power
 
+from .commands import pressed
 from .terminal import crash_log
 from .terminal.signals import in_front, stop_in_background
 
@@ -118,10 +119,11 @@ class Lifecycle(App[None]):
     def action_suspend(self) -> None:
         """Stops the process until the shell goes on with it; says so where there is no shell to do that."""
         # The group of the session's leader has nobody above it who could bring it back.
+        leave = f"{pressed('quit')} leaves"
         if self.is_inline:
-            self.notify("Under --inline the chat can't be suspended: Ctrl+Q leaves, Ctrl+_ takes back.", timeout=4)
+            self.notify(f"Under --inline the chat can't be suspended: {leave}, Ctrl+_ takes back.", timeout=4)
         elif self._driver is None or not self._driver.can_suspend or os.getpgrp() == os.getsid(0):
-            self.notify("There is no shell here to come back from: Ctrl+Q leaves, Ctrl+_ takes back.", timeout=4)
+            self.notify(f"There is no shell here to come back from: {leave}, Ctrl+_ takes back.", timeout=4)
         else:
             # The whole group, as a terminal does it: `make chat` has to stop as well, or its shell would wait for it.
             self._pause(0)

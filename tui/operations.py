@@ -165,6 +165,7 @@ def persona(chat: Chat, name: str) -> Outcome:
 def rename(chat: Chat, title: str) -> Outcome:
     """Gives it another title."""
     chat.session.store.conversations.rename(conversation(chat.session), title)
+    chat.session.opened.first_words = None
     refresh(chat.session)
     return Renamed(title)
 

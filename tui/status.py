@@ -11,7 +11,6 @@ from rgmlx.system.formatting import model_name
 
 from .commands import pressed
 
-CUT_SHORT = "This reply was cut short: Ctrl+G goes on with it."
 _SEPARATOR = "  ·  "
 
 
@@ -39,7 +38,8 @@ def position_label(position: Position, editing: Message | None, *, cut_short: bo
     parts = [f"{position.text}, {pressed('forward')} goes forward" if further else position.text]
     parts.append("sending begins a branch" if further else "")
     if cut_short:
-        parts.append("Cut short: Ctrl+G goes on with it" if position.text else CUT_SHORT)
+        cut, key = "Cut short" if position.text else "This reply was cut short", pressed("continue")
+        parts.append(f"{cut}: {key} goes on with it" + "." * (not position.text))
     parts.append(position.reread)  # the end is cut off where it is too long
     return _SEPARATOR.join(part for part in parts if part)
 

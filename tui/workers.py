@@ -25,11 +25,12 @@ from rgmlx.system.macos import power
 from rgmlx.system.model_thread import ModelThread
 
 from .activity import AT_REST, Activity, Machine
-from .events import Ended, Failed, Loaded, Synced
+from .events import Ended, Failed, Loaded, Synced, Titled
 from .inline import InlineApp
 from .lifecycle import Lifecycle
 from .terminal import attention
 from .terminal.textual_fixes import forget_geometry
+from .titles import TitleMaker
 from .transcript.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class WorkerApp(Lifecycle, InlineApp):
 
     Attributes:
         machine: the state it is in.
+        titles: what makes them while it has nothing to do.
         written: the reply that is being written; its conversation need not be the one on the screen.
         calls: whether the end of something long is told by the terminal while it is not in front.
     """
@@ -70,6 +72,7 @@ class WorkerApp(Lifecycle, InlineApp):
         self._loading = (0, 0)  # bytes of a download, and in all
         self._begun = (0, 0, 0.0)  # of a text that is read: its tokens, how many had been read and when
         self._model_thread = ModelThread()
+        self.titles = TitleMaker(session, self._model_thread.submit, lambda: self.post_message(Titled()))
         self._at_work = threading.Lock()  # held while there is something that a stop ends
 
     @property
@@ -89,6 +92,7 @@ class WorkerApp(Lifecycle, InlineApp):
         return (row.title if row is not None else "") or "Untitled"
 
     def _activity_changed(self, before: Activity) -> None:
+        self.titles.stop()  # what comes now goes before
         if before in AT_REST:
             self.session.expect()  # that there is something to stop is on the screen from here on
         self.show_status()
@@ -119,6 +123,7 @@ class WorkerApp(Lifecycle, InlineApp):
 
     def end_work(self) -> None:
         """Waits until nothing is read or written any more and all of it is on the disk."""
+        self.titles.stop()
         if self.activity is Activity.LOADING:
             self._model_thread.leave()  # a download may hang
         else:

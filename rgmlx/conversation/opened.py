@@ -204,7 +204,10 @@ class ConversationSession:
             about: what a new conversation is called after instead: in the text, something else comes first.
         """
         lines = (about or text).strip().splitlines()
-        row = self.created(lines[0][:NEW_TITLE_CHARS].strip() if lines else "")
+        title = lines[0][:NEW_TITLE_CHARS].strip() if lines else ""
+        if self._opened.row is None:
+            self._opened.first_words = title
+        row = self.created(title)
         return self._at(self.store.messages.add_user(row.id, self._opened.at, text))
 
     def created(self, title: str = "") -> Conversation:

@@ -23,6 +23,8 @@ class OpenConversation:
         row: what the store knows of it; None until its first message.
         head: the message one stands at; None before the first.
         peeking: `head` is only looked at: on the disk the conversation stands elsewhere.
+        first_words: its title as long as that is what its first message begins with, and nobody has made another; None for
+            one that was there before.
     """
 
     system: str | None
@@ -31,6 +33,7 @@ class OpenConversation:
     head: Message | None = None
     lock: Lock | None = None
     peeking: bool = False
+    first_words: str | None = None
 
     @property
     def at(self) -> int | None:

@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, ModelNotFoundError, RgmlxError
-from ..store import Store
+from ..store import MODEL, Store, StoreError
 from ..system.device import named
 from ..system.formatting import sentence
 from ..system.paths import is_utf8
 from .replies import ReplySession
+from .runs import OpenConversation
 
 if TYPE_CHECKING:
     from .context import Horizon
+    from .titles import TitleRun
 
 
 class Session(ReplySession):
@@ -94,6 +96,33 @@ class Session(ReplySession):
         if opened.row is not None and opened.row.model != name and not self.store.read_only:
             self.store.conversations.set_model(opened.row.id, name)
         self.measure()
+
+    # --- titles ---------------------------------------------------------------------------
+
+    def title_run(self) -> TitleRun | None:
+        """What makes a title of the open conversation; None where it has one that is more than its first words, or nothing
+        was said yet."""
+        opened, context, head = self._opened, self.context, self._opened.head
+        if context is None or head is None or opened.row is None or head.role != MODEL or self._run is not None:
+            return None
+        if opened.first_words != opened.row.title or opened.peeking or self.store.read_only or not self.in_sync:
+            return None
+        from .titles import TitleRun
+
+        return TitleRun(context, opened, head)
+
+    def keep_title(self, opened: OpenConversation, title: str) -> bool:
+        """Gives a conversation a title that was made of it; "" is none. No other is made. From any thread.
+
+        Returns:
+            False where it has another one by now.
+        """
+        if opened.row is None or opened.first_words is None:
+            return False
+        before, opened.first_words = opened.first_words, None
+        with contextlib.suppress(StoreError):  # nobody has asked for it
+            return bool(title) and self.store.conversations.retitle(opened.row.id, before, title)
+        return False
 
     def horizon_while_writing(self) -> Horizon | None:
         """The same during a reply, as far as it is on the disk. From any thread."""

@@ -100,6 +100,11 @@ class ConversationStore:
         """Gives it another title. Its place in the list stays."""
         self._set(conversation, "title = ?", clean(title))
 
+    def retitle(self, conversation: int, old: str, new: str) -> bool:
+        """Gives it another title, if it still has this one. Returns whether it had."""
+        sql = "UPDATE conversations SET title = ? WHERE id = ? AND title = ?"
+        return self._database.write(lambda c: c.execute(sql, (clean(new), conversation, clean(old))).rowcount > 0)
+
     def archive(self, conversation: int, archived: bool = True) -> None:
         """Moves it out of the list, or back into it."""
         self._set(conversation, "archived = ?", archived)

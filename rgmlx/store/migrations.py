@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..system.private_files import create_private
-from . import pairing
+from . import pairing, part_index
 from .errors import StoreError
 
 Step = Callable[[sqlite3.Connection], None]
@@ -28,7 +28,12 @@ def _add_pinned(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
 
 
-STEPS: tuple[Step, ...] = (_add_pinned,)
+def _add_part_index(connection: sqlite3.Connection) -> None:
+    if part_index.available():
+        part_index.build(connection)
+
+
+STEPS: tuple[Step, ...] = (_add_pinned, _add_part_index)
 """The first takes a file of format 1 to format 2, and so on: a new one goes to the end and stays as it is for ever."""
 VERSION = 1 + len(STEPS)
 """The format of a file that is made now."""
@@ -106,7 +111,8 @@ CREATE TRIGGER conversation_renamed AFTER UPDATE OF title ON conversations BEGIN
     INSERT INTO title_index (title_index, rowid, title) VALUES ('delete', old.id, old.title);
     INSERT INTO title_index (rowid, title) VALUES (new.id, new.title);
 END;
-"""
+
+{part_index.SCHEMA}"""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> str | None:
@@ -130,10 +136,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> str | None:
     if version == VERSION:
         if _lacks_pairing(connection):
             connection.executescript(f"BEGIN IMMEDIATE; {pairing.TABLE} COMMIT;")
+        part_index.keep(connection)
         return None
     if not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         # executescript would commit the transaction around it; BEGIN and COMMIT inside make it one.
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        schema = SCHEMA if part_index.available() else SCHEMA.replace(part_index.SCHEMA, "")
+        connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {VERSION}; COMMIT;")
         return None
     if version < 1:
         raise StoreError(f"{path} is not a store of rgmlx conversations (format {version}): name another directory")

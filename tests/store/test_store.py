@@ -264,7 +264,7 @@ def test_search(store: Store, chat: Conversation) -> None:
     assert [text for text, found in hit.snippet if found] == ["old", "oak"]
     assert "".join(text for text, _ in hit.snippet) == "In a den, under the old oak tree."
     assert [h.message for h in store.search.find("fox")] == [q]  # the last word may be unfinished
-    assert store.search.find("fox sleep") == []
+    assert store.search.find("fox wake") == []
     assert [h.message for h in store.search.find("chat")] == [None]
     assert store.search.find("oak nothing") == []
     store.conversations.rename(chat.id, "Käse")

@@ -173,7 +173,7 @@ def test_a_state_that_has_no_room_takes_none(disk: Disk) -> None:
         with pytest.raises(DiskFullError):
             _put_state(store, chat.id, head + 1, 2_000_000)
         assert _free(disk) > 400_000
-        head = say(store, chat, head, "y" * 60_000, "z" * 60_000)[-1]
+        head = say(store, chat, head, "y" * 50_000, "z" * 50_000)[-1]
         assert len(texts(store, head)) == 4
     check(disk.data)
 

@@ -16,6 +16,7 @@ from textual.widgets import Button, Footer, Markdown
 
 from rgmlx.shell import typed
 
+from ..commands import pressed
 from ..terminal import keys
 from .help import HelpScreen
 
@@ -52,15 +53,16 @@ same is `{get}`.
 
 - **Enter** sends your message, **{newline}** starts a new line in it
 - **Esc** stops a reply; what was written stays
-- **Ctrl+R** another reply
-- **Ctrl+N** a new conversation
-- **Ctrl+Q** leaves
+- **{regenerate}** another reply
+- **{new}** a new conversation
+- **{quit}** leaves
 """
 
 
 def page() -> str:
     """The text, with commands and keys as they work here."""
-    return _PAGE.format(get=typed("rgmlx get 2b"), newline=keys.shown(*keys.NEW_LINE))
+    own = {name: pressed(name) for name in ("regenerate", "new", "quit")}
+    return _PAGE.format(get=typed("rgmlx get 2b"), newline=keys.shown(*keys.NEW_LINE), **own)
 
 
 class GuideScreen(Screen[str | None]):

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from ..commands import COMMANDS, Command
+from ..commands import COMMANDS, PALETTE, Command, keys_of
 from ..prompt.kept import HOW
 from ..terminal import keys, terminals
 
@@ -54,7 +54,7 @@ def rows(*, inline: bool = False) -> list[tuple[str, str]]:
         ("Ctrl+_", f"{undo}; Ctrl+Y redoes"),
         ("Ctrl+X", "cut what is selected; where that is nothing select all"),
         *pause,
-        ("Ctrl+P", "all commands, to search and choose from"),
+        (keys.shown(*keys_of(PALETTE)), "all commands, to search and choose from"),
     ]
 
 

@@ -6,7 +6,7 @@ it. An empty field leaves a setting to the model, whose own value it shows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Footer, Input, Label, Static, TextArea
+from textual.widgets import Button, Checkbox, Footer, Input, Label, Static, TextArea
 
 from rgmlx.system.printable import printable
 
@@ -26,6 +26,8 @@ from ..settings.settings import SAMPLING, SettingsError, of_file, parse, unset
 
 _FIXED = "The system text stands before all messages: start a new conversation (/new) to change it."
 _SYSTEM = "What the model is told before all messages: who it is, how it should answer. Empty: nothing."
+_TITLES_MADE = {on: f"Titles made by the model while it is idle: {'on' if on else 'off'}" for on in (True, False)}
+_CROSS = {True: "X", False: " "}
 _MAX_TYPED = 40  # characters of a number
 _TITLES = {name: name.replace("_", " ").capitalize() for name in SAMPLING}
 
@@ -45,10 +47,11 @@ class Values:
 
 @dataclass(frozen=True)
 class Changed:
-    """What was chosen, for this conversation; `defaults`: for new ones as well."""
+    """What was chosen, for this conversation; `defaults`: for new ones as well; `titles`: for all, None where it was left."""
 
     values: Values
     defaults: bool
+    titles: bool | None = None
 
 
 class _Field(Vertical):
@@ -87,6 +90,18 @@ class _Field(Vertical):
         self.query_one(".about", Static).update(Content(sentence))
 
 
+class _Titles(Checkbox):
+    """Whether the model makes titles, in words as well. Textual's own box has a faint cross where it is off."""
+
+    def __init__(self, wanted: bool) -> None:
+        super().__init__(_TITLES_MADE[wanted], wanted, id="settings-titles", compact=True)
+        self.BUTTON_INNER = _CROSS[wanted]
+
+    @on(Checkbox.Changed)
+    def _switched(self, event: Checkbox.Changed) -> None:
+        self.BUTTON_INNER, self.label = _CROSS[event.value], _TITLES_MADE[event.value]
+
+
 class SettingsScreen(ModalScreen[Changed | None]):
     """The form. Dismisses Changed, or None where nothing is to change."""
 
@@ -118,6 +133,7 @@ class SettingsScreen(ModalScreen[Changed | None]):
             &.-wrong Label { color: $error; }
         }
         #settings-system-title { color: $foreground; }
+        #settings-titles { margin: 1 0 0 0; background: $background; border: none; padding: 0; }
         #settings-file { color: $text-muted; margin: 1 0 0 0; }
         #settings-buttons { height: 1; margin: 1 0 0 0; padding: 0 1; }
         #settings-buttons Button { margin: 0 2 0 0; min-width: 8; width: auto; }
@@ -130,15 +146,27 @@ class SettingsScreen(ModalScreen[Changed | None]):
         Binding("escape", "dismiss", "leave without changes", key_display="esc"),
     ]
 
-    def __init__(self, values: Values, own: Mapping[str, Any], *, system_fixed: bool, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        values: Values,
+        own: Mapping[str, Any],
+        *,
+        system_fixed: bool,
+        file: Path | None = None,
+        titles: bool = False,
+        themes: Sequence[str] = (),
+    ) -> None:
         """
         Args:
             own: the settings of the model, which hold where a field is empty; none while it is not loaded.
             system_fixed: there are messages after the system text already, so that it can only be read.
             file: where the defaults of new conversations are.
+            titles: whether the model makes titles.
+            themes: the names of all, the one in use first.
         """
         super().__init__()
         self._values, self._own, self._fixed, self._file = values, own, system_fixed, file
+        self._titles, self._themes = titles, themes
         self._loaded = ""  # the system text as the form had it at the start
 
     def compose(self) -> ComposeResult:
@@ -149,6 +177,12 @@ class SettingsScreen(ModalScreen[Changed | None]):
             yield Static(_FIXED if self._fixed else _SYSTEM, classes="about", markup=False)
             for name in SAMPLING:
                 yield _Field(name, self._values.sampling.get(name), unset(name, self._own))
+            yield _Titles(self._titles)
+            if self._themes:
+                now, *others = self._themes
+                yield Static(
+                    f"Theme: {now}; /theme NAME changes it: {', '.join(others)}", classes="about", markup=False
+                )
             if self._file is not None:
                 yield Static(printable(of_file(self._file)), id="settings-file", markup=False)
         with Horizontal(id="settings-buttons"):
@@ -178,7 +212,8 @@ class SettingsScreen(ModalScreen[Changed | None]):
             except SettingsError:  # the sentence stands below the field already
                 one.query_one(Input).focus()
                 return
-        self.dismiss(Changed(Values(self._system(), given), defaults))
+        titles = self.query_one(Checkbox).value
+        self.dismiss(Changed(Values(self._system(), given), defaults, None if titles == self._titles else titles))
 
     def _system(self) -> str | None:
         text = self.query_one(TextArea).text

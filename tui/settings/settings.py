@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from rgmlx.system.printable import printable
 from rgmlx.system.reading import TooLarge, read_text
 from rgmlx.system.textfiles import reason, replace_text
 
-from ..themes import DARK, NAMES
-from . import personas
+from ..themes import DARK, NAMES, OwnTheme
+from . import own_keys, own_themes, personas
 from .personas import Persona
 from .toml_lines import Key, Known, Lines, sample, written
 
@@ -53,7 +53,10 @@ class Defaults:
         copy_on_select: whether what the mouse selects is copied at once; None where that is left to the computer.
         notify: whether the end of something long is told by the terminal while it is not in front.
         text_width: columns that a text takes at the most.
-        personas: by their names. They are written by hand: `save` leaves those of the file as they are.
+        titles: whether the model makes titles of conversations while it is idle; None where that is left to the model.
+        personas: by their names. They are written by hand: `save` leaves those of the file as they are; so are
+        themes: the user's own, by their names, and
+        keys: of commands, as the file has them: who has the table of commands checks them (`own_keys`).
     """
 
     model: str = "demo"
@@ -64,7 +67,10 @@ class Defaults:
     copy_on_select: bool | None = None
     notify: bool = True
     text_width: int = TEXT_WIDTH
+    titles: bool | None = None
     personas: dict[str, Persona] = field(default_factory=dict, hash=False)
+    themes: dict[str, OwnTheme] = field(default_factory=dict, hash=False)
+    keys: Any = field(default_factory=dict, hash=False)
 
     @property
     def copies_selection(self) -> bool:
@@ -138,7 +144,13 @@ _GENERAL: Mapping[str, AnySetting] = {
         sample=False,
     ),
     "text_width": Setting(int, 20, 1_000, "Columns that a text takes at the most.", unit="columns", sample=TEXT_WIDTH),
+    "titles": Switch(
+        "Has the model make a title of a conversation while it is idle; unset, not if it is the embedded one.",
+        sample=True,
+    ),
 }
+_BY_HAND = (personas.TABLE, own_themes.TABLE, own_keys.TABLE)
+"""Tables that people write, and rgchat never."""
 _SETTINGS: Mapping[Key, AnySetting] = {
     **{(name,): setting for name, setting in _GENERAL.items()},
     **{("sampling", name): setting for name, setting in SAMPLING.items()},
@@ -231,10 +243,17 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
     good: dict[Key, Any] = {}
     kept, said = personas.read(data.get(personas.TABLE, {}), SAMPLING, _check_persona)
-    wrong = [f"{path}: {what}. It is ignored." for what in said]
-    for key, value in _flat({name: value for name, value in data.items() if name != personas.TABLE}).items():
+    themes, of_themes = own_themes.read(data.get(own_themes.TABLE, {}))
+    keys = data.get(own_keys.TABLE, {})
+    wrong = [f"{path}: {what}. It is ignored." for what in said + of_themes]
+    for key, value in _flat({name: value for name, value in data.items() if name not in _BY_HAND}).items():
         name = printable(".".join(key))
-        if key in _SETTINGS:
+        if key == ("theme",) and isinstance(value, str) and value not in NAMES:
+            if value in themes:
+                good[key] = value
+            else:
+                wrong.append(f"{path}: {own_themes.unknown(value, themes)}. It is ignored.")
+        elif key in _SETTINGS:
             try:
                 good[key] = check(name, _SETTINGS[key], value)
             except SettingsError as e:
@@ -245,13 +264,16 @@ def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
             wrong.append(f"{path}: there is no setting {cut(name, _SHOWN)}; {_nearest(key)}. It is ignored.")
     if len(wrong) > 5:
         wrong[4:] = [f"{path}: {len(wrong) - 4} more settings are wrong and ignored."]
-    return _assemble(good, kept), wrong
+    return _assemble(good, Defaults(personas=kept, themes=themes, keys=keys)), wrong
 
 
-def _assemble(good: Mapping[Key, Any], kept: dict[str, Persona]) -> Defaults:
+def _assemble(good: Mapping[Key, Any], by_hand: Defaults) -> Defaults:
+    """The defaults of these settings, with what was written by hand of others."""
     general = {key[0]: value for key, value in good.items() if len(key) == 1}
     sampling = {key[1]: value for key, value in good.items() if len(key) == 2}
-    return Defaults(**general, sampling=sampling, personas=kept)
+    return replace(
+        Defaults(**general, sampling=sampling), personas=by_hand.personas, themes=by_hand.themes, keys=by_hand.keys
+    )
 
 
 def _check_persona(shown: str, name: str, value: Any) -> Any:
@@ -270,9 +292,9 @@ def _flat(data: Mapping[str, Any], before: Key = ()) -> dict[Key, Any]:
 
 
 def _nearest(key: Key) -> str:
-    names = {known[-1]: ".".join(known) for known in _SETTINGS} | {personas.TABLE: personas.TABLE}
-    if len(key) > 1 and difflib.get_close_matches(key[0], [personas.TABLE], 1):
-        return f"the nearest is {personas.TABLE}.{printable(key[1])}"
+    names = {known[-1]: ".".join(known) for known in _SETTINGS} | {name: name for name in _BY_HAND}
+    if len(key) > 1 and (near := difflib.get_close_matches(key[0], _BY_HAND, 1)):
+        return f"the nearest is {near[0]}.{printable(key[1])}"
     if near := difflib.get_close_matches(key[-1], names, 1):
         return f"the nearest is {names[near[0]]}"
     return f"there are {', '.join(names.values())}"
@@ -298,7 +320,7 @@ def save(path: Path, defaults: Defaults) -> None:
     new = Lines(text, _KNOWN).changed(changed)
     try:
         after, _ = _defaults(_parse(path, new), path)
-        done = after == _assemble(wanted, had.personas) and repr(_others(new)) == repr(_others(text))  # nan is no nan
+        done = after == _assemble(wanted, had) and repr(_others(new)) == repr(_others(text))  # nan is no nan
     except SettingsError:
         done = False
     if not done:  # an inline table, say: valid, but not to be changed by lines
@@ -319,7 +341,9 @@ def _checked(defaults: Defaults) -> dict[Key, Any]:
             continue
         if key not in _SETTINGS:
             raise SettingsError(f"there is no setting {'.'.join(key)}; {_nearest(key)}")
-        good[key] = check(".".join(key), _SETTINGS[key], clean(value) if isinstance(value, str) else value)
+        own = key == ("theme",) and value in defaults.themes
+        text = clean(value) if isinstance(value, str) else value
+        good[key] = value if own else check(".".join(key), _SETTINGS[key], text)
     return good
 
 
@@ -341,6 +365,12 @@ def _fresh() -> str:
                 "# A persona, for /persona teacher, or --persona teacher as it starts; any setting below may be in it."
             ]
             lines += [f"# {personas.SAMPLE}", ""]
+            lines += [
+                "# A key for a command, and a theme of your own.",
+                f"# {own_keys.SAMPLE}",
+                f"# {own_themes.SAMPLE}",
+                "",
+            ]
             lines += [f"[{table[0]}]", "# Of the words of a reply. What is not set here is the model's own."]
         lines += [f"# {setting.about}", sample(key, setting.sample), ""]
     return "\n".join(lines)

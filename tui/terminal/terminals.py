@@ -29,6 +29,21 @@ _LOST = {
 _LOST_ELSEWHERE = {"vscode": frozenset({"f1", "ctrl+p", "ctrl+j"}), "WezTerm": frozenset({"alt+enter"})}
 """Of those that are not on a Mac, where VS Code's own keys are Ctrl and not Cmd."""
 
+_FAR = frozenset({"up", "down", "left", "right", "home", "end", "pageup", "pagedown", "insert", "delete"})
+_CONTROLS = frozenset({"backslash", "right_square_bracket", "circumflex_accent", "underscore", "space", "at"})
+"""What gives a control character with Ctrl, beside the letters."""
+
+
+def is_sent(key: str) -> bool:
+    """Whether terminals tell a key by itself without a protocol that only some have (that of kitty)."""
+    *modifiers, last = key.split("+")
+    if last in _FAR or (last[:1] == "f" and last[1:].isdecimal()):
+        return "super" not in modifiers
+    if modifiers == ["alt"]:
+        return True
+    letter = len(last) == 1 and last.isalpha()
+    return not modifiers or (modifiers in (["ctrl"], ["alt", "ctrl"]) and (letter or last in _CONTROLS))
+
 
 @dataclass(frozen=True)
 class Terminal:

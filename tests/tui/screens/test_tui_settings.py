@@ -11,7 +11,7 @@ import pytest
 from desk import screen_of
 from textual.app import App
 from textual.color import Color
-from textual.widgets import Button, Input, Static, TextArea
+from textual.widgets import Button, Checkbox, Input, Static, TextArea
 from waiting import wait_until
 
 from rgmlx.store import Store
@@ -277,6 +277,9 @@ async def test_what_is_on_the_screen_can_be_read(name: str, enough: float, tmp_p
         field(app, "min_p").focus()
         await wait_until(lambda: "must be" in sentence(app, "top_p"))
         await pilot.pause()
+        assert too_faint(app, enough) == []
+        app.screen.query_one(Checkbox).value = True
+        await wait_until(lambda: "idle: on" in str(app.screen.query_one(Checkbox).label))
         assert too_faint(app, enough) == []
         with Store(tmp_path) as store:
             chat = store.conversations.create("demo", "A chat").id

@@ -187,7 +187,7 @@ def test_a_fresh_file_explains_itself(file: Path) -> None:
             "snapshot_bytes = -1",
             "snapshot_bytes must be a whole number of bytes between 0 and 9,223,372,036,854,775,807, not -1",
         ),
-        ("theme = 'drak'", 'theme must be one of dark, light, contrast, not "drak"'),
+        ("theme = 'drak'", "there is no theme 'drak': the nearest is dark; there are dark, light, contrast"),
         ("model = ''", "model must be a name that is not empty"),
         ("model = {a = 1}", "model must be a name that is not empty, not "),
         ("system = ['a']", "system must be a text, not "),
