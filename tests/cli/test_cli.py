@@ -20,6 +20,7 @@ from typing import IO, Any
 import checkpoints
 import numpy as np
 import pytest
+import warm
 from rooms import ROOT
 from waiting import PATIENCE, wait_for
 
@@ -39,11 +40,13 @@ def unread(pipe: IO[bytes]) -> int:
 
 def run(*arguments: str, module: str = "rgmlx", **options: Any) -> subprocess.CompletedProcess[str]:
     """`python -m MODULE ARGUMENTS`, from the repository's root."""
-    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options
-    if "input" in options:
-        del options["stdin"]
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=PATIENCE, **options)
+    return warm.run(["-m", module, *arguments], timeout=PATIENCE, **options)
+
+
+def begun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same with nothing imported, for what Python does as it begins."""
+    command = [sys.executable, "-m", "rgmlx", *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
 
 
 def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -74,7 +77,7 @@ def sentence(out: subprocess.CompletedProcess[str], program: str = "rgmlx") -> s
 
 
 def test_help_lists_the_commands_and_examples() -> None:
-    out = run("--help")
+    out = begun("--help")
     assert out.returncode == 0 and out.stderr == ""
     assert all(name in out.stdout for name in ("ask", "info", "mlx-lm", 'rgmlx ask "', "rgchat"))
 
@@ -107,8 +110,9 @@ def test_help_needs_no_model_and_no_mlx() -> None:
 
 
 def test_ask_prints_an_answer() -> None:
-    answer = ask("Who are you?", "--max-tokens", "30")
-    assert answer.strip() and answer.endswith("\n")
+    out = begun("ask", "Who are you?", "--max-tokens", "30")
+    assert (out.returncode, out.stderr) == (0, "")
+    assert out.stdout.strip() and out.stdout.endswith("\n")
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:
@@ -205,7 +209,7 @@ def test_an_unknown_model(name: str, capsys: pytest.CaptureFixture[str]) -> None
     for command in (["ask", "hi", "--model"], ["info"]):
         if (command, name) != (["info"], "2b"):
             # What a shell gives may be no text in its encoding, which is a matter of how a process begins.
-            out = here(capsys, *command, name) if name.isascii() else run(*command, name)
+            out = here(capsys, *command, name) if name.isascii() else begun(*command, name)
             assert "name a directory, a Hugging Face repository" in sentence(out)
 
 

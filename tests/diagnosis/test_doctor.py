@@ -8,12 +8,12 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import metal_emulator
 import mlx.core as mx
 import pytest
+import warm
 from macs import Mac, linux, mac
 
 from rgmlx.diagnosis import doctor
@@ -29,13 +29,7 @@ TITLES = ["Versions", "Device", "Kernels", "Model", "Network", "Memory", "Termin
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rgmlx", "doctor", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
+    return warm.run(["-m", "rgmlx", "doctor", *arguments], env=os.environ | environment)
 
 
 @pytest.mark.skipif(mx.is_available(mx.gpu), reason="a machine without a GPU is meant")
