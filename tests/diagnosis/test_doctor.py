@@ -10,12 +10,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import checkpoints
 import metal_emulator
 import mlx.core as mx
 import pytest
 import warm
 from macs import Mac, linux, mac
 
+import rgmlx
 from rgmlx.diagnosis import doctor
 from rgmlx.kernels import launch
 from rgmlx.system import memory
@@ -315,7 +317,7 @@ def test_a_system_too_old_for_its_chip_is_a_problem(
 
 @pytest.mark.parametrize("has_tools", [True, False])
 def test_without_the_tools_the_gpu_is_not_compared_with_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, has_tools: bool
+    monkeypatch: pytest.MonkeyPatch, has_tools: bool, tmp_path: Path
 ) -> None:
     """There MLX looks for g++, and macOS would open a dialog."""
     devices: list[object] = []
@@ -324,7 +326,10 @@ def test_without_the_tools_the_gpu_is_not_compared_with_the_cpu(
     monkeypatch.setattr(mx, "default_device", lambda: gpu)
     monkeypatch.setattr(mx, "set_default_device", devices.append)
     monkeypatch.setattr(doctor.launch, "backend", lambda: None)
-    monkeypatch.setattr(doctor, "_IDS", [2, *range(5, 12)])  # fewer: without NumPy each takes long
+    # Fewer, and of three layers, a kind each: without NumPy each takes long.
+    monkeypatch.setattr(doctor, "_IDS", [2, *range(5, 12)])
+    small = checkpoints.of_demo(tmp_path / "small")
+    monkeypatch.setattr(doctor, "load", lambda _, dtype: rgmlx.load(small, dtype=dtype))
     section = doctor.Section("Network")
     doctor._network(section)
     text = "\n".join(section.lines)
