@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -368,7 +369,7 @@ def test_c16_a_device_as_input_ends(tmp_path: Path, command: tuple[str, ...]) ->
     assert out.returncode == 1 and "text" in out.stdout + out.stderr and "Traceback" not in out.stderr
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        out = warm.run(command, stdin=folder, env=environment)
+        out = subprocess.run([sys.executable, *command], stdin=folder, capture_output=True, text=True, env=environment)
     finally:
         os.close(folder)
     assert out.returncode == 1 and "Traceback" not in out.stderr and "output" not in out.stderr
