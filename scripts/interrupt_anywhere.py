@@ -191,7 +191,7 @@ def same_state(model: rgmlx.Model, found: rgmlx.State, ids: list[int]) -> None:
         expect(np.abs(np.array(one) - np.array(other)).max() < 1e-5, "other numbers")
     if ids:
         more = [
-            list(Generation(model, s.copy(), [], sampling=rgmlx.Sampling(1.0, seed=5), max_tokens=2))
+            list(Generation(model, s.copy(), [], sampling=rgmlx.Sampling(1.0, seed=5), max_tokens=1))
             for s in (found, fresh)
         ]
         expect(more[0] == more[1], f"goes on with {more[0]}, {more[1]} expected")
@@ -302,7 +302,7 @@ def talk(what: str) -> Scenario:
         form: dict[str, Any] = {"regex": FORM} if what.endswith("of a form") else {}
         model.vocabulary()
         here = model.chat(name, store=store, temperature=1.0, seed=1)
-        "".join(here.send("Hi", max_tokens=2))
+        "".join(here.send("Hi", max_tokens=1))
         first = list(here._context.cached.state.recent[0])
         turns, position, read = here.turns, here.position, here.prefilled_tokens
         begun, got = list[object](), list[str]()

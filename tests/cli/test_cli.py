@@ -20,6 +20,8 @@ from typing import IO, Any
 import checkpoints
 import numpy as np
 import pytest
+import warm
+from asked import Ask, ask, piped
 from rooms import ROOT
 from waiting import PATIENCE, wait_for
 
@@ -28,6 +30,8 @@ from rgmlx.cli import main
 from rgmlx.griffin.config import PRESETS
 from rgmlx.system.printable import first_line, printable
 from rgmlx.weights.hub import demo_directory
+
+__all__ = ["ask", "piped"]
 
 
 def unread(pipe: IO[bytes]) -> int:
@@ -39,11 +43,14 @@ def unread(pipe: IO[bytes]) -> int:
 
 def run(*arguments: str, module: str = "rgmlx", **options: Any) -> subprocess.CompletedProcess[str]:
     """`python -m MODULE ARGUMENTS`, from the repository's root."""
-    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options
-    if "input" in options:
-        del options["stdin"]
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=PATIENCE, **options)
+    imported = warm.MLX_LM if "mlx-lm" in arguments else warm.COMMANDS
+    return warm.run(["-m", module, *arguments], imported=imported, timeout=PATIENCE, **options)
+
+
+def begun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same with nothing imported, for what Python does as it begins."""
+    command = [sys.executable, "-m", "rgmlx", *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
 
 
 def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,11 +61,9 @@ def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> subprocess.Comp
     return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
 
 
-def ask(*arguments: str, **options: Any) -> str:
+def answered(out: subprocess.CompletedProcess[str]) -> str:
     """The answer of an `ask` that works."""
-    out = run("ask", *arguments, **options)
-    assert out.returncode == 0, out.stderr
-    assert out.stderr == ""
+    assert (out.returncode, out.stderr) == (0, "")
     return out.stdout
 
 
@@ -74,7 +79,7 @@ def sentence(out: subprocess.CompletedProcess[str], program: str = "rgmlx") -> s
 
 
 def test_help_lists_the_commands_and_examples() -> None:
-    out = run("--help")
+    out = begun("--help")
     assert out.returncode == 0 and out.stderr == ""
     assert all(name in out.stdout for name in ("ask", "info", "mlx-lm", 'rgmlx ask "', "rgchat"))
 
@@ -107,30 +112,33 @@ def test_help_needs_no_model_and_no_mlx() -> None:
 
 
 def test_ask_prints_an_answer() -> None:
-    answer = ask("Who are you?", "--max-tokens", "30")
+    answer = answered(begun("ask", "Who are you?", "--max-tokens", "30"))
     assert answer.strip() and answer.endswith("\n")
 
 
-def test_the_same_seed_gives_the_same_answer() -> None:
-    def story(seed: str) -> str:
-        return ask("Tell me a story", "--seed", seed, "--temperature", "1", "--max-tokens", "12")
+def test_the_same_seed_gives_the_same_answer(ask: Ask) -> None:
+    """In another process too."""
 
-    assert story("7") == story("7") != story("8")
+    def story(seed: str) -> tuple[str, ...]:
+        return "Tell me a story", "--seed", seed, "--temperature", "1", "--max-tokens", "12"
+
+    first, other = (answered(ask(*story(seed))) for seed in ("7", "8"))
+    assert answered(run("ask", *story("7"))) == answered(ask(*story("7"))) == first != other
 
 
-def test_max_tokens(demo: Any) -> None:
+def test_max_tokens(demo: Any, ask: Ask) -> None:
     def length(n: str) -> int:
-        return len(
-            demo.tokenizer.encode(ask("Once", "--raw", "--temperature", "0", "--max-tokens", n).removesuffix("\n"))
-        )
+        answer = answered(ask("Once", "--raw", "--temperature", "0", "--max-tokens", n))
+        return len(demo.tokenizer.encode(answer.removesuffix("\n")))
 
     assert 1 <= length("3") <= 3 < length("12") <= 12
 
 
 @pytest.mark.parametrize("arguments", [(), ("-",)])
-def test_ask_reads_standard_input(arguments: tuple[str, ...]) -> None:
+def test_ask_reads_standard_input(arguments: tuple[str, ...], ask: Ask) -> None:
     options = ("--temperature", "0", "--max-tokens", "8")
-    assert ask(*arguments, *options, input="Who are you?\n") == ask("Who are you?", *options)
+    given = run("ask", *arguments, *options, input="Who are you?\n")
+    assert answered(given) == answered(ask("Who are you?", *options))
 
 
 def test_ask_refuses_input_that_is_not_utf_8() -> None:
@@ -141,14 +149,13 @@ def test_ask_refuses_input_that_is_not_utf_8() -> None:
     assert out.stderr.startswith(b"rgmlx: standard input is not UTF-8 text: convert it first")
 
 
-def test_raw_goes_on_with_the_text_and_system_stands_in_front(demo: Any) -> None:
+def test_raw_goes_on_with_the_text_and_system_stands_in_front(demo: Any, ask: Ask) -> None:
     options = ("--temperature", "0", "--max-tokens", "6")
-    assert (
-        ask("Once upon", "--raw", *options) == demo.generate("Once upon", raw=True, temperature=0, max_tokens=6) + "\n"
-    )
+    raw = demo.generate("Once upon", raw=True, temperature=0, max_tokens=6)
+    assert answered(ask("Once upon", "--raw", *options)) == raw + "\n"
     with_system = "".join(demo.chat(system="Your name is Bob.", temperature=0).send("Who are you?", max_tokens=6))
-    assert ask("Who are you?", "--system", "Your name is Bob.", *options) == with_system + "\n"
-    assert "--system" in sentence(run("ask", "hi", "--raw", "--system", "x"))
+    assert answered(ask("Who are you?", "--system", "Your name is Bob.", *options)) == with_system + "\n"
+    assert "--system" in sentence(ask("hi", "--raw", "--system", "x"))
 
 
 @pytest.mark.parametrize("words", [("-", "extra"), ("extra", "-"), ("3", "-", "2"), ("-", "-")])
@@ -158,8 +165,8 @@ def test_a_dash_stands_alone(words: tuple[str, ...]) -> None:
     assert "- reads the question from standard input and stands alone" in said and "in quotes" in said
 
 
-def test_a_dash_in_quotes_is_text() -> None:
-    assert ask("What is 3 - 2?", "--max-tokens", "2")
+def test_a_dash_in_quotes_is_text(ask: Ask) -> None:
+    assert answered(ask("What is 3 - 2?", "--max-tokens", "2"))
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
@@ -205,7 +212,7 @@ def test_an_unknown_model(name: str, capsys: pytest.CaptureFixture[str]) -> None
     for command in (["ask", "hi", "--model"], ["info"]):
         if (command, name) != (["info"], "2b"):
             # What a shell gives may be no text in its encoding, which is a matter of how a process begins.
-            out = here(capsys, *command, name) if name.isascii() else run(*command, name)
+            out = here(capsys, *command, name) if name.isascii() else begun(*command, name)
             assert "name a directory, a Hugging Face repository" in sentence(out)
 
 

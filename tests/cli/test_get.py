@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import warm
 from hub_server import NAME, Handler, Hub, Large
 from ptys import Pty, ptys
 from published import INDEX, SHARDS, are_here, publish, sums
@@ -79,14 +80,7 @@ def command(*arguments: str, before: str = "") -> list[str]:
 def get(tmp_path: Path, endpoint: str, *arguments: str, before: str = "", **environment: str) -> Any:
     """`rgmlx get` in a process of its own, where nobody can be asked."""
     env = surroundings(tmp_path, endpoint) | {"HOME": str(tmp_path)} | environment
-    return subprocess.run(
-        command(*(arguments or [NAME]), before=before),
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return warm.run(command(*(arguments or [NAME]), before=before)[1:], env=env, timeout=PATIENCE)
 
 
 def target(tmp_path: Path) -> Path:

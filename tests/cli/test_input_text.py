@@ -21,6 +21,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+import warm
 from test_plain import GatedSession, said, talk
 from test_tokenizer import json_tokenizer
 
@@ -364,7 +365,7 @@ def test_c16_a_device_as_input_ends(tmp_path: Path, command: tuple[str, ...]) ->
         "XDG_CONFIG_HOME": str(tmp_path),
     }
     with open("/dev/zero", "rb") as zeros:
-        out = subprocess.run([sys.executable, *command], stdin=zeros, capture_output=True, text=True, env=environment)
+        out = warm.run(command, stdin=zeros, env=environment)
     assert out.returncode == 1 and "text" in out.stdout + out.stderr and "Traceback" not in out.stderr
     folder = os.open(tmp_path, os.O_RDONLY)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from hub_server import NAME, Hub
 from macs import KEYCHAIN, Mac, linux, mac
 from ptys import Pty, ptys
@@ -30,14 +31,9 @@ RUN = "from rgmlx.cli import main; main()"
 def login(tmp_path: Path, endpoint: str, text: str, command: list[str] | None = None, **environment: str) -> Any:
     """`rgmlx login` in a process of its own, which reads this."""
     env = surroundings(tmp_path, endpoint) | environment
-    return subprocess.run(
-        [*(command or [sys.executable, "-m", "rgmlx"]), "login"],
-        input=text,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    if command is None:
+        return warm.run(["-m", "rgmlx", "login"], input=text, env=env, timeout=PATIENCE)
+    return subprocess.run([*command, "login"], input=text, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def kept(tmp_path: Path) -> Path:

@@ -18,6 +18,7 @@ import mlx_lm
 import numpy as np
 import oracle
 import pytest
+import warm
 from mlx.utils import tree_flatten
 from mlx_lm.generate import BatchGenerator, generate_step, stream_generate
 from mlx_lm.models.cache import load_prompt_cache, make_prompt_cache, save_prompt_cache
@@ -49,6 +50,15 @@ def test_generate_step(tiny: rgmlx.Model, step: int) -> None:
     assert theirs(tiny, PROMPT, 50, prefill_step_size=step) == ours(tiny, PROMPT, 50)
 
 
+@pytest.fixture
+def not_compiled() -> Iterator[None]:
+    """A CPU would wait for a C++ compiler."""
+    mx.disable_compile()
+    yield
+    mx.enable_compile()
+
+
+@pytest.mark.usefixtures("not_compiled")
 def test_samplers_and_processors_of_mlx_lm(tiny: rgmlx.Model) -> None:
     ids = theirs(
         tiny,
@@ -134,7 +144,7 @@ def test_registered_it_is_what_mlx_lm_loads(demo: rgmlx.Model) -> None:
         "print(type(model).__module__)\n"
         "print(''.join(r.text for r in stream_generate(model, tokenizer, ids, max_tokens=60)))\n"
     )
-    out = subprocess.run([sys.executable, "-c", code, str(demo_directory())], capture_output=True, text=True)
+    out = warm.run(["-c", code, str(demo_directory())], imported=warm.MLX_LM)
     assert out.returncode == 0, out.stderr
     kind, text = out.stdout.strip().split("\n", 1)
     assert kind == "rgmlx.mlx_lm"

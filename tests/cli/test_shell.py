@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import rooms
+import warm
 from test_mlx_lm_commands import place
 
 from rgmlx import cli, shell
@@ -113,12 +114,12 @@ def test_screens_and_errors_name_what_can_be_typed(install: Install, monkeypatch
 
 
 def test_outside_a_terminal_the_chat_says_how_to_ask(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tui", "--data", str(tmp_path)]
+    command = ["-m", "tui", "--data", str(tmp_path)]
     for path, name in (
         ("/usr/bin:/bin", f"{Path(sys.executable).parent}/rgchat"),
         (Path(sys.executable).parent, "rgchat"),
     ):
-        done = subprocess.run(command, input="", capture_output=True, text=True, env={**os.environ, "PATH": str(path)})
+        done = warm.run(command, env={**os.environ, "PATH": str(path)})
         assert (done.returncode, done.stdout) == (1, "") and f'cat notes.txt | {name} "What' in done.stderr
 
 

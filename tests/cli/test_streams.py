@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import warm
 from ptys import Pty, doomed, ptys
 from rooms import ROOT
 from waiting import PATIENCE
@@ -26,13 +30,19 @@ COMMANDS = [(module, line) for module, lines in PRINTS.items() for line in lines
 
 
 def run(tmp_path: Path, module: str, line: str, streams: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A command as a shell runs it, with an empty input unless `streams` says otherwise."""
-    command = f"{sys.executable} -m {module} {line.replace('DATA', str(tmp_path / 'data'))} </dev/null {streams}"
+    """A command with streams as a shell opens them, and an empty input unless `streams` says otherwise."""
+    words = ["-m", module, *line.replace("DATA", str(tmp_path / "data")).split()]
     places = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     environment = os.environ | places | variables
-    return subprocess.run(
-        command, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=PATIENCE
-    )
+    imported = warm.MLX_LM if "mlx-lm" in words else warm.COMMANDS
+    with contextlib.ExitStack() as stack:
+        opened: dict[str, Any] = {}
+        for number, operator, where in re.findall(r"(\d?)([<>])(\S+)", streams):
+            name = ("stdin", "stdout", "stderr")[int(number or operator == ">")]
+            mode = "wb" if operator == ">" else "rb"
+            opened[name] = None if where == "&-" else stack.enter_context(open(where, mode))
+        done = warm.run(words, imported=imported, env=environment, timeout=PATIENCE, **opened)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout or "", done.stderr or "")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 from rooms import ROOT
 from waiting import PATIENCE
 
@@ -72,21 +71,12 @@ PROGRAMS = [
 def test_every_program_refuses_it(program: tuple[str, ...], name: str, tmp_path: Path) -> None:
     """Fault 12f: it was taken in silence."""
     env = os.environ | {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), name: "banana"}
-    done = subprocess.run(
-        [sys.executable, *program], input="", capture_output=True, text=True, cwd=ROOT, env=env, timeout=PATIENCE
-    )
+    done = warm.run(program, env=env, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(rf"(rgmlx|rgchat): {name} must be {MUST[name]}, not 'banana': [^\n]+\n", done.stderr)
     assert "unset it" in done.stderr
 
 
 def test_help_is_there_all_the_same() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rgmlx", "--help"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | dict.fromkeys(READ, "banana"),
-        timeout=PATIENCE,
-    )
+    done = warm.run(["-m", "rgmlx", "--help"], env=os.environ | dict.fromkeys(READ, "banana"), timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "")

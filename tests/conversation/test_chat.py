@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,20 @@ def say(chat: Chat, text: str, **options: object) -> str:
     return "".join(chat.send(text, **{"seed": 1, **options}))
 
 
-@pytest.fixture
-def chat(demo: rgmlx.Model) -> Chat:
+@pytest.fixture(scope="module")
+def begun(demo: rgmlx.Model) -> Chat:
     chat = demo.chat()
     say(chat, "I have a cat named Zibo.")
     say(chat, "Tell me a joke")
     return chat
+
+
+@pytest.fixture
+def chat(begun: Chat) -> Iterator[Chat]:
+    """Two exchanges, written once."""
+    before = begun.turns
+    yield begun.fork()
+    assert begun.turns == before
 
 
 def test_it_remembers(chat: Chat) -> None:
@@ -57,11 +66,11 @@ def test_each_message_reads_only_itself(chat: Chat) -> None:
 def test_rewind_reads_nothing(chat: Chat) -> None:
     read, position = chat.prefilled_tokens, chat.position
     point = chat.checkpoint()
-    one = say(chat, "Tell me a story", max_tokens=30)
+    one = say(chat, "Tell me a story", max_tokens=12)
     chat.rewind(point)
     assert (chat.position, len(chat.turns)) == (position, 4)
     assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Tell me a story")) + 1
-    assert say(chat, "Tell me a story", max_tokens=30) == one
+    assert say(chat, "Tell me a story", max_tokens=12) == one
     read = chat.prefilled_tokens
     chat.rewind(2)
     assert len(chat.turns) == 2
@@ -75,26 +84,26 @@ def test_fork_reads_nothing_and_is_independent(chat: Chat) -> None:
     other = chat.fork()
     assert other.turns == chat.turns
     assert other.prefilled_tokens == 0
-    a = say(chat, "Tell me a story about an owl", seed=3, max_tokens=30)
+    a = say(chat, "Tell me a story about an owl", seed=3, max_tokens=12)
     assert len(other.turns) == 4
-    assert say(other, "Tell me a story about an owl", seed=3, max_tokens=30) == a
+    assert say(other, "Tell me a story about an owl", seed=3, max_tokens=12) == a
     say(other, "Thank you")
     assert len(chat.turns) == 6
 
 
 def test_regenerate_reads_nothing(chat: Chat) -> None:
-    say(chat, "Tell me a story about a bear", max_tokens=30)
+    say(chat, "Tell me a story about a bear", max_tokens=12)
     read, first = chat.prefilled_tokens, chat.turns[-1].text
-    others = {"".join(chat.regenerate(max_tokens=30)) for _ in range(3)}
+    others = {"".join(chat.regenerate(max_tokens=12)) for _ in range(3)}
     assert chat.prefilled_tokens == read
     assert len(chat.turns) == 6
     assert others - {first}
-    assert "".join(chat.regenerate(seed=1, max_tokens=30)) == first
+    assert "".join(chat.regenerate(seed=1, max_tokens=12)) == first
 
 
 def test_edit_reads_only_the_new_text(chat: Chat) -> None:
     read = chat.prefilled_tokens
-    "".join(chat.edit(2, "Tell me a story", max_tokens=30))
+    "".join(chat.edit(2, "Tell me a story", max_tokens=12))
     assert [t.text for t in chat.turns if t.role == USER] == ["I have a cat named Zibo.", "Tell me a story"]
     assert chat.prefilled_tokens - read == len(turn_ids(chat._context.tokenizer, "Tell me a story")) + 1
     read = chat.prefilled_tokens
@@ -169,18 +178,18 @@ def test_a_budget_cuts_a_reply(chat: Chat) -> None:
 def test_a_reply_has_the_ids_of_what_it_delivered(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MAX_IDS", 4)
     chat, tokenizer = demo.chat(temperature=0), demo.text_tokenizer()
-    reply = chat.send("Tell me a story", max_tokens=30)
+    reply = chat.send("Tell me a story", max_tokens=12)
     assert (reply.ids, reply.tokens) == ([], 0)
     text = "".join(reply)
     ids = tokenizer.encode(text)
-    assert reply.tokens == len(ids) == 30 and 4 <= len(reply.ids) <= 8 and reply.ids == ids[-len(reply.ids) :]
+    assert reply.tokens == len(ids) == 12 and 4 <= len(reply.ids) <= 8 and reply.ids == ids[-len(reply.ids) :]
 
 
 def test_an_interrupted_reply_has_no_ids_but_those_of_its_text(
     demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chat, deliver = demo.chat(temperature=0), writer.Writer._deliver
-    reply, seen = chat.send("Tell me a story", max_tokens=30), 0
+    reply, seen = chat.send("Tell me a story", max_tokens=12), 0
 
     def interrupted(self: writer.Writer, piece: str) -> None:
         nonlocal seen

@@ -19,7 +19,7 @@ from rgmlx.tokenizer import turn_ids
 
 
 def say(chat: rgmlx.Chat, text: str, **options: object) -> str:
-    return "".join(chat.send(text, **{"seed": 1, "max_tokens": 40, **options}))
+    return "".join(chat.send(text, **{"seed": 1, "max_tokens": 16, **options}))
 
 
 def texts(chat: rgmlx.Chat) -> list[str]:

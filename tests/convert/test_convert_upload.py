@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+import warm
 from macs import KEYCHAIN, Mac, mac
 from waiting import PATIENCE
 
@@ -90,7 +90,7 @@ def hub() -> Iterator[Hub]:
 
 
 def run(
-    hub: Hub, tmp_path: Path, command: Sequence[str] = (sys.executable, "-m", "rgmlx"), token: str = "hf_of_a_test"
+    hub: Hub, tmp_path: Path, command: Sequence[str] | None = None, token: str = "hf_of_a_test"
 ) -> subprocess.CompletedProcess[str]:
     source = checkpoints.write(tmp_path / "source", CONFIG, checkpoints.weights(CONFIG))
     environment = os.environ | {
@@ -100,8 +100,11 @@ def run(
         "HF_HUB_OFFLINE": "0",
     }
     arguments = ["convert", "--model", str(source), "--mlx-path", str(tmp_path / "out"), "--no-verify"]
+    arguments += ["--upload-repo", NAME]
+    if command is None:
+        return warm.run(["-m", "rgmlx", *arguments], env=environment, timeout=PATIENCE)
     return subprocess.run(
-        [*command, *arguments, "--upload-repo", NAME],
+        [*command, *arguments],
         capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False,
     )  # fmt: skip
 

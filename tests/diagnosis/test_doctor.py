@@ -8,14 +8,16 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import checkpoints
 import metal_emulator
 import mlx.core as mx
 import pytest
+import warm
 from macs import Mac, linux, mac
 
+import rgmlx
 from rgmlx.diagnosis import doctor
 from rgmlx.kernels import launch
 from rgmlx.system import memory
@@ -29,13 +31,7 @@ TITLES = ["Versions", "Device", "Kernels", "Model", "Network", "Memory", "Termin
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rgmlx", "doctor", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
+    return warm.run(["-m", "rgmlx", "doctor", *arguments], env=os.environ | environment)
 
 
 @pytest.mark.skipif(mx.is_available(mx.gpu), reason="a machine without a GPU is meant")
@@ -321,7 +317,7 @@ def test_a_system_too_old_for_its_chip_is_a_problem(
 
 @pytest.mark.parametrize("has_tools", [True, False])
 def test_without_the_tools_the_gpu_is_not_compared_with_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, has_tools: bool
+    monkeypatch: pytest.MonkeyPatch, has_tools: bool, tmp_path: Path
 ) -> None:
     """There MLX looks for g++, and macOS would open a dialog."""
     devices: list[object] = []
@@ -330,7 +326,10 @@ def test_without_the_tools_the_gpu_is_not_compared_with_the_cpu(
     monkeypatch.setattr(mx, "default_device", lambda: gpu)
     monkeypatch.setattr(mx, "set_default_device", devices.append)
     monkeypatch.setattr(doctor.launch, "backend", lambda: None)
-    monkeypatch.setattr(doctor, "_IDS", [2, *range(5, 12)])  # fewer: without NumPy each takes long
+    # Fewer, and of three layers, a kind each: without NumPy each takes long.
+    monkeypatch.setattr(doctor, "_IDS", [2, *range(5, 12)])
+    small = checkpoints.of_demo(tmp_path / "small")
+    monkeypatch.setattr(doctor, "load", lambda _, dtype: rgmlx.load(small, dtype=dtype))
     section = doctor.Section("Network")
     doctor._network(section)
     text = "\n".join(section.lines)

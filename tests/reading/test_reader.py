@@ -19,6 +19,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+import warm
 from readings import WINDOW, write_model
 from rooms import ROOT, TESTS
 from waiting import wait_for
@@ -309,7 +310,7 @@ reader = rgmlx.load({str(directory)!r}).read("ended", directory={str(tmp_path)!r
 reader.feed("one\\n")
 raise SystemExit(3)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = warm.run(["-c", code])
     assert (done.returncode, done.stderr) == (3, "")
     for name in ("dropped", "ended"):
         with small.read(name, directory=tmp_path) as made:

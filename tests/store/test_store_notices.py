@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from rooms import ROOT
+import warm
 from stores import say
 
 from rgmlx.store import Store
@@ -46,7 +44,7 @@ def _damaged(directory: Path) -> None:
 
 def test_a_loss_is_told_after_a_kill_and_once(tmp_path: Path) -> None:
     _damaged(tmp_path)
-    assert subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)]).returncode == -9
+    assert warm.run(["-c", _KILLED, str(tmp_path)]).returncode == -9
     for _ in range(2):
         with Store(tmp_path) as store:  # not shown: it stays
             (notice,) = store.notices
@@ -62,7 +60,7 @@ def test_a_loss_is_told_after_a_kill_and_once(tmp_path: Path) -> None:
 def test_a_kill_inside_of_a_recovery_leaves_one_sentence(tmp_path: Path, step: int) -> None:
     """Before the new file is complete, or while it takes its place."""
     _damaged(tmp_path)
-    done = subprocess.run([sys.executable, "-c", _KILLED_AT, str(tmp_path), str(step)])
+    done = warm.run(["-c", _KILLED_AT, str(tmp_path), str(step)])
     assert done.returncode == 9
     with Store(tmp_path) as store:
         (notice,) = store.notices
@@ -72,10 +70,10 @@ def test_a_kill_inside_of_a_recovery_leaves_one_sentence(tmp_path: Path, step: i
 
 def test_rgchat_tells_it_and_no_second_time(tmp_path: Path) -> None:
     _damaged(tmp_path)
-    assert subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)]).returncode == -9
+    assert warm.run(["-c", _KILLED, str(tmp_path)]).returncode == -9
     other = tmp_path / "other"
     with Store(other):
         pass
-    command = [sys.executable, "-m", "tui", "--recover", str(other / "chats.db"), "--data", str(tmp_path)]
-    outs = [subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout for _ in range(2)]
+    command = ["-m", "tui", "--recover", str(other / "chats.db"), "--data", str(tmp_path)]
+    outs = [warm.run(command).stdout for _ in range(2)]
     assert [out.count("was damaged") for out in outs] == [1, 0]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import damage_store
 import pytest
-import rooms
+import warm
 from stores import check, say, texts
 
 from rgmlx.store import Store, StoreError
@@ -276,9 +274,7 @@ def test_a_kill_at_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> None:
     for step in range(1, 100):
         directory = tmp_path / f"{step}"
         shutil.copytree(tmp_path / "whole", directory)
-        done = subprocess.run(
-            [sys.executable, "-c", _KILLED, str(directory), str(step)], capture_output=True, text=True
-        )
+        done = warm.run(["-c", _KILLED, str(directory), str(step)])
         assert done.returncode in (0, 9), done.stderr
         with Store(directory) as store:
             assert _texts(store) == expected, step
@@ -296,8 +292,7 @@ def test_a_kill_at_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> None:
 
 
 def _recover(file: Path, data: Path) -> tuple[int, str]:
-    command = [sys.executable, "-m", "tui", "--recover", str(file), "--data", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=rooms.ROOT)
+    done = warm.run(["-m", "tui", "--recover", str(file), "--data", str(data)])
     return done.returncode, done.stdout + done.stderr
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import checkpoints
 import mlx.core as mx
 import pytest
+import warm
 from hub_server import NAME, point_to
 from piped import ROOT, environment
 from stores import say
@@ -259,9 +260,7 @@ def test_a_log_that_can_not_be_written_is_a_warning_of_load(monkeypatch: pytest.
 
 
 def run(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
-    env = environment(home) | variables
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=PATIENCE)
+    return warm.run(arguments, env=environment(home) | variables, timeout=PATIENCE)
 
 
 def test_commands_and_the_library_write_where_conversations_are(tmp_path: Path) -> None:

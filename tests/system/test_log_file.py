@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import warm
 from piped import AS_USER, ROOT, environment
 from waiting import PATIENCE
 
@@ -111,11 +112,8 @@ def test_something_else_in_its_place(kind: Callable[[Path], None], tmp_path: Pat
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         RgmlxError("kept")
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), path],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
+    done = warm.run(
+        ["-c", textwrap.dedent(code), str(path)],
         env=os.environ | {variables.LOG: "debug"},
         timeout=PATIENCE,
     )
@@ -153,11 +151,8 @@ print("done")
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _FULL, tmp_path],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
+    done = warm.run(
+        ["-c", _FULL, str(tmp_path)],
         env=os.environ | {variables.LOG: "debug"},
     )
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)

@@ -16,6 +16,7 @@ from typing import Any
 
 import checkpoints
 import pytest
+import warm
 from hub_server import COMMIT, CONFIG, NAME, Hub
 from waiting import PATIENCE
 
@@ -103,9 +104,7 @@ def info(tmp_path: Path, endpoint: str, *, name: str = NAME, limited: bool = Fal
     """`rgmlx info NAME` in a process of its own."""
     env = surroundings(tmp_path, endpoint) | environment
     start = ["-c", LIMITED] if limited else ["-m", "rgmlx"]
-    return subprocess.run(
-        [sys.executable, *start, "info", name], env=env, capture_output=True, text=True, timeout=PATIENCE
-    )
+    return warm.run([*start, "info", name], env=env, timeout=PATIENCE)
 
 
 def sentence(out: Any) -> str:
