@@ -61,6 +61,8 @@ class Flow(ConversationView):
 
     @on(Prompt.Submitted)
     async def _submitted(self, event: Prompt.Submitted) -> None:
+        if self.machine.leaving:  # typed for the shell
+            return
         kept = await self._kept(event.text)
         if kept is not None and kept[0].needs_words and not kept[1]:
             self.prompt.submitted = ""
@@ -156,8 +158,8 @@ class Flow(ConversationView):
         self.take_up(text, editing)
         await self.transcript.notice(why)
 
-    async def begin(self, start: Callable[[], Iterator[str]], text: str = "") -> None:
-        """Has a reply written, after a text that it begins with."""
+    async def begin(self, start: Callable[[], Iterator[str]], continued: Stored | None = None) -> None:
+        """Has a reply written, or one that is there gone on with."""
         try:
             pieces = start()
         except RgmlxError:
@@ -166,7 +168,7 @@ class Flow(ConversationView):
         self.written, self._broke_off = self.session.running, False
         self.machine.enter(Activity.WRITING)
         self.leave_position()
-        await self.transcript.begin_reply(text)
+        await self.transcript.begin_reply(continued)
         self.write(pieces)
         self.watch_work()
 
