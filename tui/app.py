@@ -20,6 +20,7 @@ from rgmlx.store import MODEL
 
 from . import themes
 from .actions import Actions
+from .activity import Activity
 from .commands import COMMANDS as TABLE
 from .commands import OFFERED
 from .composing import Escape
@@ -195,6 +196,7 @@ class ChatApp(Flow):
         """Stops, waits until all is on the disk, and leaves."""
         self.machine.leaving = True
         self.keep_draft()
+        behind = self.written if self.activity is Activity.BEHIND else None
         self.session.stop()
         status = self.query_one("#status", Static)
         if any(w.group == "model" for w in self.workers):
@@ -204,6 +206,8 @@ class ChatApp(Flow):
             status.update("The conversation is kept.")
         head = self.session.head
         await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
+        if behind is not None and behind.head is not None and behind.head.role == MODEL:
+            self.transcript.heard(behind.head)
         await self.leave_inline()
         self.call_after_refresh(self._exit_once)
         self.set_timer(EXIT_SECONDS, self._exit_once)

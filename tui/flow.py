@@ -225,6 +225,8 @@ class Flow(ConversationView):
         behind, run = self.activity is Activity.BEHIND, self.written
         if behind:
             reply = run.head if run is not None else None
+            if reply is not None and reply.role == MODEL:
+                self.transcript.heard(reply)
             how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
             self.notify(f"The reply in “{self.written_title}” {how}: Ctrl+O opens it.", timeout=5, markup=False)
         else:

@@ -72,7 +72,7 @@ class InlineApp(App[None]):
         size = Size(columns, len(drawn))
         # Of a widget that is not there yet: the terminal would not go so far, and Textual find no way back.
         wanted, self.cursor_position = self.cursor_position, size.clamp_offset(self.cursor_position)
-        super()._display(screen, _Drawing(drawn, renderable.clear, columns, self._take_above()))
+        super()._display(screen, _Drawing(drawn, renderable.clear, columns, self._take_above))
         self.cursor_position = wanted
 
     def _take_above(self) -> str:
@@ -167,8 +167,8 @@ class InlineApp(App[None]):
 class _Drawing(InlineUpdate):
     """Textual's, with lines that end where their text ends."""
 
-    def __init__(self, strips: list[Strip], clear: bool, columns: int, above: str) -> None:
-        """`above`: what is written before it."""
+    def __init__(self, strips: list[Strip], clear: bool, columns: int, above: Callable[[], str]) -> None:
+        """`above` gives what is written before it, when it is drawn indeed."""
         super().__init__(strips, clear)
         self._columns, self._above = columns, above
 
@@ -179,7 +179,7 @@ class _Drawing(InlineUpdate):
             lines.append("")
             back += 1
         return (
-            self._above + "\n".join(lines) + "\x1b[J" * self.clear + (f"\x1b[{back}A\r" if back else "\r") + "\x1b[6n"
+            self._above() + "\n".join(lines) + "\x1b[J" * self.clear + (f"\x1b[{back}A\r" if back else "\r") + "\x1b[6n"
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from rgmlx.conversation.session import Session
+from rgmlx.errors import RgmlxError
 from rgmlx.system.printable import printable
 
 _CHARS = 400  # of a message's beginning, more than is shown
@@ -21,11 +24,20 @@ class ThisSitting:
         return run.message.id if run is not None and run.message is not None else None
 
     @property
-    def open(self) -> tuple[int | None, str]:
-        """The conversation that is open, and its title."""
+    def open(self) -> int | None:
+        """The conversation that is open."""
         row = self._session.conversation
-        return (None, "") if row is None else (row.id, printable(row.title or "Untitled"))
+        return None if row is None else row.id
+
+    def title(self, conversation: int | None) -> str:
+        """What a conversation is called."""
+        with contextlib.suppress(RgmlxError):  # it is gone for good, or damaged
+            if conversation is not None:
+                return printable(self._session.store.conversations.get(conversation).title or "Untitled")
+        return "Untitled"
 
     def words(self, message: int) -> str:
-        """How a message begins."""
-        return printable(self._session.store.messages.get(message).text[:_CHARS])
+        """How a message begins; "" where that can't be read."""
+        with contextlib.suppress(RgmlxError):
+            return printable(self._session.store.messages.get(message).text[:_CHARS])
+        return ""

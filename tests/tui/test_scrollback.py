@@ -130,6 +130,23 @@ def test_time_travel_and_other_conversations(start: Start) -> None:
     ]
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_reply_behind_another_conversation_is_left(start: Start, ends: bool) -> None:
+    terminal = start(80, 24)
+    terminal.chat(pieces=tuple(f"word{number}\n\n" for number in range(200 if ends else 100_000)), delay=0.01)
+    terminal.type("go on")
+    wait_for(lambda: re.search(r"\nword\d\d\n", terminal.shown()), about=terminal.shown)
+    terminal.type("/new")
+    wait_for(lambda: "Nothing you write" in terminal.shown(), about=terminal.shown)
+    if ends:
+        wait_for(lambda: "\nword199\n" in terminal.ever(), about=terminal.ever)
+    terminal.key("C-q")
+    left = terminal.left()
+    words = [line for line in left if line.startswith("word")]
+    assert left[:5] == ["", "You", "go on", "", "Griff"] and left.count("Griff") == 1
+    assert words == [f"word{number}" for number in range(len(words))] and len(words) > 10
+
+
 def test_nothing_is_left_where_nothing_was_said(start: Start) -> None:
     terminal = start(80, 24)
     terminal.chat()

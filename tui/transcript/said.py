@@ -34,11 +34,14 @@ class Sitting(Protocol):
         """The message that a reply is written to."""
 
     @property
-    def open(self) -> tuple[int | None, str]:
-        """The conversation that is open, and its title."""
+    def open(self) -> int | None:
+        """The conversation that is open."""
+
+    def title(self, conversation: int | None) -> str:
+        """What a conversation is called."""
 
     def words(self, message: int) -> str:
-        """How a message begins."""
+        """How a message begins; "" where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -194,15 +197,18 @@ class Said:
 
     def _place(self, entry: Entry, key: int) -> None:
         """Notes where a message is that is not below the last one."""
-        conversation, title = self._sitting.open
+        stored = entry.stored
+        conversation = self._sitting.open if stored is None else stored.conversation
         if conversation != self._conversation:
             if self._conversation is not None:
-                self._say(f"In “{_short(title)}”:")
+                self._say(f"In “{_short(self._sitting.title(conversation))}”:")
             self._conversation, self._last = conversation, None
-        stored = entry.stored
         if stored is not None and stored.role == USER and self._last is not None and stored.parent != self._last:
-            words = _short(self._sitting.words(stored.parent)) if stored.parent is not None else ""
-            self._say(f"Back to “{words}”:" if words else "From the beginning:")
+            if stored.parent is None:
+                self._say("From the beginning:")
+            else:
+                words = _short(self._sitting.words(stored.parent))
+                self._say(f"Back to “{words}”:" if words else "Further back:")
         self._last = key
 
     def _earlier(self, messages: int, inside: bool) -> None:

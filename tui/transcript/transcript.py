@@ -103,6 +103,10 @@ class Transcript(MessageScroll):
                 self._note(entry)
             await self._add(entry)
 
+    def heard(self, message: Stored) -> None:
+        """A message has come that is not shown."""
+        self._note(self._entries.entry(message))
+
     async def begin_reply(self, continued: Stored | None = None) -> None:
         """From now on what is written is drawn, after a reply that it goes on with."""
         self._listen()
