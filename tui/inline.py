@@ -199,7 +199,15 @@ class InlineDriver(LinuxInlineDriver):
         signal.signal(signal.SIGWINCH, lambda *_: loop.call_soon_threadsafe(self._resized))
 
     def write(self, data: str) -> None:
-        self._unless_gone(lambda: super(InlineDriver, self).write(data))
+        self._unless_gone(lambda: self._write_all(data.encode("utf-8", "replace")))
+
+    def _write_all(self, data: bytes) -> None:
+        """Not as the stream does it: where that has no buffer (PYTHONUNBUFFERED), a signal has it drop the rest."""
+        if self._file is None:
+            raise OSError("there is no terminal")
+        left, descriptor = memoryview(data), self._file.fileno()
+        while left:
+            left = left[os.write(descriptor, left) :]
 
     def flush(self) -> None:
         self._unless_gone(super().flush)

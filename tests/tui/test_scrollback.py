@@ -20,6 +20,8 @@ from textual.strip import Strip
 from waiting import wait_for
 
 from rgmlx.store import MODEL
+from tui.app import ChatApp
+from tui.inline import InlineDriver
 from tui.sitting import ThisSitting
 from tui.transcript.lines import ended, sequence
 from tui.transcript.message_window import MessageWindow
@@ -168,6 +170,20 @@ def test_an_error_in_the_program_leaves_what_was_said(ptys: type, tmp_path: Path
     assert pty.end() == 1
     end = pty.text.rpartition("\x1b[<u")[2]
     assert re.search(r"\nYou\s+hello\s+Griff\s+word word.*rgchat: an error in the program", end, re.DOTALL), end
+
+
+async def test_a_write_that_a_signal_interrupts_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: without a buffer the rest of a drawing was lost, and the next one began in another line."""
+    inlet, outlet = os.pipe()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data[:7])))
+    with open(outlet, "w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "__stderr__", file)
+        monkeypatch.setattr(sys, "__stdin__", file)
+        driver = InlineDriver(ChatApp.__new__(ChatApp))
+        driver.write("one line, 獺獺獺, and more\n")
+    with open(inlet, encoding="utf-8") as file:
+        assert file.read() == "one line, 獺獺獺, and more\n"
 
 
 # --- the notes ----------------------------------------------------------------------------
