@@ -76,13 +76,13 @@ class InlineApp(App[None]):
         self.cursor_position = wanted
 
     def _take_above(self) -> str:
-        """What puts the lines above in the place of what is drawn, from its first line on; what is drawn next is below."""
+        """The lines above, which take the place of what is drawn, from its first line on; what is drawn next is below."""
         if not self._above:
             return ""
         lines = "".join(f"{line}\r\n" for line in self._above)
         self._above.clear()
         self.INLINE_PADDING = 0  # type: ignore[misc]  # the line above is one of the conversation's, which stays
-        return ERASE + lines
+        return lines
 
     async def grow_with(self, transcript: Transcript, said: Said) -> None:
         """From now on the screen is as high as what is on it; the transcript takes what the others leave.
