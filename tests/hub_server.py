@@ -10,10 +10,11 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import checkpoints
 import pytest
@@ -31,6 +32,9 @@ class Hub(ThreadingHTTPServer):
         asked: "METHOD path" of every request.
         tokens: what each came with to say who it is from.
         users: who each token belongs to; others are not known.
+        models: what a search can find: all that Hugging Face knows of each.
+        queries: of every search.
+        found: the answer to a search in place of the list.
         hold, cut, sent: see `Ranged`.
     """
 
@@ -43,6 +47,9 @@ class Hub(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.tokens: list[str | None] = []
         self.users: dict[str, str] = {}
+        self.models: list[dict[str, Any]] = [listed(NAME, files=list(self.files))]
+        self.queries: list[dict[str, list[str]]] = []
+        self.found: bytes | None = None
         self.hold: Callable[[str, int], None] | None = None
         self.cut = 0
         self.sent: dict[str, int] = {}
@@ -81,6 +88,10 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/whoami-v2":
             known = self.server.users.get(token)
             self.reply(200 if known else 401, json.dumps({"name": known, "type": "user"}).encode() if known else b"")
+        elif path == "/api/models":
+            query = parse_qs(urlsplit(self.path).query)
+            self.server.queries.append(query)
+            self.reply(200, self._found(query), Content_Type="application/json; charset=utf-8")
         elif path == f"/api/models/{NAME}/revision/main":
             self.reply(200, json.dumps({"id": NAME, "sha": COMMIT, "tags": []}).encode(), **hint)
         elif path == f"/api/models/{NAME}/tree/{COMMIT}":
@@ -91,7 +102,50 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.reply(404, X_Error_Code="EntryNotFound")
 
+    def _found(self, query: dict[str, list[str]]) -> bytes:
+        """A search as Hugging Face answers it: a list, of each model what was asked for and what nobody asks for."""
+        if self.server.found is not None:
+            return self.server.found
+        (words,), limit = query.get("search", [""]), int(query.get("limit", ["1000"])[0])
+        fits = [
+            one
+            for one in self.server.models
+            if words.lower() in one["id"].lower() and set(query.get("filter", [])) <= set(one["tags"])
+        ]
+        if query.get("sort") == ["downloads"]:
+            fits.sort(key=lambda one: -one["downloads"])
+        keys = {"_id", "id", *query.get("expand", [])}
+        return json.dumps([{k: v for k, v in one.items() if k in keys} for one in fits[:limit]]).encode()
+
     do_HEAD = do_GET
+
+
+def listed(
+    name: str,
+    *,
+    files: Sequence[str] = ("config.json", "model.safetensors", "tokenizer.json"),
+    parameters: Mapping[str, int] | None = None,
+    config: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    """What Hugging Face knows of a model, as far as it is of interest. `config`: what is other there."""
+    parameters = {"BF16": 1000} if parameters is None else parameters
+    known = {"architectures": ["RecurrentGemmaForCausalLM"], "model_type": "recurrent_gemma", "tokenizer_config": {}}
+    known |= config or {}
+    return {
+        "_id": hashlib.sha1(name.encode("utf-8", "surrogatepass")).hexdigest()[:24],
+        "id": name,
+        "config": known,
+        "downloads": 10,
+        "gated": False,
+        "private": False,
+        "disabled": False,
+        "safetensors": {"parameters": dict(parameters), "total": sum(parameters.values())},
+        "siblings": [{"rfilename": file} for file in files],
+        "tags": ["transformers", "safetensors", str(known["model_type"]), "text-generation", *tags],
+        **more,
+    }
 
 
 def oid(body: bytes) -> str:

@@ -205,7 +205,7 @@ class Actions:
         elif reply.parent is None or not await self.app.transcript.cut(reply.parent):
             await self.say("Its message is not at hand: go there with /tree first.")
         else:
-            await self.app.begin(what.start, reply.text)
+            await self.app.begin(what.start, reply)
 
     async def _run_slowly(self, what: Runs) -> None:
         if not what.with_model:

@@ -16,9 +16,11 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from rgmlx.conversation.session import Session
+from rgmlx.store import MODEL
 
 from . import themes
 from .actions import Actions
+from .activity import Activity
 from .commands import COMMANDS as TABLE
 from .commands import GIVEN_KEYS, OFFERED, use_keys
 from .composing import Escape
@@ -34,9 +36,11 @@ from .prompt.prompt import Prompt
 from .question import Question
 from .settings import own_keys
 from .settings.settings import Defaults
+from .sitting import ThisSitting
 from .terminal import textual_fixes
 from .transcript.message_window import MessageWindow
 from .transcript.parts import KEPT_CHARS
+from .transcript.said import Said
 from .transcript.transcript import Transcript
 
 EXIT_SECONDS = 1.0
@@ -149,7 +153,7 @@ class ChatApp(Flow):
             self.theme = self.first_theme or self.defaults.theme
         self.query_one(Prompt).focus()
         if self.is_inline:
-            self.grow_with(self.transcript)
+            await self.grow_with(self.transcript, Said(ThisSitting(self.session)))
         self.restore_draft()  # before what waits is one
         self.ask_first()
         await self.show_conversation()
@@ -201,6 +205,7 @@ class ChatApp(Flow):
         """Stops, waits until all is on the disk, and leaves."""
         self.machine.leaving = True
         self.keep_draft()
+        behind = self.written if self.activity is Activity.BEHIND else None
         self.session.stop()
         status = self.query_one("#status", Static)
         if any(w.group == "model" for w in self.workers):
@@ -208,9 +213,12 @@ class ChatApp(Flow):
             await asyncio.to_thread(self.end_work)
         if self.session.store.all_saved:  # else where it is kept is said when the screen is gone
             status.update("The conversation is kept.")
-        self.leave_inline(self.query_one("#title"), status)
-        # After two: the transcript is where it stays once it knows its new height.
-        self.call_after_refresh(self.call_after_refresh, self._exit_once)
+        head = self.session.head
+        await self.transcript.end_reply(head if head is not None and head.role == MODEL else None)
+        if behind is not None and behind.head is not None and behind.head.role == MODEL:
+            self.transcript.heard(behind.head)
+        await self.leave_inline()
+        self.call_after_refresh(self._exit_once)
         self.set_timer(EXIT_SECONDS, self._exit_once)
 
     def _exit_once(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rgmlx.conversation.navigation import Navigation
+from rgmlx.store import Message as Stored
 
 from .composing import Composing
 from .getting import Getter
@@ -54,8 +55,8 @@ class Chatting(Composing):
         """Why something can't be done now."""
 
     @abstractmethod
-    async def begin(self, start: Callable[[], Iterator[str]], text: str = "") -> None:
-        """Has a reply written, after a text that it begins with."""
+    async def begin(self, start: Callable[[], Iterator[str]], continued: Stored | None = None) -> None:
+        """Has a reply written, or one that is there gone on with."""
 
     @abstractmethod
     async def follow(self) -> None:

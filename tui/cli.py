@@ -157,7 +157,9 @@ def show(app: ChatApp, *, inline: bool = False) -> int:
     if sys.__stderr__ is None or not sys.__stderr__.isatty():  # where Textual draws
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     with signals.handled(app.end_on_signal, signal.SIGINT):
-        app.run(inline=inline, inline_no_clear=True)
+        app.run(inline=inline)
+        if inline:
+            streams.tell(app.left_unsaid(), end="")
     if app.signalled:
         return 128 + app.signalled
     if app.failure:

@@ -81,12 +81,16 @@ class ConversationView(Chatting):
         shown = self._window(head.id if head else None)
         await self.transcript.load(shown)
         if not shown and self.navigation.begun:
-            await self.transcript.notice(f"This is before the first message: {pressed('forward')} goes forward.")
+            await self.transcript.notice(
+                f"This is before the first message: {pressed('forward')} goes forward.", passing=True
+            )
         elif not shown and not self.outbox.items:
             for sentence in self._greeting:
-                await self.transcript.notice(sentence)
+                await self.transcript.notice(sentence, passing=True)
         elif shown and shown[-1].role != MODEL:
-            await self.transcript.notice(f"Your last message has no reply yet: {pressed('regenerate')} writes one.")
+            await self.transcript.notice(
+                f"Your last message has no reply yet: {pressed('regenerate')} writes one.", passing=True
+            )
         await self.show_notices()
         self.show_status()
 

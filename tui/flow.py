@@ -67,6 +67,8 @@ class Flow(ConversationView):
 
     @on(Prompt.Submitted)
     async def _submitted(self, event: Prompt.Submitted) -> None:
+        if self.machine.leaving:  # typed for the shell
+            return
         kept = await self._kept(event.text)
         if kept is not None and kept[0].needs_words and not kept[1]:
             self.prompt.submitted = ""
@@ -180,8 +182,8 @@ class Flow(ConversationView):
         self.take_up(text, editing)
         await self.transcript.notice(why)
 
-    async def begin(self, start: Callable[[], Iterator[str]], text: str = "") -> None:
-        """Has a reply written, after a text that it begins with."""
+    async def begin(self, start: Callable[[], Iterator[str]], continued: Stored | None = None) -> None:
+        """Has a reply written, or one that is there gone on with."""
         try:
             pieces = start()
         except RgmlxError:
@@ -192,7 +194,7 @@ class Flow(ConversationView):
         self._keep_later()
         self.machine.enter(Activity.WRITING)
         self.leave_position()
-        await self.transcript.begin_reply(text)
+        await self.transcript.begin_reply(continued)
         self.write(pieces)
         self.watch_work()
 
@@ -267,6 +269,8 @@ class Flow(ConversationView):
     async def _tell_of_end(self, run: ReplyRun | None) -> None:
         """Says that a reply has ended that is not on the screen, and how one gets there."""
         reply, there = (run.head, run.opened) if run is not None else (None, None)
+        if reply is not None and reply.role == MODEL:
+            self.transcript.heard(reply)
         how = "has ended" if reply is not None and reply.role == MODEL and reply.closed else "was cut short"
         way = f"{pressed('forward')} or {pressed('tree')} goes there"
         if there is not None and there is not self.session.opened:

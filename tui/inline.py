@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from textual import events
 from textual._compositor import InlineUpdate
 from textual.app import App
@@ -21,14 +22,21 @@ from textual.driver import Driver
 from textual.drivers.linux_inline_driver import LinuxInlineDriver
 from textual.geometry import Offset, Size
 from textual.screen import Screen
-from textual.widget import Widget
+from textual.strip import Strip
 
-from .transcript.scroll import MessageScroll
+from .transcript.lines import ended, sequence
+from .transcript.press import Press
+from .transcript.said import Piece, Said
+from .transcript.transcript import Transcript
 
 SHARE = 0.85
 """Of the terminal's height that the chat takes at most."""
+ERASE = "\x1b7\x1b[2K\x1b[B\x1b[J\x1b8"
+"""All from the cursor's line on. Not at once: some terminals keep what such a command erases above the screen."""
 _SETTLED = 0.4
 """Seconds after which no other change of size is about to come."""
+_AT_ONCE = 4  # pieces that are drawn for the scrollback at once
+_LAST = 5.0  # seconds for what is left of them at the end
 _FIRST = 8  # lines; what is not needed would push what is above out of the terminal
 
 
@@ -37,8 +45,12 @@ class InlineApp(App[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.drawn = Size(0, 0)  # what is in the terminal
-        self._transcript: MessageScroll | None = None  # of an app that is inline
+        self.drawn: list[int] = []  # how long the lines are that are in the terminal
+        self._transcript: Transcript | None = None  # of an app that is inline
+        self._press, self._pressing = Press(), asyncio.Lock()
+        self._above: list[str] = []  # lines that are to be above what is drawn
+        self._any_above = False  # and were there before
+        self._is_left = False  # nothing is drawn any more
 
     def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
         if not inline or headless:
@@ -51,22 +63,70 @@ class InlineApp(App[None]):
         if not isinstance(renderable, InlineUpdate) or not isinstance(self._driver, InlineDriver):
             super()._display(screen, renderable)
             return
-        drawn = Size(max((strip.cell_length for strip in renderable.strips), default=0), len(renderable.strips))
-        columns, rows = self._driver.terminal_size
-        if drawn.width > columns or drawn.height > rows:
+        if self._is_left:
             return
-        self.drawn = drawn
+        drawn, (columns, rows) = renderable.strips, self._driver.terminal_size
+        if len(drawn) > rows or max((strip.cell_length for strip in drawn), default=0) > columns:
+            return
+        self.drawn = [ended(strip).cell_length for strip in drawn]
+        size = Size(columns, len(drawn))
         # Of a widget that is not there yet: the terminal would not go so far, and Textual find no way back.
-        wanted, self.cursor_position = self.cursor_position, self.drawn.clamp_offset(self.cursor_position)
-        super()._display(screen, renderable)
+        wanted, self.cursor_position = self.cursor_position, size.clamp_offset(self.cursor_position)
+        super()._display(screen, _Drawing(drawn, renderable.clear, columns, self._take_above))
         self.cursor_position = wanted
 
-    def grow_with(self, transcript: MessageScroll) -> None:
-        """From now on the screen is as high as what is on it; the transcript takes what the others leave."""
-        self._transcript, screen = transcript, transcript.screen
+    def _take_above(self) -> str:
+        """The lines above, which take the place of what is drawn, from its first line on; what is drawn next is below."""
+        if not self._above:
+            return ""
+        lines = "".join(f"{line}\r\n" for line in self._above)
+        self._above.clear()
+        self.INLINE_PADDING = 0  # type: ignore[misc]  # the line above is one of the conversation's, which stays
+        return lines
+
+    async def grow_with(self, transcript: Transcript, said: Said) -> None:
+        """From now on the screen is as high as what is on it; the transcript takes what the others leave.
+
+        Args:
+            said: what is said there; what can't come into view any more is put above.
+        """
+        self._transcript, transcript.said, screen = transcript, said, transcript.screen
         screen.styles.height = _FIRST
+        await self._get_screen(self._press)[1]
         # Not immediately: what a layout asks for while it is made is forgotten.
-        screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit())
+        screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._laid_out())
+
+    def _laid_out(self) -> None:
+        self._fit()
+        if self._due() and not self._pressing.locked():
+            self.run_worker(self._press_due(), group="press")
+
+    def _due(self) -> list[Piece]:
+        transcript = self._transcript
+        if transcript is None or transcript.said is None or not transcript.is_attached or self._is_left:
+            return []
+        rows = self._most_rows
+        return transcript.said.due(lambda entry, number: transcript.has_left(entry, number, rows), _AT_ONCE)
+
+    async def _press_due(self) -> None:
+        async with self._pressing:
+            while pieces := self._due():
+                await self._press_these(pieces)
+                self.screen.refresh()
+                await asyncio.sleep(0)  # keys have their turn
+
+    async def _press_these(self, pieces: list[Piece]) -> None:
+        assert self._transcript is not None and self._transcript.said is not None
+        lines = await self._press.lines(pieces, self.size.width)
+        self._transcript.said.gone(len(pieces))
+        if not self._any_above and lines and pieces[0].first:
+            del lines[0]  # the line below the shell's prompt is free already
+        self._any_above = True
+        self._above += lines
+
+    @property
+    def _most_rows(self) -> int:
+        return max(1, int(SHARE * self.size.height))
 
     def _fit(self) -> None:
         if self._transcript is None or not self._transcript.is_attached:  # the app ends
@@ -76,25 +136,51 @@ class InlineApp(App[None]):
             one for one in screen.children if one is not self._transcript and one.display and one.layer == "default"
         ]
         wanted = sum(one.outer_size.height for one in others) + max(1, self._transcript.content_height)
-        wanted = max(1, min(wanted, int(SHARE * self.size.height)))
+        wanted = min(wanted, self._most_rows)
         if screen.styles.height is None or screen.styles.height.value != wanted:
             screen.styles.height = wanted
 
-    def leave_inline(self, *kept: Widget) -> None:
-        """Takes away what can only be used while the app runs: what is on the screen then stays in the terminal.
-
-        Args:
-            kept: what stays, beside the transcript.
-        """
-        if self._transcript is None:
+    async def leave_inline(self) -> None:
+        """Puts what was said in the place of what is drawn, and draws nothing more."""
+        if self._transcript is None or self._transcript.said is None or not isinstance(self._driver, InlineDriver):
             return
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-        for one in self.screen.children:
-            if one is not self._transcript and one not in kept:
-                one.display = False
-        self._transcript.styles.scrollbar_visibility = "hidden"
-        self._fit()
+        try:
+            async with asyncio.timeout(_LAST), self._pressing:
+                while pieces := self._transcript.said.all(_AT_ONCE):
+                    await self._press_these(pieces)
+        except TimeoutError:  # a terminal that is about to go has no time
+            pass
+        self._driver.erase(self._previous_cursor_position.y)
+        self._driver.write(self._take_above())
+        self._driver.flush()
+        self._is_left = True
+
+    def left_unsaid(self) -> str:
+        """What was said and is not in the terminal, as it was written: of a chat that could not leave in order."""
+        said = self._transcript.said if self._transcript is not None else None
+        if said is None or (isinstance(self._driver, InlineDriver) and self._driver.gone):
+            return ""
+        lines = "".join(f"{line}\n" for line in self._above)
+        return lines + "".join(f"{piece.plain}\n" for piece in said.all(sys.maxsize))
+
+
+class _Drawing(InlineUpdate):
+    """Textual's, with lines that end where their text ends."""
+
+    def __init__(self, strips: list[Strip], clear: bool, columns: int, above: Callable[[], str]) -> None:
+        """`above` gives what is written before it, when it is drawn indeed."""
+        super().__init__(strips, clear)
+        self._columns, self._above = columns, above
+
+    def render_segments(self, console: Console) -> str:
+        lines = [sequence(strip, console, self._columns) for strip in self.strips]
+        back = len(lines) - 1
+        if self.clear and back:
+            lines.append("")
+            back += 1
+        return (
+            self._above() + "\n".join(lines) + "\x1b[J" * self.clear + (f"\x1b[{back}A\r" if back else "\r") + "\x1b[6n"
+        )
 
 
 class InlineDriver(LinuxInlineDriver):
@@ -113,7 +199,15 @@ class InlineDriver(LinuxInlineDriver):
         signal.signal(signal.SIGWINCH, lambda *_: loop.call_soon_threadsafe(self._resized))
 
     def write(self, data: str) -> None:
-        self._unless_gone(lambda: super(InlineDriver, self).write(data))
+        self._unless_gone(lambda: self._write_all(data.encode("utf-8", "replace")))
+
+    def _write_all(self, data: bytes) -> None:
+        """Not as the stream does it: where that has no buffer (PYTHONUNBUFFERED), a signal has it drop the rest."""
+        if self._file is None:
+            raise OSError("there is no terminal")
+        left, descriptor = memoryview(data), self._file.fileno()
+        while left:
+            left = left[os.write(descriptor, left) :]
 
     def flush(self) -> None:
         self._unless_gone(super().flush)
@@ -146,8 +240,9 @@ class InlineDriver(LinuxInlineDriver):
         if size == self._told:
             return
         x, y = app._previous_cursor_position
-        rows = -(-app.drawn.width // size.width) if breaks_lines(os.environ) else 1
-        self._erase(y * rows + (x // size.width if rows > 1 else 0))
+        if breaks_lines(os.environ):
+            y = sum(max(1, -(-length // size.width)) for length in app.drawn[:y]) + x // size.width
+        self.erase(y)
         # What was on its way to the terminal, or drawn before another change was known here, may be torn.
         if self._settling is not None:
             self._settling.cancel()
@@ -155,20 +250,19 @@ class InlineDriver(LinuxInlineDriver):
         self._told = size
         app.post_message(events.Resize(size, size))
 
-    def _erase(self, up: int) -> None:
+    def erase(self, up: int) -> None:
         """Erases from so many lines above the cursor on; there the next drawing begins."""
         self.write(f"\x1b[{up}A\r" if up else "\r")
-        # Not all at once from the first line on: some terminals keep what such a command erases above the screen.
-        self.write("\x1b7\x1b[2K\x1b[B\x1b[J\x1b8")
+        self.write(ERASE)
         self.flush()
         self._app._previous_cursor_position = Offset(0, 0)
 
     def _start_over(self) -> None:
         """Draws at the top of the terminal; what is above, torn or not, goes where all goes that leaves it there."""
         self._settling = None
-        self._erase(self._app._previous_cursor_position.y)
-        rows = self.terminal_size.height
-        self.write(f"\x1b[{rows};1H" + "\n" * rows + "\x1b[H")
+        self.erase(self._app._previous_cursor_position.y)
+        # From where it begins, not from the last row on: no empty line goes up.
+        self.write("\n" * (self.terminal_size.height - 1) + "\x1b[H")
         self._app.screen.refresh()
 
 

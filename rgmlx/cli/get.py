@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..shell import typed
 from .common import add_command
 from .completions.table import PUBLISHED, completes
 from .login import asked
@@ -15,6 +17,7 @@ from .streams import tell
 
 if TYPE_CHECKING:
     from ..convert.obtain import Access
+    from ..weights.search import Published
 
 _BITS = (4, 6, 8, 16)
 
@@ -32,13 +35,24 @@ def add(commands: Any) -> None:
         (
             "rgmlx get 2b",
             "rgmlx get 9b --to /Volumes/Models/9b",
+            "rgmlx get --search",
             "rgmlx get mlx-community/recurrentgemma-2b-it-4bit",
         ),
         "Other recipes, calibration, and DeepMind's files: rgmlx convert. Behind a proxy set HTTPS_PROXY; HF_ENDPOINT names a\n"
         "mirror, HF_HUB_CACHE another place for what is downloaded.",
     )
-    name = p.add_argument("name", metavar="NAME", help="2b, 9b (Google's instruction-tuned models), or owner/name")
+    name = p.add_argument(
+        "name", metavar="NAME", nargs="?", help="2b, 9b (Google's instruction-tuned models), or owner/name"
+    )
     completes(name, PUBLISHED)
+    p.add_argument(
+        "--search",
+        metavar="WORDS",
+        nargs="?",
+        const="",
+        help="list what Hugging Face has of this kind instead, the most downloaded first; WORDS are a part of the name",
+    )
+    p.add_argument("--json", action="store_true", help="with --search: an object a line: name, bytes, bits, ...")
     p.add_argument(
         "--bits",
         type=int,
@@ -50,13 +64,21 @@ def add(commands: Any) -> None:
     p.add_argument(
         "--delete-original", action="store_true", help="delete the 16-bit files afterwards, without a question"
     )
-    p.set_defaults(run=run)
+    p.set_defaults(run=lambda options: run(options, p))
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Gets it, and prints how to talk to it."""
+    if options.search is not None:
+        if options.name is not None:
+            parser.error("--search lists models and gets none: leave out NAME, or quote the words")
+        _search(options.search, options.json)
+        return
+    if options.name is None:
+        parser.error("name a model to get, or add --search for a list")
+    if options.json:
+        parser.error("--json is for --search")
     from ..convert.obtain import obtain
-    from ..shell import typed
     from ..system.macos import power
 
     with power.awake(), Bar() as bar:
@@ -66,6 +88,37 @@ def run(options: argparse.Namespace) -> None:
             tell("\nstopped: what is here is kept, and the same command goes on from there")
             raise
         bar.print(f"Ready. Talk to it:  {typed('rgchat')} --model {shlex.quote(model)}")
+
+
+def _search(words: str, as_json: bool) -> None:
+    """Prints what can be got."""
+    from ..errors import ModelNotFoundError
+    from ..system.decoding import argument
+    from ..system.formatting import size as amount
+    from ..weights.search import search
+
+    words = argument(words, "--search")
+    found = search(words)
+    if as_json:
+        for one in found:
+            print(json.dumps({"name": one.name, "bytes": one.size or None, **_facts(one)}))
+        return
+    if not found:
+        raise ModelNotFoundError(
+            f"Hugging Face has no RecurrentGemma model that can be loaded here with '{words}' in its name: search without words"
+            if words
+            else "Hugging Face has no RecurrentGemma model that can be loaded here: get 2b or 9b by name",
+        )
+    width = max(len(one.name) for one in found)
+    for one in found:
+        size = amount(one.size) if one.size else "?"
+        gated = "  gated" if one.gated else ""
+        print(f"{one.name:<{width}}  {size:>9}  {one.bits:<6}  {one.downloads:>9,} downloads{gated}")
+    tell(f"Get one:  {typed('rgmlx get NAME')}")
+
+
+def _facts(one: Published) -> dict[str, object]:
+    return {"bits": one.bits, "quantized": one.quantized, "downloads": one.downloads, "gated": one.gated}
 
 
 class _Terminal:

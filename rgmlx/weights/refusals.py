@@ -85,6 +85,36 @@ def explained(error: Exception, repository: str) -> RgmlxError:
     return ModelNotFoundError(f"{repository} could not be downloaded ({first_line(error)}): try again")
 
 
+def not_searched(error: Exception | None, status: int | None = None) -> ModelNotFoundError:
+    """Why models could not be searched for.
+
+    Args:
+        error: what went wrong; None: there was an answer, of no use.
+        status: its number.
+    """
+    what = "models can't be searched for"
+    if status == 407 and (proxy := _proxy()):
+        return ModelNotFoundError(f"{what}: {_credentials(*proxy)}")
+    if status in (401, 403):
+        return ModelNotFoundError(
+            f"{what}: {_asked()} does not take the token that is used here (error {status}), make a new one and run "
+            f"`{typed('rgmlx login')}`"
+        )
+    if status == 429:
+        return ModelNotFoundError(
+            f"{what}: {_asked()} takes no more requests from here for now (error 429), wait some minutes and try again"
+        )
+    if status is not None:
+        return ModelNotFoundError(f"{what}: {_asked()} answered with error {status}, try again later")
+    if error is None:
+        return ModelNotFoundError(f"{what}: {_asked()} gave an answer that is no list of models, try again later")
+    if unreachable(error):
+        return ModelNotFoundError(
+            f"{what}: {_asked(error)} can't be reached{_why(error)}, {_remedy(error)} and try again"
+        )
+    return ModelNotFoundError(f"{what} ({first_line(error)}): try again")
+
+
 def page(repository: str) -> str:
     """Where the terms of a repository are read and accepted: on Hugging Face itself, whatever mirror is asked for files."""
     return f"https://huggingface.co/{repository}"
@@ -125,7 +155,7 @@ def _why(cause: BaseException) -> str:
 def _remedy(cause: BaseException) -> str:
     """What to do about a network that fails: what was set by hand comes first."""
     if _is_offline(cause):
-        named = next((name for name in _OFFLINE if os.environ.get(name)), _OFFLINE[0])
+        named = next((name for name in _OFFLINE if _is_on(name)), _OFFLINE[0])
         return f"connect to the network, unset {named}"
     if "CERTIFICATE_VERIFY_FAILED" in str(cause):
         return "set SSL_CERT_FILE to the file with your network's certificates"
@@ -148,7 +178,12 @@ def _credentials(name: str, proxy: str) -> str:
 
 
 def _is_offline(cause: BaseException | None) -> bool:
-    return any(os.environ.get(name) for name in _OFFLINE) or type(cause).__name__ == "OfflineModeIsEnabled"
+    return any(_is_on(name) for name in _OFFLINE) or type(cause).__name__ == "OfflineModeIsEnabled"
+
+
+def _is_on(name: str) -> bool:
+    """Whether a variable switches something on, as the library reads it."""
+    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _proxy() -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.weights.catalog import Installed, kind
 from rgmlx.weights.hub import DEMO, PUBLISHED
+from rgmlx.weights.search import Published
 
 OFFERED = {repository: shape for shape, repository in PUBLISHED.items()}
 """Repositories that are shown whether they are here or not, with their shapes."""
@@ -79,11 +80,13 @@ class Row:
         return drawn
 
 
-def rows(models: Sequence[Installed]) -> list[Row]:
-    """A row for each model that is here, and for those that are offered."""
+def rows(models: Sequence[Installed], found: Sequence[Published] = ()) -> list[Row]:
+    """A row for each model that is here, for those that are offered, and for those that a search has found."""
     here = [_installed(model) for model in models]
     names = {row.name for row in here}
-    return here + [_offered(name, preset) for name, preset in OFFERED.items() if name not in names]
+    offered = [_offered(name, preset) for name, preset in OFFERED.items() if name not in names]
+    names |= set(OFFERED)
+    return here + offered + [_published(one) for one in found if one.name not in names]
 
 
 def _installed(model: Installed) -> Row:
@@ -102,6 +105,14 @@ def _offered(name: str, preset: str) -> Row:
     count = 2 * config.parameter_counts()["total"]  # bytes, in bfloat16
     cells = (name, size(count), "bf16", f"{config.attention_window_size:,}", kind(config), "not here")
     return Row(name, cells, "not here yet: Enter gets it, in 4 bits", None, complete=False, repository=True)
+
+
+def _published(one: Published) -> Row:
+    what = ["not here yet: Enter gets it" + ("" if one.quantized else ", in 4 bits")]
+    what += ["its terms come first"] * one.gated
+    what.append(f"{one.downloads:,} downloads last month")
+    cells = (one.name, size(one.size) if one.size else "?", one.bits, "?", "?", "found" + ", gated" * one.gated)
+    return Row(one.name, cells, ", ".join(what), None, complete=False, repository=True)
 
 
 def _short(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The picker of models: what is here, what can be had, and one that is on its way.
+"""The picker of models: what is here, what can be had, what others have published, and one that is on its way.
 
 Looks at disks in threads, through `rgmlx.weights.catalog`. What is got is got by `getting.Getter`, which goes on when this
 screen is left: here it is shown, stopped and answered. Does not load a model: it answers with a name for `rgmlx.load`, or None.
@@ -7,8 +7,6 @@ screen is left: here it is shown, stopped and answered. Does not load a model: i
 from __future__ import annotations
 
 import os
-import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,18 +30,19 @@ from rgmlx.system.paths import expanded
 from rgmlx.system.printable import printable
 from rgmlx.weights.catalog import Installed, examine, list_models
 from rgmlx.weights.hub import DEMO, is_repository
+from rgmlx.weights.search import Published
 
 from ..fields import OneLine
 from ..getting import Deletion, Getter, Getting
 from .dialogs import Confirm
+from .model_pace import Pace
 from .model_rows import COLUMNS, OFFERED, Row, rows
+from .model_search import HubSearch
 from .token import AskToken
 
 MAX_ROWS = 200
 _WIDE = 90  # columns of a screen for a table that says everything
 _NARROW = 4  # columns of the table on one that is narrower
-_SPEED = 5.0  # seconds that its speed is measured over
-_BYTES = 100_000  # a total above it counts bytes
 TERMS = (
     "Enter on google/recurrentgemma-2b-it gets it: it shows Google's terms, asks for a token of Hugging Face, downloads 5.4 GB "
     "and makes 1.5 GB of 4 bits of them meanwhile. The chat goes on while it comes, and c stops it: what is here is kept.\n"
@@ -100,8 +99,9 @@ class ModelsScreen(Screen[str | None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (26, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave"),
-        Binding("d", "get", "get it"),
         Binding("c", "cancel", "stop it"),
+        Binding("s", "search", "search"),
+        Binding("d", "get", "get it"),
     ]
 
     @dataclass
@@ -116,6 +116,13 @@ class ModelsScreen(Screen[str | None]):
         """A directory was looked at: it can be taken, or why not."""
 
         name: str
+        problem: str
+
+    @dataclass
+    class Found(Message):
+        """Hugging Face was asked."""
+
+        models: Sequence[Published]
         problem: str
 
     class Changed(Message):
@@ -135,7 +142,10 @@ class ModelsScreen(Screen[str | None]):
         self._getter = getter
         self._getting: Getting | None = None  # what is shown: it may have ended
         self._asked: object = None  # the question that is on the screen
-        self._measured: deque[tuple[float, int]] = deque()
+        self._pace = Pace()
+        self._models: Sequence[Installed] = ()
+        self._found: Sequence[Published] = ()
+        self._search = HubSearch()
 
     def compose(self) -> ComposeResult:
         yield Static("Models", id="title")
@@ -167,6 +177,7 @@ class ModelsScreen(Screen[str | None]):
 
     def on_unmount(self) -> None:
         self._getter.leave(self._heard)
+        self._search.end()
 
     # --- threads: they touch no widget ----------------------------------------------------
 
@@ -193,15 +204,38 @@ class ModelsScreen(Screen[str | None]):
 
     @on(Listed)
     def _listed(self, event: Listed) -> None:
-        found = rows(event.models)
-        before = event.then or (self._chosen.name if self._chosen else self._wanted)
-        self._rows = found[:MAX_ROWS]
-        self._fill()
-        self._table.move_cursor(row=next((i for i, r in enumerate(self._rows) if r.answers_to(before)), 0))
-        if len(found) > MAX_ROWS:
-            self._say(f"{MAX_ROWS} of {len(found)} models are shown: type the name of another one below")
+        self._models = event.models
+        count = self._show_rows(event.then or (self._chosen.name if self._chosen else self._wanted))
+        if count > MAX_ROWS:
+            self._say(f"{MAX_ROWS} of {count} models are shown: type the name of another one below")
         elif not event.then and not self._getter.busy:
             self._say("")
+
+    def _show_rows(self, chosen: str) -> int:
+        """Shows what is known of by now, with the cursor at one of them; how many there would be."""
+        found = rows(self._models, self._found)
+        self._rows = found[:MAX_ROWS]
+        self._fill()
+        self._table.move_cursor(row=next((i for i, r in enumerate(self._rows) if r.answers_to(chosen)), 0))
+        return len(found)
+
+    @on(Found)
+    def _was_found(self, event: Found) -> None:
+        self._search.end()
+        self.refresh_bindings()
+        if event.problem:
+            self._say(sentence(event.problem), error=True)
+            return
+        known = {row.name for row in self._rows}
+        self._found = event.models
+        chosen = self._chosen.name if self._chosen else self._wanted
+        self._show_rows(chosen)
+        new = [row.name for row in self._rows if row.name not in known]
+        if new:
+            self._show_rows(new[0] if chosen == self._wanted else chosen)
+            self._say(f"{len(new)} more model{'s' * (len(new) != 1)} found that can be loaded: Enter gets one.")
+        else:
+            self._say("No other model was found that can be loaded.")
 
     @on(Examined)
     def _was_examined(self, event: Examined) -> None:
@@ -253,22 +287,8 @@ class ModelsScreen(Screen[str | None]):
             self.app.push_screen(AskToken(question), answered)
 
     def _progress(self, getting: Getting) -> None:
-        done, total, what = getting.done, getting.total, getting.what
-        bar = self.query_one(ProgressBar)
-        bar.update(total=total or None, progress=done)
-        if total <= _BYTES:
-            self._measured.clear()
-            self._amount(f"{what}, {done} of {total}" if total else f"{what} ...")
-            return
-        now = time.monotonic()
-        self._measured.append((now, done))
-        while now - self._measured[0][0] > _SPEED:
-            self._measured.popleft()
-        then, before = self._measured[0]
-        span = now - then
-        speed = f", {max(0, done - before) / span / 1e6:.1f} MB/s" if span > 0.5 else ""
-        digits = 0 if total >= 1e8 else 1
-        self._amount(f"{done / 1e6:,.{digits}f} of {total / 1e6:,.{digits}f} MB{speed}, {what.partition(',')[0]}")
+        self.query_one(ProgressBar).update(total=getting.total or None, progress=getting.done)
+        self.query_one("#amount", Static).update(Content(self._pace.said(getting)))
 
     def _over(self, getting: Getting) -> None:
         self._getting = None
@@ -332,6 +352,13 @@ class ModelsScreen(Screen[str | None]):
         if self._chosen is not None and self._chosen.to_download:
             self._begin(self._chosen.name)
 
+    def action_search(self) -> None:
+        """Asks Hugging Face; nothing else here does, before a model is chosen."""
+        if not self._search.busy:
+            self._search.begin(lambda models, problem: self.post_message(self.Found(models, problem)))
+            self.refresh_bindings()
+            self._say("asking Hugging Face for models ...")
+
     def action_cancel(self) -> None:
         if self._getting is not None:
             self._getting.stop()
@@ -350,6 +377,8 @@ class ModelsScreen(Screen[str | None]):
             return not self._getter.busy and self._chosen is not None and self._chosen.to_download
         if action == "cancel":
             return self._getting is not None and not self._getting.stopping
+        if action == "search":
+            return not self._search.busy
         return super().check_action(action, parameters)
 
     # --- the parts ------------------------------------------------------------------------
@@ -383,15 +412,12 @@ class ModelsScreen(Screen[str | None]):
     def _show_getting(self) -> None:
         """Shows the one that is on its way."""
         self._getting = self._getter.current
-        self._measured.clear()
+        self._pace.restart()
         self.query_one(_Name).disabled = True
         self._table.focus()  # where d and c are keys
         self.query_one("#download").add_class("-on")
         self.refresh_bindings()
         self._heard()
-
-    def _amount(self, text: str) -> None:
-        self.query_one("#amount", Static).update(Content(text))
 
     def _say(self, sentence: str, error: bool = False) -> None:
         said = self.query_one("#said", Static)

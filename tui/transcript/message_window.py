@@ -84,6 +84,15 @@ class MessageWindow:
         """The entry of a message of the store, if it is known."""
         return next((e for e in reversed(self._entries) if e.stored is not None and e.stored.id == message), None)
 
+    def now(self, entry: Entry) -> Entry | None:
+        """What is in the row for a message that was in it once; None where that is not in it any more."""
+        if entry.stored is not None:
+            return self.find(entry.stored.id)
+        return entry if any(one is entry for one in self._entries) else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
     def before(self, entry: Entry) -> Entry | None:
         """The one before; asks for more where the first is reached."""
         if entry.index <= self._base:

@@ -163,6 +163,11 @@ class Parts:
         return len(closed)
 
     @property
+    def closed(self) -> int:
+        """One more than the number of the last part that stays as it is."""
+        return self.first + len(self._closed)
+
+    @property
     def end(self) -> int:
         """One more than the number of the last part; an open part without text is none."""
         return self.first + len(self._closed) + bool(self._splitter.open)

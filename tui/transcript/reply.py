@@ -35,7 +35,10 @@ class Entry:
         index: the message's place in the transcript.
         live: whether it is still being written.
         stored: the message in the store; None for a notice, and for a reply that is being written.
+        key: what `said` knows it by.
     """
+
+    key: int | None = None
 
     def __init__(
         self,

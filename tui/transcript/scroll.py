@@ -121,6 +121,17 @@ class MessageScroll(VerticalScroll):
             self.set_reactive(Widget.scroll_target_y, y)
             self.vertical_scrollbar.set_reactive(ScrollBar.position, y)
 
+    def has_left(self, entry: Entry, number: int, rows: int) -> bool:
+        """Whether a part of a message would not be seen at the end of a view of so many rows."""
+        now, mounted = self._entries.now(entry), self._rows
+        if now is None or not mounted:
+            return now is None
+        at = (now.index, number)
+        if at < (mounted[0].entry.index, mounted[0].number):
+            return True
+        row = next((row for row in mounted if (row.entry.index, row.number) == at), None)
+        return row in self._tops and self._ends and self.content_height - self._tops[row][1] >= rows
+
     # --- the row of parts -----------------------------------------------------------------
 
     @property

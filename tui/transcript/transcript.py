@@ -21,6 +21,7 @@ from rgmlx.system.printable import Cleaner
 
 from .message_window import MessageWindow
 from .reply import NOTICE, Entry, HorizonLine, MessageWidget
+from .said import Said
 from .scroll import MessageScroll
 
 WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
@@ -39,6 +40,9 @@ class Transcript(MessageScroll):
         def __init__(self, below: bool) -> None:
             super().__init__()
             self.below = below
+
+    said: Said | None = None
+    """Notes what is said, where that is kept in the terminal."""
 
     def __init__(self, window: MessageWindow | None = None) -> None:
         """`window`: where messages that are not on the screen come from."""
@@ -78,6 +82,8 @@ class Transcript(MessageScroll):
             self._let_go()
             self._horizon = None
             self._entries.restart(messages)
+            if self.said is not None:
+                self.said.opened(list(self._entries), self.app.size.height)
             await self._show_end()
         self._tell(False)
 
@@ -85,20 +91,28 @@ class Transcript(MessageScroll):
         """Adds a whole message."""
         await self._add_prepared(self._entries.entry(message))
 
-    async def notice(self, text: str) -> None:
-        """Adds a sentence of the app itself."""
-        await self._add_prepared(Entry(NOTICE, text, self._entries.end))
+    async def notice(self, text: str, *, passing: bool = False) -> None:
+        """Adds a sentence of the app itself; `passing`: it is of no use later."""
+        await self._add_prepared(Entry(NOTICE, text, self._entries.end), is_said=not passing)
 
-    async def _add_prepared(self, entry: Entry) -> None:
+    async def _add_prepared(self, entry: Entry, is_said: bool = True) -> None:
         await asyncio.to_thread(lambda: entry.parts)  # of ten megabytes, say
         async with self._lock:
             entry.index = self._entries.end
+            if is_said:
+                self._note(entry)
             await self._add(entry)
 
-    async def begin_reply(self, text: str = "") -> None:
-        """From now on what is written is drawn, after a text that the reply begins with."""
+    def heard(self, message: Stored) -> None:
+        """A message has come that is not shown."""
+        self._note(self._entries.entry(message))
+
+    async def begin_reply(self, continued: Stored | None = None) -> None:
+        """From now on what is written is drawn, after a reply that it goes on with."""
         self._listen()
-        await self._begin(text, 0)
+        if continued is not None and self.said is not None:
+            self.said.going_on(continued.id)
+        await self._begin(continued.text if continued is not None else "", 0)
 
     async def resume_reply(self, read: Callable[[], tuple[str, int] | None]) -> bool:
         """Draws a reply that has begun, and from now on what is written.
@@ -154,6 +168,7 @@ class Transcript(MessageScroll):
                 for row in self._rows:
                     if row.entry is live:
                         row.border_title = Content(live.title)
+            self._note(live)
             await self._place_horizon()
 
     @property
@@ -202,6 +217,10 @@ class Transcript(MessageScroll):
             await self._mount(entry, number)
         await self._trim()
 
+    def _note(self, entry: Entry) -> None:
+        if self.said is not None:
+            self.said.note(entry)
+
     async def _remove(self, entry: Entry) -> None:
         await self.remove_children([row for row in self._rows if row.entry is entry])
         self._entries.remove(entry)
@@ -240,7 +259,8 @@ class Transcript(MessageScroll):
         if not text:
             return
         attached, before = self._ends, live.end
-        closed = live.parts.feed(text)
+        if closed := live.parts.feed(text):
+            self._note(live)
         if not self.following:
             self._tell(True)
         if self.following and (closed > _AT_ONCE or not attached):

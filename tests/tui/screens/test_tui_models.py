@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import CONFIG, NAME, make, point_to, repository, weights
+from hub_server import CONFIG, NAME, Hub, listed, make, point_to, repository, weights
 from published import TOKEN, Gated, offered
 from textual.app import App
 from textual.pilot import Pilot
@@ -414,3 +415,82 @@ async def test_the_guide_can_be_read_to_its_end(key: str, times: int) -> None:
             assert text in read
         await pilot.press("pageup", "pageup", "pageup", "pageup")
         await wait_until(lambda: "What this is" in seen(app))
+
+
+# --- what others have published -----------------------------------------------------------
+
+
+async def search(app: Asks, pilot: Pilot[None]) -> None:
+    await pilot.press("s")
+    await wait_until(lambda: "asking Hugging Face" not in seen(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_model_that_is_found_is_got(home: Path, offered: Any, size: tuple[int, int]) -> None:
+    """Nothing is asked before the key is pressed; then once; what can't be loaded is not in the list."""
+    offered.models = [
+        listed(NAME, downloads=1234, gated="auto"),
+        listed("google/recurrentgemma-2b-it", downloads=9999),
+        listed("some/llama", config={"model_type": "llama"}, tags=["recurrent_gemma"]),
+        listed("evil/\x1b[31m\u202e[bold]"),
+    ]
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=size) as pilot:
+        await ready(app)
+        assert offered.asked == [] and "s search" in seen(app)
+        await search(app, pilot)
+        assert [one for one in offered.asked if "/api/models" in one] == ["GET /api/models"]
+        assert [r.name for r in app.question._rows].count("google/recurrentgemma-2b-it") == 1
+        assert [r.name for r in app.question._rows][-1] == NAME and "some/llama" not in seen(app)
+        await wait_until(lambda: app.question._chosen.name == NAME)
+        for text in (
+            "1 more model found",
+            "its terms come first",
+            "1,234 downloads last month",
+            "Enter gets it, in 4 bits",
+        ):
+            await wait_until(lambda text=text: text in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")  # the 16-bit files are kept
+        await wait_until(lambda: app.answer == str(target(home)))
+    assert rgmlx.load(target(home)).config.quantization
+
+
+async def test_a_search_that_fails_is_a_sentence(home: Path, server: Hub) -> None:
+    server.refuse.append(("/api/models", 503, ""))
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await search(app, pilot)
+        sentence = "Models can't be searched for: Hugging Face answered with error 503, try again later."
+        await wait_until(lambda: sentence in seen(app))
+        server.refuse.clear()
+        server.models = []
+        await search(app, pilot)
+        await wait_until(lambda: "No other model was found that can be loaded." in seen(app))
+        assert app.question._rows[0].name == "demo"
+
+
+async def test_the_screen_can_be_left_while_it_asks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says nothing holds nobody up."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        point_to(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
+        app = Asks(ModelsScreen("demo", Getter()))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await ready(app)
+            await pilot.press("s")
+            await wait_until(lambda: "asking Hugging Face for models" in seen(app) and "s search" not in seen(app))
+            await pilot.press("s", "escape")
+            await wait_until(lambda: app.answer is None)
+
+
+async def test_a_letter_in_the_line_for_a_name_asks_nobody(home: Path, server: Hub) -> None:
+    app = Asks(ModelsScreen("demo", Getter()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(app)
+        await pilot.press("tab", "s")
+        await wait_until(lambda: isinstance(app.focused, Input) and app.focused.value == "s")
+    assert server.asked == []
