@@ -3,8 +3,8 @@ nothing left that looks as if it could be typed into."""
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -40,7 +40,7 @@ class Tmux:
     """A shell in a terminal of its own."""
 
     def __init__(self, directory: Path, columns: int, rows: int) -> None:
-        self._socket, self._directory = f"inline-{os.getpid()}-{directory.name}", directory
+        self._socket, self._directory = f"inline-{secrets.token_hex(8)}", directory
         shell = f"env -u COLUMNS -u LINES HOME={directory} XDG_CONFIG_HOME={directory} PS1='$ ' sh"
         self("new-session", "-d", "-s", "t", "-x", str(columns), "-y", str(rows), shell)
         self.columns = columns

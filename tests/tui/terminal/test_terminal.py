@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -22,7 +22,7 @@ SIZE = (80, 24)
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, a real terminal to type into")
 def test_in_a_real_terminal(tmp_path: Path) -> None:
     """Types, stops, quits, resumes."""
-    socket = f"rgchat-test-{os.getpid()}"  # two runs of the tests at once are two servers
+    socket = f"rgchat-test-{secrets.token_hex(8)}"  # a server ends some time after it was told to
 
     def tmux(*arguments: str) -> str:
         return subprocess.run(["tmux", "-L", socket, *arguments], capture_output=True, text=True, check=True).stdout

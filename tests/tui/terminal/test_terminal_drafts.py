@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from rgmlx.store import USER, Store
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, a real terminal to type into")
 @pytest.mark.parametrize("waits", [False, True], ids=["in the prompt", "waiting for the end of a reply"])
 def test_a_draft_survives_kill_9(tmp_path: Path, waits: bool) -> None:
-    socket = f"rgchat-draft-{os.getpid()}"
+    socket = f"rgchat-draft-{secrets.token_hex(8)}"  # a server ends some time after it was told to
     with Store(tmp_path / "data") as store:  # no guide, and a conversation to type into
         chat = store.conversations.create("demo", "first").id
         asked = store.messages.add_user(chat, None, "first")
