@@ -11,6 +11,7 @@ import contextlib
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult, InvalidThemeError
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
@@ -27,6 +28,7 @@ from .composing import Escape
 from .dialog_actions import DialogActions
 from .flow import Flow
 from .key_line import KeyLine
+from .marked import MarkedActions
 from .palette import Palette
 from .prompt.completions import Completions
 from .prompt.drafts import Drafts
@@ -121,7 +123,8 @@ class ChatApp(Flow):
         self.history, self.prompts = history, prompts or KeptPrompts()
         self.actions = Actions(self)
         self.dialogs = DialogActions(self, self.actions)
-        self.actions.own |= self.dialogs.commands
+        self.marked = MarkedActions(self, self.actions)
+        self.actions.own |= self.dialogs.commands | self.marked.commands
         self.first_theme = ""  # instead of that of the defaults
         self.first = first
 
@@ -140,6 +143,8 @@ class ChatApp(Flow):
         prompt = Prompt(self.history, id="prompt")
         prompt.commands = [*OFFERED, *self.prompts.offered]
         prompt.recall = self.take_back
+        prompt.in_editor = lambda: self.action_command("editor")
+        prompt.at_edge = lambda: self.action_command("mark")
         prompt.empty = self.enter_alone
         prompt.when_empty = self.press_while_empty
         yield self.outbox
@@ -191,6 +196,14 @@ class ChatApp(Flow):
     def action_escape(self, what: str) -> None:
         """What Esc does besides stopping."""
         self.call_next(self.press_escape)
+
+    def action_marked(self, what: str) -> None:
+        """Does something with what is marked, in turn with all else."""
+        self.call_next(self.marked.do, what)
+
+    @on(Transcript.Left)
+    def _left_the_transcript(self) -> None:
+        self.marked.leave()
 
     async def action_read(self, where: str) -> None:
         """Scrolls the transcript from the prompt: a page up or down, or to the end."""

@@ -122,6 +122,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("tree", "all branches of this conversation", keys=("ctrl+t",)),
     Command(
+        "mark",
+        "go through messages and blocks of code with ↑ and ↓: copy, edit, another reply, go back there, fold, open",
+        while_empty=("tab",),
+    ),
+    Command("find", "find words in this conversation: n and N go through the places, Esc ends it", "WORDS"),
+    Command("editor", "write the message in your editor (Ctrl+X, then Ctrl+E): VISUAL or EDITOR names it"),
+    Command(
         "copy",
         "copy the last reply, its code (/copy code, /copy code 2), your message or all of it",
         "[code [N] | mine | all]",
@@ -202,8 +209,8 @@ BY_NAME = {command.name: command for command in COMMANDS}
 ALIASES = {alias: command.name for command in COMMANDS for alias in command.aliases}
 GIVEN_KEYS = {command.name: command.keys + command.while_empty for command in COMMANDS} | {PALETTE: ("ctrl+p",)}
 """The keys of all that has a key, or may have one, as nobody has changed them."""
-RESERVED = frozenset({*BY_NAME, *ALIASES, "find"})
-"""Names that no prompt of the user's may have; the last is a command of plain lines alone."""
+RESERVED = frozenset({*BY_NAME, *ALIASES})
+"""Names that no prompt of the user's may have."""
 OFFERED = [(command.name, command.summary) for command in COMMANDS]
 """Names and what each does, for who types a slash."""
 OFFERED += [(alias, f"as /{name}: {BY_NAME[name].summary}") for alias, name in ALIASES.items()]

@@ -21,7 +21,7 @@ from rgmlx.system.printable import printable
 from .activity import Activity, refusal
 from .chatting import Chatting
 from .commands import pressed
-from .key_line import KeyLine, hints
+from .key_line import KeyLine, hints, mark_hints
 from .prompt.drafts import Drafts
 from .status import Position, position_label, status_line
 from .terminal import keys
@@ -140,6 +140,10 @@ class ConversationView(Chatting):
         message, characters = (horizon.message, horizon.characters) if horizon else (None, 0)
         await self.transcript.mark_horizon(message, characters, self.session.metrics.window)
 
+    @on(Transcript.Marked)
+    def _is_marked(self) -> None:
+        self.show_status()
+
     @on(Transcript.News)
     def _there_is_news(self, event: Transcript.News) -> None:
         self._news = event.below
@@ -208,11 +212,14 @@ class ConversationView(Chatting):
         self.prompt.placeholder = self._placeholder
         self.show_waiting()
         doing = self.doing(self.outbox.next is not None)
-        news = f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
+        transcript, marked = self.transcript, self.transcript.mark is not None
+        news = transcript.mark_label if marked else f"↓ new text below ({keys.shown(*keys.END)})" if self._news else ""
         here = self.activity is Activity.WRITING or (self.activity is not Activity.BEHIND and self.session.in_sync)
         text = status_line(self.session.name, self.session.metrics, doing, news, self.size.width - 2, here=here)
         self.query_one("#status", Static).update(Content(printable(text)))
         head = self.session.head
         answered = None if head is None else head.role == MODEL
         now = hints(self.escape, further=self.position.further, answered=answered)
+        if marked:
+            now = mark_hints(fold=transcript.mark_folds, found=transcript.finding)
         self.query_one(KeyLine).show(now, self.size.width)

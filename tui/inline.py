@@ -63,7 +63,7 @@ class InlineApp(App[None]):
         if not isinstance(renderable, InlineUpdate) or not isinstance(self._driver, InlineDriver):
             super()._display(screen, renderable)
             return
-        if self._is_left:
+        if self._is_left or self._driver.lent:
             return
         drawn, (columns, rows) = renderable.strips, self._driver.terminal_size
         if len(drawn) > rows or max((strip.cell_length for strip in drawn), default=0) > columns:
@@ -191,6 +191,8 @@ class InlineDriver(LinuxInlineDriver):
 
     gone = False
     """Whether the terminal is gone, or never was ours."""
+    lent = False
+    """Whether another program has it."""
 
     def start_application_mode(self) -> None:
         self._told = self.terminal_size
@@ -214,7 +216,7 @@ class InlineDriver(LinuxInlineDriver):
 
     def _unless_gone(self, act: Callable[[], None]) -> None:
         """Does something with the terminal; once that is gone, nothing: the app is told, and leaves."""
-        if self.gone:
+        if self.gone or self.lent:
             return
         try:
             act()
@@ -249,6 +251,10 @@ class InlineDriver(LinuxInlineDriver):
         self._settling = asyncio.get_running_loop().call_later(_SETTLED, self._start_over)
         self._told = size
         app.post_message(events.Resize(size, size))
+
+    def leave_place(self) -> None:
+        """Takes away what was drawn: another program has its place."""
+        self.erase(self._app._previous_cursor_position.y + self._app.INLINE_PADDING)
 
     def erase(self, up: int) -> None:
         """Erases from so many lines above the cursor on; there the next drawing begins."""

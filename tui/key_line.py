@@ -47,6 +47,23 @@ def hints(escape: Escape, *, further: bool, answered: bool | None) -> list[Hint]
     return [*found, _of("list", "list"), _of("help", "help"), _of("quit", "quit")]
 
 
+def mark_hints(*, fold: str, found: bool) -> list[Hint]:
+    """The same while something is marked in the transcript.
+
+    Args:
+        fold: what the space does with it; "" for nothing.
+        found: whether there are places that were found.
+    """
+    move = [Hint("n", "next", "n"), Hint("N", "before", "N")] if found else []
+    folds = [Hint("Space", fold, "space")] if fold else []
+    do = [("c", "copy"), ("e", "edit"), ("r", "again"), ("b", "back"), ("o", "editor")]
+    rest = [Hint(key, does, key) for key, does in do]
+    return [*move, *folds, *rest, Hint(f"{keys.name('up')}{keys.name('down')}", "move", "up"), _BACK]
+
+
+_BACK = Hint("Esc", "prompt", "escape")
+
+
 def _of(command: str, does: str) -> Hint:
     names = keys_of(command)
     return Hint(keys.brief(*names), does, names[0])

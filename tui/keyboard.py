@@ -21,6 +21,7 @@ from .prompt.prompt import Prompt
 from .screens.guide import GuideScreen
 from .terminal import keys, order, terminals
 from .terminal.clipboard import copy
+from .transcript.transcript import Transcript
 from .workers import WorkerApp
 
 
@@ -71,7 +72,11 @@ class Keyboard(WorkerApp):
         """Whether something typed or pasted belongs to the prompt, which has not the focus."""
         if len(self.screen_stack) != 1 or not self.screen.is_mounted or isinstance(self.focused, Prompt):
             return False
-        if isinstance(event, events.Paste) or event.is_printable:
+        if isinstance(event, events.Paste):
+            return True
+        if isinstance(self.focused, Transcript) and self.focused.takes(event.key):
+            return False
+        if event.is_printable:
             return True
         of_text = while_empty(event.key) is not None and bool(self.query_one(Prompt).text)
         return not any(

@@ -1,16 +1,19 @@
-"""How the app ends and pauses: by a key, a signal, a terminal that is gone, an error that nobody caught, Ctrl+Z.
+"""How the app ends, pauses and lends its terminal: by a key, a signal, a terminal that is gone, an error that nobody caught.
 
 Knows the terminal's driver and processes; nothing of conversations. What is to be kept is the subclass's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import termios
 import time
 import tty
+from asyncio.subprocess import Process
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual.app import App
@@ -19,9 +22,11 @@ from textual.drivers.linux_inline_driver import LinuxInlineDriver
 from textual.geometry import Offset
 from textual.worker import WorkerFailed
 
+from rgmlx.errors import ChatError
 from rgmlx.system.macos import power
 
 from .commands import pressed
+from .inline import InlineDriver
 from .terminal import crash_log
 from .terminal.signals import in_front, stop_in_background
 
@@ -45,6 +50,7 @@ class Lifecycle(App[None]):
         self.signalled = 0
         self._reports = 0
         self._pausing = False
+        self._borrower: Process | None = None  # a program that has the terminal now
 
     # --- for subclasses -------------------------------------------------------------------
 
@@ -71,6 +77,8 @@ class Lifecycle(App[None]):
         if (loop := self._loop) is not None and not self._exit:
             if self._is_stopped:
                 self._forget_terminal()
+            if (borrower := self._borrower) is not None and borrower.returncode is None:
+                borrower.terminate()
             loop.call_soon_threadsafe(self._leave_on_signal)
 
     def _leave_on_signal(self) -> None:
@@ -183,7 +191,9 @@ class Lifecycle(App[None]):
 
     @property
     def _is_stopped(self) -> bool:
-        """Whether the terminal belongs to the shell at present."""
+        """Whether the terminal belongs to the shell at present, or to a program that it was lent to."""
+        if self._borrower is not None:
+            return True
         if not isinstance(self._driver, LinuxDriver):
             return False
         writer = self._driver._writer_thread
@@ -194,3 +204,54 @@ class Lifecycle(App[None]):
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         if self._driver is not None:
             self._driver.attrs_before = None  # type: ignore[attr-defined]
+
+    # --- another program ------------------------------------------------------------------
+
+    async def lend_terminal(self, command: Sequence[str]) -> int:
+        """Runs a program that has the terminal, while all else goes on; draws everything again after it.
+
+        Not in a handler of the app's messages: those would wait for its end.
+
+        Returns:
+            Its exit code; less than 0 where a signal ended it.
+
+        Raises:
+            ChatError: there is no terminal to lend, or the program can't be run.
+        """
+        driver = self._driver
+        if driver is None or self.is_headless or self._pausing or self._exit or not os.isatty(0):
+            raise ChatError("the terminal can't be given to another program now: try again in a moment")
+        self._pausing = True
+        # What is typed for the program is not for the app; stopped by Ctrl+Z it is with all of its group, as a job is.
+        handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+        handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        try:
+            self._suspend_signal()
+            if isinstance(driver, InlineDriver):
+                driver.leave_place()
+            driver.suspend_application_mode()
+            if isinstance(driver, InlineDriver):
+                driver.lent = True
+            return await self._run_in_terminal(command)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            self._pausing = False
+            if isinstance(driver, InlineDriver):
+                driver.lent = False
+            if not self.signalled and not self._exit:
+                driver.resume_application_mode()
+                self._resume_signal()
+                self.refresh(layout=True)
+
+    async def _run_in_terminal(self, command: Sequence[str]) -> int:
+        try:
+            self._borrower = await asyncio.create_subprocess_exec(*command, stdin=0, stdout=1 if os.isatty(1) else 2)
+        except OSError as e:
+            raise ChatError(f"{command[0]} can't be run ({e.strerror})", quotes=(command[0],)) from None
+        try:
+            return await self._borrower.wait()
+        finally:
+            if self._borrower.returncode is None:  # the app is being left
+                self._borrower.terminate()
+            self._borrower = None

@@ -10,7 +10,7 @@ from tui.activity import TRANSITIONS, Activity, Machine, Need, Step, Verdict, re
 from tui.commands import COMMANDS
 
 LOADING, UNLOADED, IDLE, SEEKING, SENDING, FILING, WRITING, BEHIND = Activity
-ANY = "help stop queue edit tree recall copy list model rename pin export settings set system theme history info guide quit"
+ANY = "help stop queue edit mark find editor tree recall copy list model rename pin export settings set system theme history info guide quit"
 # What is done, and what waits until the model is free; all else is refused with a sentence.
 EXPECTED = {
     ANY: (tuple(Activity), ()),

@@ -17,19 +17,20 @@ from textual.widgets.option_list import Option
 
 from rgmlx.system.printable import printable
 
-from ..commands import ALIASES
+from ..commands import ALIASES, COMMANDS
 from .files import Matches, begun, complete
 
 MAX_ROWS = 8
 """Rows that are seen at once; a line below says how many others there are."""
+_FILE = {command.name for command in COMMANDS if command.argument == "FILE"}
 _MAX_TYPED = 4_096  # characters before the cursor in which a path begins: no system has longer ones
 
 
 @dataclass(frozen=True)
 class Word:
-    """The word that is being typed: a command of the line, or a path."""
+    """The word that is being typed: a command of the line, or a path, in a text or as all that follows a command."""
 
-    sign: str  # "/" or "@"
+    sign: str  # "/", "@" or "="
     row: int
     start: int
     end: int
@@ -44,6 +45,9 @@ def word_at(line: str, row: int, column: int, alone: bool) -> Word | None:
     """
     if alone and line.startswith("/") and not line.startswith("//"):
         end = len(line.split(maxsplit=1)[0])
+        if column > end and column == len(line) and line[1:end].lower() in _FILE:
+            start = len(line) - len(line[end:].lstrip())
+            return Word("=", 0, start, column, line[start:]) if start > end else None
         return Word("/", 0, 0, end, line[1:column]) if 0 < column <= end else None
     if line[column : column + 1].strip():  # in the middle of a word
         return None
@@ -108,8 +112,8 @@ class Completions(OptionList, can_focus=False):
             choose: is called with the number of a row that is clicked.
         """
         self._word, self._choose = word, choose
-        if word.sign == "@":
-            if self._offered is not None and self._offered.sign != "@":
+        if word.sign != "/":
+            if self._offered is not None and self._offered.sign != word.sign:
                 self.close()
             self._scan()
             return
@@ -157,7 +161,7 @@ class Completions(OptionList, can_focus=False):
     @on(_Found)
     def _found(self, event: _Found) -> None:
         self._scanning = False
-        if self._word is None or self._word.sign != "@":
+        if self._word is None or self._word.sign == "/":
             return
         if event.word != self._word:
             self._scan()

@@ -33,6 +33,8 @@ class Prompt(TextField):
         submitted: the text of which the app has yet to say what becomes of it; or "".
         sent: what Up and Down go through; None for nothing. (`history` is what TextArea can undo.)
         recall: what Up in an empty prompt does first: puts a text that waits into the prompt; false if there is none.
+        at_edge: is told of Up in the first line where there is nothing older to go to.
+        in_editor: has the text written in the user's editor.
         when_empty: does what a key means while there is nothing in the prompt; false if that is nothing else than usual.
     """
 
@@ -77,10 +79,13 @@ class Prompt(TextField):
         self.sent = sent
         self.recall: Callable[[], bool] = lambda: False
         self.empty: Callable[[], None] = lambda: None  # told of Enter where there is nothing to send
+        self.at_edge: Callable[[], None] = lambda: None
+        self.in_editor: Callable[[], None] = lambda: None
         self.when_empty: Callable[[str], bool] = lambda key: False
         self._walk: Walk | None = None
         self._pasted = Pasted()
         self._word: Word | None = None  # at the cursor
+        self._before_editor = False  # Ctrl+X was pressed, and cut nothing: Ctrl+E now is for the editor, as in a shell
         self._dismissed: tuple[str, int, int] | None = None  # the word for which the list was closed
         self._list: Completions | None = None
 
@@ -181,6 +186,10 @@ class Prompt(TextField):
             await super()._on_key(event)
 
     def _acted(self, key: str) -> bool:
+        before_editor, self._before_editor = self._before_editor, key == "ctrl+x" and self.selection.is_empty
+        if key == "ctrl+e" and before_editor:
+            self.in_editor()
+            return True
         if key == "tab" and self._word is not None:
             self._complete()
             return True
@@ -250,12 +259,16 @@ class Prompt(TextField):
         if step < 0 and not self.text and self.recall():
             return True
         at_end = self.navigator.is_first_wrapped_line if step < 0 else self.navigator.is_last_wrapped_line
-        if not self.selection.is_empty or not at_end(self.cursor_location) or self.sent is None:
+        if not self.selection.is_empty or not at_end(self.cursor_location):
             return False
-        if self._walk is None:
-            self._walk = Walk(self.sent.entries, self.text)
-        text = self._walk.move(step, self.text)
+        text = None
+        if self.sent is not None:
+            if self._walk is None:
+                self._walk = Walk(self.sent.entries, self.text)
+            text = self._walk.move(step, self.text)
         if text is None:
+            if step < 0:
+                self.at_edge()
             return False
         self._show(self._pasted.take(lines(text)))
         if step < 0:  # where the next Up goes further back
@@ -325,7 +338,7 @@ class Prompt(TextField):
     def _incomplete(self) -> bool:
         """Whether the list shows something else for the word than what is there."""
         word, completions = self._word, self._completions
-        if word is None or completions is None:
+        if word is None or completions is None or word.sign == "=":  # a file that is not there may be meant
             return False
         chosen = completions.chosen(word)
         if word.sign == "@" and not word.typed and not completions.highlighted:
@@ -344,8 +357,12 @@ class Prompt(TextField):
         chosen = completions.chosen(word, number)
         if chosen is None:
             return
-        text = f"/{chosen}" if word.sign == "/" else mention(chosen)
-        if not chosen.endswith("/") and not self.document.get_line(word.row)[word.end :].startswith(" "):
+        text = f"/{chosen}" if word.sign == "/" else mention(chosen) if word.sign == "@" else chosen
+        if (
+            word.sign != "="
+            and not chosen.endswith("/")
+            and not self.document.get_line(word.row)[word.end :].startswith(" ")
+        ):
             text += " "
         completions.close()
         result = self.replace(text, (word.row, word.start), (word.row, word.end), maintain_selection_offset=False)

@@ -24,8 +24,8 @@ from .conversation_rows import ROW_CHARS, file_name, quoted
 class Asks(Protocol):
     """What asks the user."""
 
-    async def ask_text(self, title: str, value: str, *, hint: str, problem: str) -> str | None:
-        """A line of text; None where that is called off."""
+    async def ask_text(self, title: str, value: str, *, hint: str, problem: str, path: bool) -> str | None:
+        """A line of text, or the path of a file; None where that is called off."""
 
     async def confirm(self, question: str, *, yes: str, no: str) -> bool:
         """Yes or no."""
@@ -133,7 +133,7 @@ class Changes:
             return Done(f"Exported to {path}")
 
         hint = ".md is Markdown, to read. .json keeps all of it, and can be imported again."
-        return await self._ask(f"Export {quoted(one)} to", f"~/{file_name(one)}.md", hint, export)
+        return await self._ask(f"Export {quoted(one)} to", f"~/{file_name(one)}.md", hint, export, path=True)
 
     async def bring_in(self) -> Done | None:
         """Makes a conversation of the file that is asked for."""
@@ -144,12 +144,14 @@ class Changes:
             return Done(f"Imported {quoted(one)}.", one.id, found=one, imported=True)
 
         hint = "A .json file that was exported here or on another computer."
-        return await self._ask("Import a conversation from", "~/", hint, read)
+        return await self._ask("Import a conversation from", "~/", hint, read, path=True)
 
-    async def _ask(self, title: str, value: str, hint: str, then: Callable[[str], Awaitable[Done]]) -> Done | None:
+    async def _ask(
+        self, title: str, value: str, hint: str, then: Callable[[str], Awaitable[Done]], *, path: bool = False
+    ) -> Done | None:
         """Asks, and asks again with what was typed, until it works or is called off."""
         problem = ""
-        while (text := await self._asks.ask_text(title, value, hint=hint, problem=problem)) is not None:
+        while (text := await self._asks.ask_text(title, value, hint=hint, problem=problem, path=path)) is not None:
             try:
                 return await then(text)
             except RgmlxError as e:

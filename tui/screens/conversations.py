@@ -336,9 +336,9 @@ class ConversationsScreen(ModalScreen[Opened | None]):
 
     # --- asking ---------------------------------------------------------------------------
 
-    async def ask_text(self, title: str, value: str, *, hint: str, problem: str) -> str | None:
-        """Asks for a line of text."""
-        return await self.app.push_screen_wait(AskText(title, value, hint=hint, problem=problem))
+    async def ask_text(self, title: str, value: str, *, hint: str, problem: str, path: bool) -> str | None:
+        """Asks for a line of text, or for the path of a file."""
+        return await self.app.push_screen_wait(AskText(title, value, hint=hint, problem=problem, path=path))
 
     async def confirm(self, question: str, *, yes: str, no: str) -> bool:
         """Asks for yes or no."""

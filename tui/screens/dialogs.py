@@ -20,6 +20,8 @@ from textual.widgets import Button, Input, Static
 from rgmlx.system.printable import printable
 
 from ..fields import OneLine
+from ..prompt.completions import Completions
+from ..prompt.path_line import PathLine
 
 TYPING_SECONDS = 0.5
 """A "y" or "n" that follows so soon on another character, or on the question itself, belongs to a word."""
@@ -58,7 +60,16 @@ class AskText(ModalScreen[str | None]):
     DEFAULT_CSS = "AskText { align: center middle; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel")]
 
-    def __init__(self, title: str, value: str = "", placeholder: str = "", hint: str = "", problem: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        value: str = "",
+        placeholder: str = "",
+        hint: str = "",
+        problem: str = "",
+        *,
+        path: bool = False,
+    ) -> None:
         """A question.
 
         Args:
@@ -66,20 +77,25 @@ class AskText(ModalScreen[str | None]):
             placeholder: what an empty line shows.
             hint: a sentence below the line.
             problem: what was wrong with this value, when it is asked for again.
+            path: it is the path of a file, which Tab completes.
         """
         super().__init__()
         self._title, self._value, self._placeholder = title, value, placeholder
-        self._hint, self._problem = hint, problem
+        self._hint, self._problem, self._path = hint, problem, path
 
     def compose(self) -> ComposeResult:
         with Box():
             yield Static(Content(printable(self._title)))
             # Selected when it is new, so that typing replaces it; to be mended when something was wrong with it.
-            yield OneLine(self._value, placeholder=self._placeholder, select_on_focus=not self._problem)
+            line = PathLine if self._path else OneLine
+            yield line(self._value, placeholder=self._placeholder, select_on_focus=not self._problem)
+            if self._path:
+                yield Completions()
             if self._problem:
                 yield Static(Content(printable(self._problem)), classes="-problem")
             if self._hint:
-                yield Static(Content(printable(self._hint)), classes="-muted")
+                completes = " Tab completes the path." if self._path else ""
+                yield Static(Content(printable(self._hint + completes)), classes="-muted")
             with Horizontal():
                 yield Button("Enter  OK", id="ok", variant="primary", compact=True)
                 yield Button("Esc  Cancel", id="cancel", compact=True)

@@ -43,8 +43,14 @@ def rows(*, inline: bool = False) -> list[tuple[str, str]]:
     return [
         ("Enter", "send; during a reply it waits its turn: ↑ or Esc takes the last one back, /queue shows all"),
         (keys.name(line), f"new line ({also} where the terminal tells)" if also else "new line"),
-        ("↑ ↓", "from the first and last line: what you sent before"),
-        ("Tab", "complete a /command or an @file; show the lines of a [pasted text]"),
+        ("↑ ↓", "from the first and last line: what you sent before, and behind the oldest of it the messages"),
+        ("Tab", "complete a /command or an @file; show the lines of a [pasted text]; else go to the messages:"),
+        (
+            "  ↑ ↓ k j",
+            "mark the message or code before, after; g and G the first and the last; Esc goes back to the prompt",
+        ),
+        ("  c e r b", "copy it; edit it; another reply; go back there, where what you send begins a branch"),
+        ("  Space o", "fold or unfold it; show it in your editor"),
         ("@file", "read a text file into the message; dropping a file on the window does the same"),
         (
             f"{keys.name(f'{shift}pageup')} {keys.name(f'{shift}pagedown')}",
@@ -52,7 +58,7 @@ def rows(*, inline: bool = False) -> list[tuple[str, str]]:
         ),
         ("Ctrl+C", "copy what is selected, else stop a reply, else clear what you typed"),
         ("Ctrl+_", f"{undo}; Ctrl+Y redoes"),
-        ("Ctrl+X", "cut what is selected; where that is nothing select all"),
+        ("Ctrl+X", "cut what is selected; where that is nothing select all, and Ctrl+E then opens your editor"),
         *pause,
         (keys.shown(*keys_of(PALETTE)), "all commands, to search and choose from"),
     ]

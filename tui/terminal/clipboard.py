@@ -96,13 +96,17 @@ def _run(command: list[str], data: bytes) -> bool:
 
 def code_blocks(markdown: str) -> list[str]:
     """What is in the fenced and indented blocks of a text, without the line break at the end of each."""
+    return [block for block in fences(markdown) if block]
+
+
+def fences(markdown: str) -> list[str]:
+    """The same, of those in which nothing is as well."""
     try:
         tokens = _parser().parse(markdown)
     except Exception as e:  # no text is worth a chat
         debug_log.caught(e, "a text has no blocks of code")
         return []
-    blocks = [token.content.removesuffix("\n") for token in tokens if token.type in ("fence", "code_block")]
-    return [block for block in blocks if block]
+    return [token.content.removesuffix("\n") for token in tokens if token.type in ("fence", "code_block")]
 
 
 @cache

@@ -1,20 +1,25 @@
 """Markdown as the chat draws it: inert, and cheap while it grows.
 
 Knows Textual's blocks and what each costs. A link is its text and its address, and nothing that a click could do; HTML
-is text. A fence that is still open, or names no language, is plain text; a long list grows by its last item; a table
-of many cells is drawn as one text.
+is text. A fence that is still open, or names no language, is plain text, and one that is folded says how many lines follow; a
+long list grows by its last item; a table of many cells is drawn as one text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
+from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Markdown, Static
 from textual.widgets._markdown import (
@@ -27,6 +32,13 @@ from textual.widgets._markdown import (
 )
 
 from rgmlx.system.printable import printable
+
+from .folding import Fold, more, of_fence
+
+if TYPE_CHECKING:
+    _Base = Widget
+else:
+    _Base = object  # styles go by the first widget among a class's bases
 
 MAX_CELLS = 60
 """Cells of a table that get a widget each."""
@@ -79,12 +91,60 @@ def is_closed(fence: Token) -> bool:
     return fence.map[1] - fence.map[0] > lines + 1
 
 
-class Fence(MarkdownFence):
-    """Code, highlighted once it is whole and in the language that it names; never in one that is guessed."""
+class Unfold(Message):
+    """Somebody has clicked on what stands below something folded.
+
+    Attributes:
+        widget: the part or the block that it stands below.
+    """
+
+    def __init__(self, widget: Widget) -> None:
+        super().__init__()
+        self.widget = widget
+
+
+class Foldable(_Base):
+    """May have a line below it, at the very left, that says how many lines are not shown."""
+
+    def show_more(self, lines: int) -> None:
+        """Says so of that many lines; of none, nothing."""
+        self.border_subtitle = Content(f"{more(lines)} (Tab, ↑ and Space show them)") if lines else None
+        self.set_class(bool(lines), "-folded")
+
+    def on_click(self, event: events.Click) -> None:
+        if self.has_class("-folded") and event.y == self.outer_size.height - 1:
+            event.stop()
+            self.post_message(Unfold(self))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Textual leaves the first column of a border free, where a frame has its corner."""
+        lines = super().render_lines(crop)
+        if lines and crop.x == 0 and self.styles.border_bottom[0] and crop.bottom == self.outer_size.height:
+            lines[-1] = Strip.join([lines[-1].crop(1, lines[-1].cell_length), lines[-1].crop(0, 1)])
+        return lines
+
+
+class Fence(Foldable, MarkdownFence):
+    """Code, highlighted once it is whole and in the language that it names; never in one that is guessed.
+
+    Attributes:
+        fold: what of it is not shown, where it is long.
+    """
 
     def __init__(self, markdown: Markdown, token: Token, code: str) -> None:
-        language = (token.info.split() or [""])[0] if is_closed(token) else ""
-        super().__init__(markdown, token.copy(info=language), code)
+        language, fold = of_fence(token.info)
+        self.fold: Fold | None = fold
+        super().__init__(markdown, token.copy(info=language if is_closed(token) else ""), code)
+        self._show_fold()
+
+    def _show_fold(self) -> None:
+        self.show_more(self.fold.lines if self.fold is not None else 0)
+
+    def _copy_context(self, block: MarkdownBlock) -> None:
+        super()._copy_context(block)
+        if isinstance(block, Fence):
+            self.fold = block.fold
+            self._show_fold()
 
     @classmethod
     def highlight(cls, code: str, language: str, ansi: bool = False, dark: bool = False) -> Content:

@@ -6,6 +6,7 @@ Texts are not kept here: a message's text is read when it is drawn.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 from rgmlx.store import Message as Stored
@@ -14,6 +15,8 @@ from .reply import Entry
 
 PAGE = 20
 """Earlier messages that are asked for at once."""
+FAR = 500
+"""The same on the way to a place far back."""
 MAX_KEPT = 200
 """Messages known of while the newest are being read."""
 
@@ -93,6 +96,30 @@ class MessageWindow:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
 
+    def knows(self, entry: Entry) -> bool:
+        """Whether it is in the row."""
+        at = entry.index - self._base
+        return 0 <= at < len(self._entries) and self._entries[at] is entry
+
+    async def reach(self, message: int | None) -> Entry | None:
+        """The entry of a message of this path (None: of the first), having asked for all that comes after it; None where
+        there is none."""
+        while True:
+            found = None if message is None else self.find(message)
+            first = self._first
+            if found is not None or first is None or first.stored is None or first.stored.parent is None:
+                return first if message is None else found
+            parent = first.stored.parent
+            earlier = await asyncio.to_thread(self._earlier, parent, FAR)
+            if not earlier:
+                return first if message is None else None
+            if first is self._first:  # nobody else has asked meanwhile
+                self._put_before(earlier)
+
+    @property
+    def _first(self) -> Entry | None:
+        return next((e for e in self._entries if e.stored is not None), None)
+
     def before(self, entry: Entry) -> Entry | None:
         """The one before; asks for more where the first is reached."""
         if entry.index <= self._base:
@@ -106,9 +133,10 @@ class MessageWindow:
         return self._entries[at] if at < len(self._entries) else None
 
     def _load(self) -> None:
-        first = next((e.stored for e in self._entries if e.stored is not None), None)
-        if first is None or first.parent is None:
-            return
-        found = self._earlier(first.parent, PAGE)
+        first = self._first
+        if first is not None and first.stored is not None and first.stored.parent is not None:
+            self._put_before(self._earlier(first.stored.parent, PAGE))
+
+    def _put_before(self, found: list[Stored]) -> None:
         self._base -= len(found)
         self._entries[:0] = [self.entry(message, index) for index, message in enumerate(found, self._base)]

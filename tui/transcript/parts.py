@@ -23,7 +23,9 @@ KEPT_CHARS = 500_000
 LIVE_CHARS = 200_000
 """The same while it is being written; afterwards the store has it."""
 
-_FENCE = re.compile(r"(?:[ \t]|>|[-*+] |\d{1,9}[.)] ){0,12}(`{3,}|~{3,})([^\n]*)")
+FENCE = re.compile(r"(?:[ \t]|>|[-*+] |\d{1,9}[.)] ){0,12}(`{3,}|~{3,})([^\n]*)")
+"""A line that opens a block of code, with its mark and what stands behind that."""
+_LIST_SIGNS = re.compile(r"[^>\s]")
 _ITEM = re.compile(r"[ \t>]*([-*+]|\d{1,9}[.)])[ \t]")
 _NEXT_ITEM = re.compile(r"([-*+]|(?!1[.)])\d{1,9}[.)])[ \t]")  # where all are numbered 1, a new part would count anew
 _DELIMITER = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
@@ -37,37 +39,48 @@ def continues(part: str) -> bool:
     return not part.endswith("\n\n")
 
 
+def closes(line: str, fence: str) -> bool:
+    """Whether a line ends the block of code that was opened by this mark."""
+    mark = line.strip(" \t>")
+    return len(mark) >= len(fence) and not mark.strip(fence[0])
+
+
 class Splitter:
     """The open part of a growing message; gives back each part as it is closed."""
 
     def __init__(self, markdown: bool = True) -> None:
         self.open = ""
         """The part that is still growing, as it should be shown."""
+        self.in_code = False
+        """Whether the part that was closed last ends within a block of code, which goes on in the next."""
         self._markdown = markdown
         self._restart()
 
-    def feed(self, text: str) -> list[str]:
-        """Takes more text; returns the parts that it closes."""
-        closed = []
+    def feed(self, text: str) -> Iterator[str]:
+        """Takes more text; gives each part as it closes it. All of them have to be taken."""
         self.open += text
         while (cut := self._cut()) is not None:
             head, rest = self.open[:cut], self.open[cut:]
+            self.in_code = bool(self._fence)
             if self._fence:
-                head += ("" if head.endswith("\n") else "\n") + self._fence
+                head += ("" if head.endswith("\n") else "\n") + self._closer
                 rest = self._opener + rest
             elif self._table:
                 rest = self._table + rest
             self.open = rest
             self._restart()
-            closed.append(head)
-        return closed
+            yield head
 
     def _restart(self) -> None:
         """What the lines so far say is read off the open part again: the opener put before it is one of them."""
         self._at = 0  # where the first line that was not looked at begins
         self._lines = 0.0
         self._blank = False
-        self._fence, self._opener = "", ""  # what closes an open fence, and what opens one like it
+        self._fence, self._closer, self._opener = (
+            "",
+            "",
+            "",
+        )  # of an open fence: its mark, what closes it, what opens it
         self._table, self._last = "", ""
 
     def _cut(self) -> int | None:
@@ -125,12 +138,14 @@ class Splitter:
         if not self._markdown:
             return
         if self._fence:
-            mark = line.strip(" \t>")
-            if len(mark) >= len(self._fence) and not mark.strip(self._fence[0]):
+            if closes(line, self._fence):
                 self._fence = ""
-        elif (match := _FENCE.match(line)) and not (match[1][0] == "`" and "`" in match[2]):
+        elif (match := FENCE.match(line)) and not (match[1][0] == "`" and "`" in match[2]):
             language = (match[2].split() or [""])[0][:40]
-            self._fence, self._opener = match[1][:20], f"{match[1][:20]}{language}\n"
+            # In a list it is indented; in the next part that is as far as a fence may be without one.
+            before = _LIST_SIGNS.sub(" ", line[: match.start(1)])
+            self._fence, self._closer = match[1][:20], before + match[1][:20]
+            self._opener = f"{before if '>' in before else before.expandtabs()[:3]}{self._fence}{language}\n"
             self._table = ""
         elif self._blank:
             self._table = ""
@@ -146,6 +161,7 @@ class Parts:
         self._keep = keep
         self._splitter = Splitter(markdown)
         self._closed: deque[str] = deque()
+        self._cut_code: deque[bool] = deque()  # of each closed part, whether its code goes on in the next
         self._chars = 0
         self.first = 0
         """The number of the oldest part that is kept."""
@@ -154,13 +170,22 @@ class Parts:
 
     def feed(self, text: str) -> int:
         """Takes more text; returns how many parts it closed."""
-        closed = [part for at in range(0, len(text), _BITE) for part in self._splitter.feed(text[at : at + _BITE])]
-        self._closed.extend(closed)
-        self._chars += sum(map(len, closed))
+        closed = 0
+        for at in range(0, len(text), _BITE):
+            for part in self._splitter.feed(text[at : at + _BITE]):
+                self._closed.append(part)
+                self._cut_code.append(self._splitter.in_code)
+                self._chars += len(part)
+                closed += 1
         while self._chars > self._keep:
             self._chars -= len(self._closed.popleft())
+            self._cut_code.popleft()
             self.first += 1
-        return len(closed)
+        return closed
+
+    def cuts_code(self, number: int) -> bool:
+        """Whether a block of code that a part ends with goes on in the next one."""
+        return 0 <= number - self.first < len(self._cut_code) and self._cut_code[number - self.first]
 
     @property
     def closed(self) -> int:

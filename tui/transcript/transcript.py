@@ -19,17 +19,17 @@ from rgmlx.store import MODEL
 from rgmlx.store import Message as Stored
 from rgmlx.system.printable import Cleaner
 
+from .hits import FoundScroll
 from .message_window import MessageWindow
 from .reply import NOTICE, Entry, HorizonLine, MessageWidget
 from .said import Said
-from .scroll import MessageScroll
 
 WRITES_PER_SECOND = 15  # more costs twice the processor time and can't be read
 _BITE = 32_768  # characters taken in at once: keys are answered between two bites
 _AT_ONCE = 6  # new parts that are drawn one after the other; what is faster is not read
 
 
-class Transcript(MessageScroll):
+class Transcript(FoundScroll):
     """What was said so far."""
 
     FOCUS_ON_CLICK = False  # the prompt keeps the keys
@@ -168,6 +168,8 @@ class Transcript(MessageScroll):
                 for row in self._rows:
                     if row.entry is live:
                         row.border_title = Content(live.title)
+                if self.following and live.recut():  # not under the eyes of somebody who reads further up
+                    await self._show_end()
             self._note(live)
             await self._place_horizon()
 
@@ -188,6 +190,7 @@ class Transcript(MessageScroll):
             await self.remove_children([row for row in self._rows if row.entry.index > entry.index])
             if not self._rows or not self._ends:
                 await self._show_end()
+            await self._rearranged()
             return True
 
     async def clear(self) -> None:
@@ -197,6 +200,7 @@ class Transcript(MessageScroll):
             self._horizon = None
             self._entries.restart(())
             await self.remove_children()
+            await self._rearranged()
 
     def _let_go(self) -> None:
         """The running reply, if there is one, is not drawn here any longer; it goes on in the store."""
@@ -319,9 +323,9 @@ class Transcript(MessageScroll):
         if entry is None or not rows:
             return None
         number = entry.end
-        while number > entry.first and entry.parts.end and len(entry.parts[number - 1]) <= left:
+        while number > entry.first and entry.parts.end and entry.length(number - 1) <= left:
             number -= 1
-            left -= len(entry.parts[number])
+            left -= entry.length(number)
         row = next((r for r in rows if (r.entry.index, r.number) >= (entry.index, number)), None)
         if row is None:
             inside = (rows[-1].entry, rows[-1].number) == (entry, number - 1)
@@ -331,7 +335,15 @@ class Transcript(MessageScroll):
         return row, left
 
     async def _rearranged(self) -> None:
+        await super()._rearranged()
         await self._place_horizon()
+
+    def on_focus(self) -> None:
+        self.begin_marking()
+
+    def on_blur(self) -> None:
+        if self.app.app_focus:  # another widget has the keys now, not another window
+            self.end_marking()
 
     # --- the reader -----------------------------------------------------------------------
 

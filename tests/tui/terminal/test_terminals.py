@@ -31,6 +31,7 @@ from tui.screens.settings import SettingsScreen
 from tui.screens.tree import TreeScreen, _Lines
 from tui.terminal import keys, terminals
 from tui.terminal.terminals import Terminal, here
+from tui.transcript.transcript import Transcript
 
 MACS = {
     "Terminal.app": {"TERM_PROGRAM": "Apple_Terminal"},
@@ -71,6 +72,7 @@ class _Words(DOMNode):
 OWNERS: tuple[tuple[type[DOMNode], ...], ...] = (
     (ChatApp, Keyboard),
     (Prompt,),
+    (Transcript,),
     (TextField, _Words),
     (ConversationsScreen, Rows),
     (TreeScreen, _Lines),

@@ -23,6 +23,7 @@ from tui.transcript.markdown import SafeMarkdown
 from tui.transcript.parts import KEPT_CHARS, PART_CHARS, PART_LINES, Parts
 from tui.transcript.reply import HorizonLine, MessageWidget, Notice, ReplyMessage, UserMessage
 from tui.transcript.scroll import MAX_MESSAGES, MAX_PARTS, MAX_WEIGHT
+from tui.transcript.stops import Stop
 
 SIZE = (80, 24)
 MIXED = ["word ", "\n", "\n\n", "```", "```py\n", "- item\n", "3. x\n", "    ind\n", "|a|b|\n|-|-|\n", "# h\n", "> q\n"]
@@ -139,8 +140,10 @@ async def test_a_block_cut_between_parts_looks_whole(tmp_path: Path, written: bo
         await wait_until(lambda: idle(app))
         if written:
             await type_and_send(app, "hi")
+        await wait_until(lambda: idle(app) and "more lines" in "".join(screen(app)))
+        entry = app.transcript._entries.last
+        assert entry is not None and await app.transcript._toggle(Stop(entry))
         await wait_until(lambda: "x199 = 199" in "".join(screen(app)) and "1. item 1 " in "".join(screen(app)))
-        await wait_until(lambda: idle(app))
         assert len(app.transcript._rows) >= 5
         shown = [line[:-2].strip() for line in screen(app)]  # without what scrolls
         at = shown.index(items[0])
