@@ -6,12 +6,14 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from textual._context import active_app
 from textual._queue import Queue
+from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 PATIENCE = float(os.environ.get("PATIENCE", 300))
@@ -37,9 +39,18 @@ def wait_for(
 
 
 class WatchedQueue(Queue[Any]):
-    """A widget's messages, of which one knows whether the last is dealt with."""
+    """A widget's messages, of which one knows whether the last is dealt with.
 
+    Attributes:
+        moves: of messages, in all queues: as long as there are no more, a widget that was at rest still is.
+    """
+
+    moves: ClassVar[int] = 0
     in_hand = False
+
+    def put_nowait(self, value: Any) -> None:
+        WatchedQueue.moves += 1
+        super().put_nowait(value)
 
     def task_done(self) -> None:
         self.in_hand = False
@@ -51,6 +62,7 @@ _get_message = MessagePump._get_message
 async def get_watched_message(pump: MessagePump) -> Message:
     """In place of Textual's: it takes a message from the queue, or one that it has taken before and looked at only."""
     message = await _get_message(pump)
+    WatchedQueue.moves += 1
     pump._message_queue.in_hand = True  # type: ignore[attr-defined]
     return message
 
@@ -75,10 +87,12 @@ async def until_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
     """
     app = active_app.get()
     end, before, same, quiet = time.thread_time() + max(max_sleep, 1.0), set[Any](), 0, 0
+    moves = -1
     never = time.monotonic() + PATIENCE / 4
     while quiet < _ROUNDS and same < _STUCK and time.thread_time() < end and time.monotonic() < never:
-        pumps = [app, *(pump for screen in app.screen_stack for pump in screen.walk_children(with_self=True))]
-        busy = {pump for pump in pumps if not at_rest(pump)}
+        if before or moves != WatchedQueue.moves:
+            moves = WatchedQueue.moves
+            busy = {pump for pump in _pumps(app) if not at_rest(pump)}
         quiet = 0 if busy else quiet + 1
         same = same + 1 if busy and busy == before else 0
         before = busy
@@ -86,6 +100,26 @@ async def until_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
             quiet = 0
             app.screen._on_timer_update()  # else a sixtieth of a second later
         await asyncio.sleep(0 if same < _ROUNDS else 0.02)
+
+
+def _pumps(app: App[Any]) -> list[MessagePump]:
+    """The app, and all widgets on its screens."""
+    return [app, *(pump for screen in app.screen_stack for pump in screen.walk_children(with_self=True))]
+
+
+_wait_for_screen = Pilot._wait_for_screen
+
+
+async def wait_for_screen(pilot: Pilot[Any], timeout: float = 30.0) -> bool:
+    """In place of the pilot's, which sends a message to each widget of the screen and waits until the last has it."""
+    app = pilot.app
+    if (
+        app._exception is None
+        and app.screen_stack
+        and all(p._mounted_event.is_set() and at_rest(p) for p in _pumps(app))
+    ):
+        return True
+    return await _wait_for_screen(pilot, timeout)
 
 
 def _to_draw(screen: Screen[Any]) -> bool:

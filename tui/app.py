@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult, InvalidThemeError
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.widgets import Static
 
 from rgmlx.conversation.session import Session
@@ -33,7 +34,7 @@ from .prompt.kept import KeptPrompts
 from .prompt.prompt import Prompt
 from .question import Question
 from .settings.settings import Defaults
-from .terminal import textual_fixes
+from .terminal import textual_fixes, textual_pace
 from .transcript.message_window import MessageWindow
 from .transcript.parts import KEPT_CHARS
 from .transcript.transcript import Transcript
@@ -106,6 +107,7 @@ class ChatApp(Flow):
         textual_fixes.wrap_in_no_columns()
         textual_fixes.style_footer_keys_once()
         textual_fixes.lay_out_inline_for_the_terminal()
+        textual_pace.hasten()
         self.defaults, self.defaults_file = defaults or Defaults(), defaults_file  # first: the styles need them
         super().__init__(session, drafts=drafts, file=file, question=question)
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
@@ -118,6 +120,12 @@ class ChatApp(Flow):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"text-width": str(self.defaults.text_width)}
+
+    def get_default_screen(self) -> Screen[None]:
+        """Its prompt has the keys from the start: whatever had them before would be drawn with them and without."""
+        screen = Screen[None](id="_default")
+        screen.AUTO_FOCUS = "#prompt"  # type: ignore[misc]
+        return screen
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -138,10 +146,13 @@ class ChatApp(Flow):
         yield Static(id="status")
         yield KeyLine()
 
-    async def on_mount(self) -> None:
+    def on_load(self) -> None:
+        """The theme comes before the widgets: they find their styles once."""
         themes.register(self)
         with contextlib.suppress(InvalidThemeError):  # one that an older version knew
             self.theme = self.first_theme or self.defaults.theme
+
+    async def on_mount(self) -> None:
         self.query_one(Prompt).focus()
         if self.is_inline:
             self.grow_with(self.transcript)
