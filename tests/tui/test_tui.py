@@ -65,7 +65,7 @@ async def test_escape_stops_and_what_was_written_can_be_gone_on_with(tmp_path: P
     app = ChatApp(Unhurried(Store(tmp_path), sampling={"temperature": 0.0}))
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
-        await type_and_send(app, "Tell me a story about a bear and a kite")
+        await type_and_send(app, "Tell me a joke")
         await wait_until(lambda: app.query(ReplyMessage) and len(app.query_one(ReplyMessage).source) > 5)
         app.simulate_key("escape")
         await wait_until(lambda: idle(app))
@@ -80,7 +80,7 @@ async def test_escape_stops_and_what_was_written_can_be_gone_on_with(tmp_path: P
         await wait_until(lambda: app.query_one(ReplyMessage).source == whole.text)
     straight = session(tmp_path / "other", temperature=0.0)
     straight.load()
-    straight.add_user_message("Tell me a story about a bear and a kite")
+    straight.add_user_message("Tell me a joke")
     assert "".join(straight.generate_reply()) == whole.text
 
 
