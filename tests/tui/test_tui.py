@@ -10,6 +10,7 @@ import pytest
 from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen, session, type_and_send
 from waiting import PATIENCE, wait_for, wait_until
 
+import rgmlx
 from rgmlx.conversation.context import Context
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
@@ -21,6 +22,13 @@ from tui.transcript.reply import HorizonLine, ReplyMessage, UserMessage
 from tui.transcript.scroll import MAX_MESSAGES
 
 SIZE = (80, 24)
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded model is read from the disk, and unpacked for NumPy, once for all of these: a second each."""
+    load = rgmlx.load
+    monkeypatch.setattr(rgmlx, "load", lambda name: demo if name == "demo" else load(name))
 
 
 # --- a conversation -------------------------------------------------------------------------
