@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -76,6 +77,9 @@ def parse_rules_once(
 
 textual.css.stylesheet.Stylesheet._parse_rules = parse_rules_once  # type: ignore[method-assign]
 
+GC_THRESHOLDS = 20_000, 20, 20
+"""Containers that are made before it looks at the newest ones, and so on: an app makes more than Python's 700 at a key."""
+
 # What a shell starts in the background, or nohup does, ignores these, and so would all programs that a test begins.
 for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
@@ -84,6 +88,13 @@ for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
 # Exact arithmetic is compared here, to a millionth: on a GPU as well as on a CPU that would test exp and TF32 more
 # than us. The GPU's own tests are in test_device.py.
 mx.set_default_device(mx.cpu)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected by now stays: the garbage collector need not look at it after each few tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult, InvalidThemeError
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.widgets import Static
 
 from rgmlx.conversation.session import Session
@@ -131,6 +132,12 @@ class ChatApp(Flow):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"text-width": str(self.defaults.text_width)}
 
+    def get_default_screen(self) -> Screen[None]:
+        """Its prompt has the keys from the start: whatever had them before would be drawn with them and without."""
+        screen = Screen[None](id="_default")
+        screen.AUTO_FOCUS = "#prompt"  # type: ignore[misc]
+        return screen
+
     def compose(self) -> ComposeResult:
         yield Static(id="title")
         window = MessageWindow(
@@ -152,10 +159,13 @@ class ChatApp(Flow):
         yield Static(id="status")
         yield KeyLine()
 
-    async def on_mount(self) -> None:
+    def on_load(self) -> None:
+        """The theme comes before the widgets: they find their styles once."""
         themes.register(self, self.defaults.themes)
         with contextlib.suppress(InvalidThemeError):  # one that an older version knew
             self.theme = self.first_theme or self.defaults.theme
+
+    async def on_mount(self) -> None:
         self.query_one(Prompt).focus()
         if self.is_inline:
             await self.grow_with(self.transcript, Said(ThisSitting(self.session)))

@@ -10,6 +10,7 @@ import pytest
 from scripted import Held, Scripted, ask, command, idle, line, notices, said, screen, session, type_and_send
 from waiting import PATIENCE, wait_for, wait_until
 
+import rgmlx
 from rgmlx.conversation.context import Context
 from rgmlx.conversation.session import Session
 from rgmlx.errors import RgmlxError
@@ -21,6 +22,13 @@ from tui.transcript.reply import HorizonLine, ReplyMessage, UserMessage
 from tui.transcript.scroll import MAX_MESSAGES
 
 SIZE = (80, 24)
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(demo: rgmlx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded model is read from the disk, and unpacked for NumPy, once for all of these: a second each."""
+    load = rgmlx.load
+    monkeypatch.setattr(rgmlx, "load", lambda name: demo if name == "demo" else load(name))
 
 
 # --- a conversation -------------------------------------------------------------------------
@@ -65,7 +73,7 @@ async def test_escape_stops_and_what_was_written_can_be_gone_on_with(tmp_path: P
     app = ChatApp(Unhurried(Store(tmp_path), sampling={"temperature": 0.0}))
     async with app.run_test(size=SIZE):
         await wait_until(lambda: idle(app))
-        await type_and_send(app, "Tell me a story about a bear and a kite")
+        await type_and_send(app, "Tell me a joke")
         await wait_until(lambda: app.query(ReplyMessage) and len(app.query_one(ReplyMessage).source) > 5)
         app.simulate_key("escape")
         await wait_until(lambda: idle(app))
@@ -80,7 +88,7 @@ async def test_escape_stops_and_what_was_written_can_be_gone_on_with(tmp_path: P
         await wait_until(lambda: app.query_one(ReplyMessage).source == whole.text)
     straight = session(tmp_path / "other", temperature=0.0)
     straight.load()
-    straight.add_user_message("Tell me a story about a bear and a kite")
+    straight.add_user_message("Tell me a joke")
     assert "".join(straight.generate_reply()) == whole.text
 
 

@@ -266,10 +266,16 @@ def test_every_character_is_sent_from_a_terminal(ptys: type[Pty], tmp_path: Path
     assert ascii(History(data / "history.jsonl").entries) == ascii((expected,))
 
 
+def _lines() -> list[str]:
+    """All characters, some in a line: an answer to each would take a minute."""
+    between = [f"a{character}b" for character in CHARACTERS.values()]
+    return ["".join(between[start::6]) for start in range(6)]
+
+
 def test_every_character_is_sent_from_a_plain_terminal(ptys: type[Pty], tmp_path: Path) -> None:
     """1: one after the other, as typed; and the arrow up brings it back, but for what would be obeyed."""
     data = tmp_path / "data"
-    sent = [f"a{character}b" for character in CHARACTERS.values()]
+    sent = _lines()
     chat = ptys(sys.executable, "-m", "tui", "--plain", "--data", str(data), "--max-tokens", "1")
     chat.wait("You: ")
     for text in (*sent, "a\u202eb"):
@@ -285,7 +291,7 @@ def test_every_character_is_sent_from_a_plain_terminal(ptys: type[Pty], tmp_path
 
 
 def test_every_character_is_sent_through_a_pipe(tmp_path: Path) -> None:
-    sent = [f"a{character}b" for character in CHARACTERS.values()]
+    sent = _lines()
     done = rgchat(tmp_path, "\n".join(sent), "--data", str(tmp_path / "data"), "--max-tokens", "1")
     assert done.returncode == 0
     assert ascii(_asked(tmp_path / "data")) == ascii(sent)

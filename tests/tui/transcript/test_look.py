@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from scripted import Scripted, idle, screen
-from waiting import wait_until
+from waiting import until_idle, wait_until
 
 from tui.app import ChatApp
 from tui.settings.settings import Defaults
@@ -61,6 +61,7 @@ async def drawn(app: ChatApp, last: str, size: tuple[int, int]) -> list[str]:
     """The lines of the transcript, as a terminal would give them to the clipboard."""
     async with app.run_test(size=size):
         await wait_until(lambda: idle(app) and any(last in line for line in screen(app)))
+        await until_idle()  # the messages above it may be still to be drawn
         region = app.transcript.region
         return [line.rstrip() for line in screen(app)[region.y : region.bottom]]
 

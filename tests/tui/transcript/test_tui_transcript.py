@@ -333,23 +333,26 @@ async def test_the_horizon_is_drawn_above_what_is_remembered_to_the_letter(tmp_p
             below = children[at + 1].source if at + 1 < len(children) else ""
             return children[at - 1].source, below
 
+        async def read_up_to_the_line() -> None:
+            for _ in range(60):
+                if app.query(HorizonLine):
+                    break
+                transcript.scroll_page_up()
+                await until_idle()
+                await wait_until(lambda: not transcript._filling)
+
         await transcript.mark_horizon(path[58].id, 5, 256)  # inside a message: below it
-        transcript.scroll_page_up()
-        transcript.scroll_page_up()
-        await wait_until(lambda: not transcript._filling)
-        for _ in range(60):
-            if app.query(HorizonLine):
-                break
-            transcript.scroll_page_up()
-            await until_idle()
+        await read_up_to_the_line()
         assert around()[0] == path[58].text
         assert around()[1].startswith("paragraph 0 ")
         await transcript.jump()
         await transcript.mark_horizon(path[59].id, 3_000, 256)  # inside a long one: above its last parts
+        await read_up_to_the_line()
         above, below = around()
         shown = [row.source for row in transcript._rows]
         after = "".join(shown[shown.index(below) :])
         assert len(after) <= 3_000 < len(after) + len(above)
+        await transcript.jump()
         await transcript.mark_horizon(path[59].id, 600, 256)  # inside its last part: below it, in words
         assert around() == (shown[-1], "")
         assert "except for the last 100 words" in app.query_one(HorizonLine).says
