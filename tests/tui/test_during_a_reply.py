@@ -65,6 +65,9 @@ TABLE: dict[str, tuple[str, Fact]] = {
     "recall": ("", opens(RecallScreen)),
     "model": ("", opens(ModelsScreen)),
     "queue": ("", tells("Nothing waits: Enter during a reply")),
+    "mark": ("", lambda app: app.transcript.mark is not None),
+    "find": ("past", lambda app: "▸ 1 of 1:" in line(app, "#status")),
+    "editor": ("", tells("nowhere/ed")),
     "edit": ("", lambda app: app.prompt.text == "go" and app.editing is not None),
     "back": ("", lambda app: elsewhere(app) and texts(app) == ["past", "old"]),
     "forward": ("", tells("This is the end of this branch")),
@@ -111,7 +114,9 @@ def reply(app: ChatApp) -> str:
 
 
 @pytest.mark.parametrize("name", [*TABLE, *ALIASES])
-async def test_a_command_while_a_reply_is_written(name: str, tmp_path: Path) -> None:
+async def test_a_command_while_a_reply_is_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "/nowhere/ed")
     files = tmp_path / "files"
     files.mkdir()
     with Store(tmp_path / "other") as other:
