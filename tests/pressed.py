@@ -119,6 +119,9 @@ class Pressed(ChatApp):
     def escape(self) -> Escape:
         return Escape.STOP
 
+    def stop(self) -> None:
+        note("/stop")
+
     async def action_state(self) -> None:
         self.leaving = True
         while len(self.screen_stack) > 1:

@@ -121,7 +121,7 @@ async def test_up_from_the_edge_of_the_prompt_comes_after_what_it_meant_before(t
         await wait_until(lambda: idle(app))
         await type_and_send(app, "go")
         await type_and_send(app, "waits")
-        await wait_until(lambda: app.outbox.item is not None)
+        await wait_until(lambda: app.outbox.items)
         await pilot.press("up")
         await wait_until(lambda: app.prompt.text == "waits")
         app.prompt.load_text("")
