@@ -48,6 +48,11 @@ class Tmux:
         self.type("echo before")
         wait_for(lambda: "\nbefore\n" in self.shown(), about=self.shown)
 
+    @property
+    def data(self) -> Path:
+        """Where the chat's conversations are."""
+        return self._directory / "data"
+
     def __call__(self, *arguments: str) -> str:
         command = ["tmux", "-L", self._socket, "-f", "/dev/null", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -75,7 +80,7 @@ class Tmux:
         return [line.rstrip() for line in all_lines[begin + 1 : all_lines.index("$ echo after", begin)]]
 
     def chat(self, past: tuple[str, ...] = (), pieces: tuple[str, ...] = ("ok",), delay: float = 0) -> None:
-        data = str(self._directory / "data")
+        data = str(self.data)
         code = CODE.format(here=str(HERE), root=str(HERE.parent), data=data, pieces=pieces, delay=delay, past=past)
         (self._directory / "c.py").write_text(code)
         self.type(f"{sys.executable} {self._directory}/c.py")

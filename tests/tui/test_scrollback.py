@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,10 @@ REPLY = f"""A list:
 ```
 
 The `end`."""
+REPLIED = """
+    SELECT 1 FROM messages AS reply JOIN messages AS said ON said.id = reply.parent
+    WHERE said.text = ? AND reply.closed AND reply.role = 'model'
+"""
 DRAWN = ["", "Griff", "A list:", "", "• one 獺獺獺獺", "• two", "", LONG, "    indented", "", "The end."]
 
 
@@ -52,12 +58,11 @@ def pid(terminal: Tmux) -> int:
 
 
 def say(terminal: Tmux, text: str, answer: str = "The end.") -> None:
+    """Until the reply is whole: the message itself may be between the window and the scrollback by then."""
     terminal.type(text)
-    wait_for(lambda: f"\n{text}\n" in terminal.ever(), about=terminal.ever)
-    wait_for(
-        lambda: answer in terminal.ever().rpartition(f"\n{text}\n")[2] and "writing" not in terminal.shown(),
-        about=terminal.ever,
-    )
+    with contextlib.closing(sqlite3.connect(terminal.data / "chats.db")) as store:
+        wait_for(lambda: store.execute(REPLIED, [text]).fetchone(), about=terminal.ever)
+    wait_for(lambda: answer in terminal.shown() and "writing" not in terminal.shown(), about=terminal.ever)
 
 
 @pytest.mark.parametrize(("columns", "how"), [(60, "C-q"), (80, "/quit"), (110, "TERM"), (80, "HUP")])
