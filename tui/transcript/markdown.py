@@ -48,8 +48,28 @@ MAX_CELLS = 60
 def parser() -> MarkdownIt:
     """Markdown with tables, without HTML and without anything to click."""
     md = MarkdownIt("gfm-like", {"html": False, "linkify": False})
+    md.core.ruler.push("alone", _alone)
     md.core.ruler.push("inert", _inert)
     return md
+
+
+def _alone(state: StateCore) -> None:
+    """Makes a paragraph of a list that is one item without a word: "30." is an answer, and would not be seen."""
+    tokens = state.tokens
+    for at in range(len(tokens) - 3):
+        opened, item, end, closed = tokens[at : at + 4]
+        if (item.type, end.type) != ("list_item_open", "list_item_close") or not closed.type.endswith("list_close"):
+            continue
+        if not opened.type.endswith("list_open"):
+            continue
+        text = f"{item.info}{item.markup}"
+        inline = Token("inline", "", 0, content=text, map=opened.map, level=opened.level + 1)
+        inline.children = [_text(text)]
+        paragraph = [Token("paragraph_open", "p", 1), inline, Token("paragraph_close", "p", -1)]
+        for token in (paragraph[0], paragraph[2]):
+            token.map, token.level, token.block = opened.map, opened.level, True
+        tokens[at : at + 4] = [*paragraph, Token("text", "", 0)]
+    state.tokens = [token for token in tokens if token.type != "text"]
 
 
 def _inert(state: StateCore) -> None:

@@ -125,3 +125,18 @@ async def test_a_name_is_above_its_message_at_the_left(tmp_path: Path) -> None:
     lines = await drawn(app, "2", (80, 24))
     assert [line for line in lines if line] == ["You", "one", "Griff", "1", "You", "two", "Griff", "2"]
     assert lines[lines.index("two") - 2 : lines.index("two") + 1] == ["", "You", "two"]
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["there", "written"])
+@pytest.mark.parametrize("answer", ["30.", "7)", "-", "1.", "It is\n\n30.", "30.\n\nSo it is."])
+async def test_a_number_with_a_point_is_an_answer(answer: str, written: bool, tmp_path: Path) -> None:
+    """Markdown has it for a list, of one item without a word."""
+    past = [] if written else ["How much?", answer]
+    app = ChatApp(Scripted(tmp_path, [answer], past=past))
+    async with app.run_test(size=(60, 30)):
+        await wait_until(lambda: idle(app))
+        if written:
+            app.prompt.load_text("How much?")
+            app.simulate_key("enter")
+        wanted = [line for line in answer.split("\n") if line]
+        await wait_until(lambda: idle(app) and set(wanted) <= {line.rstrip() for line in screen(app)})
