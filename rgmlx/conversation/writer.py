@@ -93,6 +93,7 @@ class Writer:
             min_tokens=min_tokens,
             max_tokens=max_tokens,
             stop_ids=stop_ids | context.tokenizer.special if min_tokens else stop_ids,  # none of those either, then
+            between=(stop_ids, context.tokenizer.encode("\n\n")) if min_tokens == math.inf else ((), ()),
             matcher=matcher,
             progress=progress,
         )

@@ -178,6 +178,7 @@ class Generation:
         max_tokens: int | None = None,
         min_tokens: float = 0,
         stop_ids: Collection[int] = (),
+        between: tuple[Collection[int], Sequence[int]] = ((), ()),
         matcher: Matcher | None = None,
         chunk: int | None = None,
         progress: Progress | None = None,
@@ -190,6 +191,9 @@ class Generation:
             max_tokens: the budget; None for no limit.
             min_tokens: stop ids are never drawn before so many tokens; `math.inf` goes on until stopped.
             stop_ids: ids that end the run. They are consumed, not delivered.
+            between: those of them that may be drawn before `min_tokens` all the same, and what is then read and delivered
+                in their place: a text goes on behind its end as it has learned to, with a new paragraph, say. Forbidden,
+                an end is followed by what has never been learned.
             matcher: says which ids may come next, and is told which came; it knows the same `stop_ids`. Not with
                 `min_tokens`: what it has to end, that may not.
             draft: read several tokens at once where the text foretells them (`speculation`), which a constrained run does not
@@ -208,7 +212,9 @@ class Generation:
         self._sampling = (sampling or Sampling()).seeded()
         self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
         self._matcher, self._chunk, self._progress = matcher, chunk, progress
-        self._draft = network.draft == LOOKUP if draft is None else draft
+        self._ends, self._between = frozenset(between[0]), list(between[1])
+        self._draft = (network.draft == LOOKUP if draft is None else draft) and not self._ends
+        self._begins_at = -1  # the number of a token that begins what comes behind an end
         self._speculation: Speculation | None = None
         self._cancel = threading.Event()
         self.finish_reason: str | None = None
@@ -305,6 +311,19 @@ class Generation:
                     else:  # what may follow a token is known behind it only; the network computes meanwhile
                         mx.async_eval(ahead.arrays())
                     value = _values(token)[0]
+                    if value in self._ends and delivered < self._min_tokens:
+                        for one in self._between:
+                            self._read_one(one)
+                            delivered += 1
+                            if delivered == self._max_tokens:
+                                self.finish_reason = "length"
+                                yield one
+                                return
+                            yield one
+                        self._begins_at = delivered
+                        sample = Sampler(self._sampling, state.recent)
+                        token = self._sample(sample, state, delivered)
+                        continue
                     ahead.remember([[value]])
                     if self._speculation is not None:
                         self._speculation.step(value)
@@ -336,6 +355,13 @@ class Generation:
         finally:
             mx.eval(state.arrays())  # what was queued is done: nothing of this run goes on behind its end
 
+    def _read_one(self, token: int) -> None:
+        ahead = self._state.copy()
+        self._network.advance(mx.array([[token]], mx.int32), ahead)
+        ahead.remember([[token]])
+        mx.eval(ahead.arrays())
+        self._state.become(ahead)
+
     def _known(self) -> list[int]:
         """The text before the first token, as far as it is at hand."""
         recent = list(self._state.recent[0])
@@ -358,8 +384,9 @@ class Generation:
         """Token `number` of this run, int32 [1]; `_NOT_FINITE` in place of one that can't be told."""
         logits = self._network.head(state.hidden)
         allowed = logits
-        if number < self._min_tokens and self._stop_ids:
-            stops = mx.array([sorted(self._stop_ids)])
+        forbidden = self._stop_ids if number == self._begins_at else self._stop_ids - self._ends
+        if number < self._min_tokens and forbidden:
+            stops = mx.array([sorted(forbidden)])
             allowed = mx.put_along_axis(logits, stops, mx.array(-mx.inf, logits.dtype), axis=-1)
         mask = allowed_ids([self._matcher], logits.shape[-1])
         return _checked(sample(allowed, state.positions, mask), logits)

@@ -96,6 +96,7 @@ class Model:
             max_tokens=most,
             min_tokens=least,
             stop_ids=self._stop,
+            between=(self._model.stop_ids, self.ids("\n\n")) if least else ((), ()),
         )
         return list(run)
 

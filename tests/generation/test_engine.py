@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from rgmlx.generation.grouping import groups
 from rgmlx.generation.sampling import Sampler
 from rgmlx.griffin import backpressure, layers
 from rgmlx.griffin.chunk import Chunk, plan_chunk
-from rgmlx.griffin.state import RECENT
+from rgmlx.griffin.state import RECENT, State
 from rgmlx.settings import Sampling
 
 GREEDY = Sampling(temperature=0)
@@ -428,3 +429,23 @@ def test_generation_config_gives_defaults_and_stop_ids(tmp_path: Path) -> None:
         path.write_text(bad)
         with pytest.raises(ConfigError, match=message):
             rgmlx.load(directory)
+
+
+def test_behind_an_end_a_text_goes_on_with_what_stands_between(tiny: rgmlx.Model) -> None:
+    """Each end is replaced, never two in a row; the state is that of what was delivered; stopped and gone on with it is the same."""
+    prompt, hot = [5, 6, 7], Sampling(temperature=5.0, seed=3, repetition_penalty=1.1)
+    stops, ends, between = set(range(80)), set(range(10, 80)), [3, 4]
+
+    def run(state: State, ids: list[int], count: int) -> list[int]:
+        settings = {"sampling": hot, "stop_ids": stops, "between": (ends, between), "min_tokens": math.inf}
+        return list(Generation(tiny, state, ids, max_tokens=count, **settings))  # type: ignore[arg-type]
+
+    state = tiny.new_state()
+    tokens = run(state, prompt, 120)
+    assert len(tokens) == 120 and state.positions == [123] and not set(tokens) & ends
+    places = [i for i in range(119) if tokens[i : i + 2] == between]
+    assert len(places) > 10 and all(after - before > 2 for before, after in itertools.pairwise(places))
+    assert list(state.recent[0])[-120:] == tokens
+    read = tiny.new_state()
+    prefill(tiny, read, [[*prompt, *tokens]])
+    assert mx.allclose(read.hidden, state.hidden, atol=1e-4).item()
