@@ -31,7 +31,9 @@ class Lookup:
             self._after[tuple(ids[-SPAN:])] = len(ids)
         ids.append(token)
         if len(ids) == 2 * _KEPT:
-            self.__init__(ids[-_KEPT:])  # type: ignore[misc]
+            kept, self._ids, self._after = ids[-_KEPT:], [], {}
+            for one in kept:
+                self.add(one)
 
     def draft(self, most: int) -> list[int]:
         """What may come next, at most so many ids; none where the last ones are new."""
