@@ -335,3 +335,20 @@ def test_a_running_reply_is_where_the_conversation_stands_after_a_look(begin: Op
     session.stop()
     list(pieces)
     assert session.head.role == MODEL and head_on_disk(session, 1) == session.head.id
+
+
+def test_an_endless_reply_begins_a_paragraph_where_it_would_end(begin: Open) -> None:
+    """The end of a turn is not forbidden, which would be followed by what the model has never learned."""
+    question = "What is the capital of France?"
+    session = begin(temperature=0.0)
+    session.add_user_message(question)
+    whole = "".join(session.generate_reply())
+    other = begin(temperature=0.0)
+    other.add_user_message(question)
+    text, pieces = "", other.generate_reply(endless=True)
+    while len(text) < len(whole) + 20:
+        text += next(pieces)
+    other.stop()
+    for _ in pieces:
+        pass
+    assert text.startswith(f"{whole}\n\n") and text[len(whole) + 2 :].strip()
