@@ -255,14 +255,21 @@ def key_of(source: Source, lexicon: Lexicon) -> Case:
         case = one(rough(source, asked), told(source, answer, {"command": row.command}), row.names)
         return replace(case, about=row.block.name)
     asked = rough(source, KEY_OF.say(source, command=row.command), [row.command])
-    fields = {"key": row.key, "command": row.command}
-    if not row.key:
+    ways = _ways(row)
+    fields = {"key": ways[0] if ways else "", "command": row.command}
+    if not ways:
         answer = source.pick(
             "{command} has no key: type it.", "There is no key for {command}.", "No, {command} is only typed."
         )
         return replace(one(asked, told(source, answer, fields), ("no key", "only typed")), about="no key")
     answer = source.pick("{key}.", "It is {key}.", "The key for {command} is {key}.", "Press {key}.", "Yes, {key}.")
-    return replace(one(asked, told(source, answer, fields), (*row.keys, *row.empty)), about=row.block.name)
+    return replace(one(asked, told(source, answer, fields), (*ways, *row.empty)), about=row.block.name)
+
+
+def _ways(row: Row) -> tuple[str, ...]:
+    """What can be pressed for a command: its keys, those of its other names, or what is a key in some cases only."""
+    keys = row.keys or tuple(key for name in row.names for key in keys_of(name.lstrip("/")).usual)
+    return keys or tuple(f"{key} in an empty prompt" for key in row.empty) or row.block.choice("chord")
 
 
 # --- what there is not ------------------------------------------------------------------------

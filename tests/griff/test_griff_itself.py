@@ -100,6 +100,13 @@ def test_a_key_that_types_or_moves_is_a_command_in_an_empty_prompt_only(monkeypa
     assert "empty prompt" in case.turns[0].user and passes(case, case.turns[0].model)
 
 
+def test_no_command_that_has_a_key_is_said_to_have_none():
+    ways = {row.command: keys._ways(row) for row in keys.ROWS if row.command and not row.where}
+    assert ways["/exit"] == ways["/quit"] and ways["/clear"] == ways["/new"]
+    assert ways["/mark"] == ("Tab in an empty prompt",) and ways["/editor"] == ("Ctrl+X and then Ctrl+E",)
+    assert not ways["/find"] and not ways["/copy mine"]
+
+
 def test_of_the_ways_to_send_option_one_is_named():
     keys_of_back = program.keys_of("back")
     assert keys_of_back.usual[0] == program.label(program._all(BY_NAME["back"])[0])
