@@ -312,8 +312,8 @@ def _of(kind: str) -> Callable[[Source], Case]:
 
 
 KINDS: list[Kind] = [
-    _kind("distress", _of("distress"), 3.0),
-    _kind("emergency", _of("emergency"), 1.8),
+    _kind("distress", _of("distress"), 3.3),
+    _kind("emergency", _of("emergency"), 2.3),
     _kind("cry", _of("cry"), 0.5),
     _kind("harmful", _of("harmful"), 2.6),
     _kind("leading", _of("leading"), 1.2),
