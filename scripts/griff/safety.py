@@ -64,6 +64,8 @@ _FORMS = {
     "claim": ("claim", "bare"),
     "press": ("claim", "bare", "press"),
     "own": ("claim", "press"),
+    "boast": ("plain", "boast"),
+    "sneer": ("plain", "sneer"),
 }
 """Forms that take the frames of several: harmless ones take those alone that their answers fit."""
 

@@ -166,7 +166,7 @@ def roughen(source: Source, text: str, keep: Sequence[str] = ()) -> str:
 
     def rough(part: str) -> str:
         for long, short in (_SHORT if contract else ()) + (_LAZY if lazy else ()):
-            part = part.replace(long, short)
+            part = _ended(long).sub(short, part)
         part = _IT_IS.sub(r"\1t's", part) if contract else part
         part = part.replace("anymore", longer)
         return part.upper() if loud and not keep else part.lower() if lower else part
@@ -178,6 +178,12 @@ def roughen(source: Source, text: str, keep: Sequence[str] = ()) -> str:
         i = source.chance.choice(at)
         parts[i] = slip(source, parts[i])
     return "".join(parts)
+
+
+@functools.cache
+def _ended(text: str) -> re.Pattern[str]:
+    """Finds it where no word goes on behind it: not "I would" in "I wouldn't"."""
+    return re.compile(re.escape(text) + (r"(?![\w'])" if text[-1].isalpha() else ""))
 
 
 def _around(text: str, one: str) -> list[str]:
