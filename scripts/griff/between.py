@@ -37,6 +37,7 @@ GAPS = (
     (12, 30),
     (16, 40),
     (30, 60),
+    (45, 70),
     (45, 80),
 )
 """From how many to how many turns stand between, each as often."""

@@ -105,9 +105,9 @@ SHARES = {
     "sums": 0.08,
     "unknown": 0.085,
     "unclear": 0.006,
-    "safety": 0.095,
+    "safety": 0.12,
     "stories": 0.085,
-    "itself": 0.11,
+    "itself": 0.125,
     "talk": 0.035,
     "tasks": 0.06,
 }

@@ -6,6 +6,7 @@ digests end a certain way is held out, and only the evaluation draws from it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import re

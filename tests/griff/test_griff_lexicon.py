@@ -4,7 +4,7 @@ import re
 
 import pytest
 from griff.lexicon import Lexicon, table, unlucky
-from griff.wording import Source, Wordings, a
+from griff.wording import Source, Wordings, a, roughen
 
 LEAST = {
     "names_foreign": 1200,
@@ -121,3 +121,10 @@ def test_openers_and_polite_words_go_with_what_is_said(template, never):
 def test_openers_of_questions_stand_before_questions():
     said = {Wordings(["[hey]what is a hen[end]"]).say(Source(seed)) for seed in range(600)}
     assert any(text.startswith("Just asking: what") for text in said)
+
+
+def test_contractions_end_where_a_word_does() -> None:
+    for text in ("I wouldn't do nothing.", "Whatever you aren't", "I would; you are; do not"):
+        found = {roughen(Source(seed), text) for seed in range(300)}
+        assert not any("'dn" in one or "don'th" in one or "'ren" in one for one in found)
+    assert any("I'd; you're; don't" in one for one in found)
