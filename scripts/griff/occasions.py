@@ -238,6 +238,9 @@ FIELDS: dict[str, Callable[[Source, Lexicon], Value]] = {
     "name": _text(lambda s, lexicon: lexicon.name(s)[0]),
     "shade": _color,
     "wear": _part("wear"),
+    "eating": _some_of(
+        "vegetarian", "vegan", "gluten-free", "dairy-free", "kosher", "halal", "low-salt", "sugar-free", "low-fat"
+    ),
     "allergen": _text(lambda s, lexicon: s.of(diet()["allergen"])),
     **{name: _kind(name) for name in ("animal", "date", "shoe", "bus", "phone")},
 }
