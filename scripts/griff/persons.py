@@ -188,7 +188,7 @@ _INTROS = (
     "This is important, so listen well",
     "Pay attention, there is more than one person in this",
     "Okay, here are some people",
-    "Some gossip"
+    "Some gossip",
 )
 
 _FRAMES = (
@@ -220,7 +220,19 @@ _FRAMES = (
     "{s}, and I should have told you earlier",
 )
 """What may stand around the first thing that is told."""
-_GLUES = (", while ", " while ", ", but ", ", whereas ", ", and ", "; ", " - ", ". And ", ". But ", ". Then ", ". Oh, and ")
+_GLUES = (
+    ", while ",
+    " while ",
+    ", but ",
+    ", whereas ",
+    ", and ",
+    "; ",
+    " - ",
+    ". And ",
+    ". But ",
+    ". Then ",
+    ". Oh, and ",
+)
 """What may stand before something of another person."""
 _FOR_ME = re.compile(r"\b(you|your)\b|^(call|bring|write|don't|to call)\b", re.IGNORECASE)
 """What Griff can't say after the user."""
