@@ -342,7 +342,7 @@ def _question(
         # In a second telling only the change is new, and it stands in the question.
         words = [*facts, *(one for group in accept for one in group if one in user)]
         # A sentence that is said again is copied as a whole.
-        words += [group[0] for group in accept if names[at] in ("came in", "line", "what said")]
+        words += [group[0] for group in accept if names[at] in ("came in", "line", "what said", "goes on")]
         turn = Turn(roughen(source, user, keep=keep), answer, () if names[at] == "another" else copies(answer, words))
         past.append(names[at])
         return turn, Case((turn,), accept, reject, about=names[at])
