@@ -197,7 +197,8 @@ def _plain(pool: str, wordings: Wordings) -> Ask:
         answer = _say(source, story, pool)
         names = story.cast.hero.name, story.cast.friend.name
         must = tuple(name for name in names if has(answer, [name]))
-        groups = (must,) if must else ((story.facts["end"], story.cast.thing, story.cast.subject or story.cast.thing),)
+        facts = (story.facts["end"], story.facts.get("problem", ""), story.cast.thing, story.cast.subject)
+        groups = (must or tuple(filter(None, (one.rstrip(".!?") for one in facts))),)
         return wordings.say(source, h=names[0], f=names[1]), answer, groups, ()
 
     return made
