@@ -285,7 +285,7 @@ def _drawn(source: Source, lexicon: Lexicon, needed: Sequence[str]) -> tuple[dic
     return found | {name: Value.of(text, "") for name, text in more.items() if name in needed}, they
 
 
-_UNSAID = re.compile("^(remember|please|don't|hello)|^[^,]* here, ")
+_UNSAID = re.compile("^(remember|please|don't|hello|guess|write)|^[^,]* here, ")
 """What Griff had better not say after the user."""
 
 
