@@ -25,8 +25,10 @@ from .wording import Source, a, capital
 _SAID = asking("told_diet_says")
 _INSIDE: dict[str, str] = dict(text.split("=") for text in diet()["inside"].all)
 _UNCOUNTED = frozenset(diet()["uncounted"].all)
-_OTHERS = ("cats", "dogs", "pollen", "dust", "horses", "bee stings", "latex", "feathers", "grass", "penicillin", "wool")
-_OTHERS += ("nickel", "mold", "rabbits", "perfume", "birch pollen", "wasp stings", "hamsters", "ragweed", "sunscreen")
+_OTHERS: tuple[str, ...] = (
+    *("cats", "dogs", "pollen", "dust", "horses", "bee stings", "latex", "feathers", "grass", "penicillin", "wool"),
+    *("nickel", "mold", "rabbits", "perfume", "birch pollen", "wasp stings", "hamsters", "ragweed", "sunscreen"),
+)
 """What one does not eat."""
 _UNCOUNTED_DISHES = "hummus|porridge|ratatouille|jam|bread|pudding|lasagna|pasta|cream|rice|chutney|ramen|goulash|toast|mousse|sorbet|vegetables"
 _OF_FOOD = r"\beat\b|rash|have|ill,|\bno\b|recipe|food|\{x\}"
