@@ -25,8 +25,15 @@ from .wording import Source, a, capital
 _SAID = asking("told_diet_says")
 _INSIDE: dict[str, str] = dict(text.split("=") for text in diet()["inside"].all)
 _UNCOUNTED = frozenset(diet()["uncounted"].all)
-_OTHERS = ("cats", "dogs", "pollen", "dust", "horses", "bee stings", "latex", "feathers", "grass", "penicillin", "wool")
+_OTHERS: tuple[str, ...] = (
+    *("cats", "dogs", "pollen", "dust", "horses", "bee stings", "latex", "feathers", "grass", "penicillin", "wool"),
+    *("nickel", "mold", "rabbits", "perfume", "birch pollen", "wasp stings", "hamsters", "ragweed", "sunscreen"),
+)
 """What one does not eat."""
+_UNCOUNTED_DISHES = "hummus|porridge|ratatouille|jam|bread|pudding|lasagna|pasta|cream|rice|chutney|ramen|goulash|toast|mousse|sorbet|vegetables"
+_OF_FOOD = r"\beat\b|rash|have|ill,|\bno\b|recipe|food|\{x\}"
+_TO_EAT = "eat|food|plate|cook|waiter|menu|must not have|leave out"
+"""Wordings that speak of what one eats."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def _dish(source: Source, inside: str) -> dict[str, str]:
 
 def _dishes(name: str) -> dict[str, str]:
     """The fields of a dish: itself, "this" or "these" before it, and with its article."""
-    uncounted = re.search("(hummus|porridge|ratatouille|jam|bread|pudding|lasagna|pasta|ice cream|rice)$", name)
+    uncounted = re.search(rf"({_UNCOUNTED_DISHES})$", name)
     many = name.endswith("s") and not uncounted
     return {"dish": name, "this": "these" if many else "this", "a_dish": name if many or uncounted else a(name)}
 
@@ -129,7 +136,7 @@ def allergic(source: Source, lexicon: Lexicon) -> Case:
     inside = _INSIDE.get(value, value)
     fields |= {"v": value, "x": inside}
     facts = [f for f in draw_some(source, lexicon, source.pick(0, 0, 1, 2)) if _apart(f, who, value)]
-    text = _say(source, "tell", fields, r"\beat\b|rash|have|ill,|\bno\b" if other_thing else "")
+    text = _say(source, "tell", fields, _OF_FOOD if other_thing else "")
     ack = _put(source, "ack", **fields)
     copied = (value,) if value in text else ()
     turns = [*tell_all(source, lexicon, facts), _turn(source, text, ack, copied, who)]
@@ -139,7 +146,7 @@ def allergic(source: Source, lexicon: Lexicon) -> Case:
     fields = one.fields(source) | {"v": value, "x": inside}
     kind = "what" if other_thing else source.pick("what", "what", "no", "no", "no", "careful", "is", "is not")
     if kind == "what":
-        ask = _say(source, "what", fields, "eat|food|plate" if other_thing else "")
+        ask = _say(source, "what", fields, _TO_EAT if other_thing else "")
         ends = _turn(source, ask, _put(source, "what_says", **fields), (value,), who)
         return Case((*turns, ends), ((value,),), about="what")
     if kind == "no":
@@ -228,8 +235,77 @@ def unheard(source: Source, lexicon: Lexicon) -> Case:
     return Case((*turns, _turn(source, ask, model, (), one.who)), (unknown.ACCEPT,), ("yes",), about="never")
 
 
+def among(source: Source, lexicon: Lexicon) -> Case:
+    """Two or three of them, each with an allergy of their own: whose is which, and may this one eat that?"""
+    eaters, values = _eaters(source, lexicon, source.pick(2, 2, 3))
+    texts, turns = [], list[Turn]()
+    for one, value in zip(eaters, values, strict=True):
+        fields = one.fields(source, one.who.user) | {"v": value, "x": _INSIDE[value]}
+        texts.append(_say(source, "tell", fields, r"\{x\}"))
+        turns.append(_turn(source, texts[-1], _put(source, "ack", **fields), (value,), one.who))
+    if source.maybe(0.6):
+        text = " ".join(text if text[-1] in ".!?" else f"{text}." for text in map(capital, texts))
+        keep = [each for one, value in zip(eaters, values, strict=True) for each in (value, *one.who.values)]
+        turns = [Turn(typed(source, text, [form for each in keep for form in (each, capital(each))]), _both(source))]
+    turns += gap(source, lexicon, [_fact(value) for value in values], turns)
+    one, value = source.pick(*zip(eaters, values, strict=True))
+    inside, fields = _INSIDE[value], one.fields(source) | {"v": value, "x": _INSIDE[value]}
+    others = tuple(other for other in values if other != value)
+    kind = source.pick("what", "what", "whose", "whose", "no", "careful")
+    if kind == "what":
+        ends = _turn(source, _say(source, "what", fields), _put(source, "what_says", **fields), (value,), one.who)
+        return Case((*turns, ends), ((value,),), others, about="what")
+    if kind == "whose":
+        who = ("you",) if one.who is ME else (one.who.accept, *map(told.swapped, one.who.refs))
+        reject = tuple(other.who.accept for other in eaters if other is not one and other.who is not ME)
+        ends = _turn(source, _say(source, "whose", fields), _put(source, "whose_says", **fields), (value,), one.who)
+        return Case((*turns, ends), (who,), reject, about="whose")
+    food = _dish(source, inside if kind == "no" else _INSIDE[source.pick(*others)])
+    ask = _say(source, "eat", fields | food)
+    ends = _turn(source, ask, _put(source, kind, **fields), (value, inside, food["dish"]), one.who)
+    accept = ((value,),) if kind == "careful" else (("no", "not", "don't"), (value,))
+    return Case((*turns, ends), accept, ("yes",), about=kind)
+
+
+def _both(source: Source) -> str:
+    return source.pick(
+        "I'll keep apart who must not eat what.",
+        "Noted, all of it.",
+        "That is important. I'll remember who is allergic to what.",
+        "Thank you, I'll keep all of that in mind.",
+        "I see. I'll remember each of them.",
+    )
+
+
+def _eaters(source: Source, lexicon: Lexicon, count: int) -> tuple[list[Eater], list[str]]:
+    """So many, one of them perhaps the one who speaks, and what each of them must not eat."""
+    eaters = [Eater(ME)] if source.maybe(0.4) else []
+    for _ in range(100):
+        who = somebody(source, lexicon)
+        if len(eaters) < count and not any(_alike(who, one.who) for one in eaters):
+            eaters.append(Eater(who))
+    values: list[str] = []
+    for _ in range(100):
+        value = source.of(diet()["allergen"])
+        loose = value in ("nuts", "shellfish", "fish", "wheat") or value in _RELATED
+        if len(values) < count and not any(loose or overlap(_INSIDE[value], _INSIDE[other]) for other in values):
+            values.append(value)
+    if len(eaters) < count or len(values) < count:
+        raise Unmet("people or allergies that are alike")
+    source.chance.shuffle(eaters)
+    return eaters, values
+
+
+def _alike(one: Who, other: Who) -> bool:
+    """Whether one of them is named within the other."""
+    return other is not ME and any(
+        overlap(a, b) for a in (one.accept, *one.topics) for b in (other.accept, *other.topics)
+    )
+
+
 KINDS: list[Kind] = [
     Kind("diet allergic", GROUP, allergic, 1.2, filler=False),
     Kind("diet vegetarian", GROUP, vegetarian, 0.4, filler=False),
+    Kind("diet among", GROUP, among, 0.8, filler=False),
     Kind("diet unheard", GROUP, unheard, 0.3, filler=False),
 ]

@@ -238,6 +238,9 @@ FIELDS: dict[str, Callable[[Source, Lexicon], Value]] = {
     "name": _text(lambda s, lexicon: lexicon.name(s)[0]),
     "shade": _color,
     "wear": _part("wear"),
+    "eating": _some_of(
+        "vegetarian", "vegan", "gluten-free", "dairy-free", "kosher", "halal", "low-salt", "sugar-free", "low-fat"
+    ),
     "allergen": _text(lambda s, lexicon: s.of(diet()["allergen"])),
     **{name: _kind(name) for name in ("animal", "date", "shoe", "bus", "phone")},
 }
@@ -282,7 +285,7 @@ def _drawn(source: Source, lexicon: Lexicon, needed: Sequence[str]) -> tuple[dic
     return found | {name: Value.of(text, "") for name, text in more.items() if name in needed}, they
 
 
-_UNSAID = re.compile("^(remember|please|don't|hello)|^[^,]* here, ")
+_UNSAID = re.compile("^(remember|please|don't|hello|guess|write)|^[^,]* here, ")
 """What Griff had better not say after the user."""
 
 

@@ -22,6 +22,7 @@ from .values import Value
 from .wording import Pool, Source, capital
 
 _HIS = {"she": ("her", "her"), "he": ("his", "his")}
+_HIM = {"she": "her", "he": "him"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,9 @@ class Group:
         return self.shared | {
             "S": subject,
             "P": his if subject == person.they else f"{subject}'s",
+            "O": _HIM[person.they] if subject == person.they else subject,
             "their": their,
+            "they": person.they,
             "v": value,
         }
 
@@ -147,7 +150,7 @@ def _clauses(source: Source, them: Group) -> list[tuple[Person, str, bool]]:
             before = (person, attribute, last)
         else:
             before = (person, attribute, line)
-        pronoun = bool(found) and found[-1][0] is person and source.maybe(0.75)
+        pronoun = bool(found) and found[-1][0] is person and "of {O}" not in line.text and source.maybe(0.75)
         subject = person.they if pronoun else person.intro(source)
         found.append((person, fill(line.text, **them.words(person, subject, value)), whole))
     return found
@@ -173,7 +176,66 @@ _INTROS = (
     "Listen",
     "Some facts for you",
     "Keep these apart",
+    "About my people",
+    "Here is who is who",
+    "I have to tell you about a few people",
+    "Now some things about others, not about me",
+    "Let me introduce some people to you",
+    "So that you know them",
+    "You will hear these names again",
+    "A little about my friends",
+    "I'll test you on this later",
+    "This is important, so listen well",
+    "Pay attention, there is more than one person in this",
+    "Okay, here are some people",
+    "Some gossip",
 )
+
+_FRAMES = (
+    "I should tell you that {s}",
+    "just so you know, {s}",
+    "please remember that {s}",
+    "I think I never told you that {s}",
+    "it may help you to know that {s}",
+    "before I forget it, {s}",
+    "by the way, {s}",
+    "for later: {s}",
+    "note this down: {s}",
+    "from what I hear, {s}",
+    "somebody told me that {s}",
+    "you may not know it, but {s}",
+    "I found out that {s}",
+    "what you should know is that {s}",
+    "guess what, {s}",
+    "it so happens that {s}",
+    "well, {s}",
+    "keep in mind that {s}",
+    "if I'm not wrong, {s}",
+    "I was surprised to hear that {s}",
+    "{s}, by the way",
+    "{s}, just so you know",
+    "{s}, remember that",
+    "{s}, as I learned today",
+    "{s}, you know",
+    "{s}, and I should have told you earlier",
+)
+"""What may stand around the first thing that is told."""
+_GLUES = (
+    ", while ",
+    " while ",
+    ", but ",
+    ", whereas ",
+    ", and ",
+    "; ",
+    " - ",
+    ". And ",
+    ". But ",
+    ". Then ",
+    ". Oh, and ",
+)
+"""What may stand before something of another person."""
+_FOR_ME = re.compile(r"\b(you|your)\b|^(call|bring|write|don't|to call)\b", re.IGNORECASE)
+"""What Griff can't say after the user."""
 
 
 def telling(source: Source, them: Group) -> list[Turn]:
@@ -187,10 +249,13 @@ def telling(source: Source, them: Group) -> list[Turn]:
     for person, text, whole in found:
         if messages and not (apart and person is not last):
             glue = source.pick(". ", ". ", ". ", ", ", " and ", ", and ")
+            if person is not last and source.maybe(0.35):
+                glue = source.of(_POOLS["glue"])
             messages[-1] += glue + (capital(text) if glue == ". " else text)
         else:
-            messages.append(capital(text))
-            alone.append(whole)
+            framed = whole and source.maybe(0.2)
+            messages.append(capital(source.of(_POOLS["frame"]).replace("{s}", text) if framed else text))
+            alone.append(whole and not framed)
         last = person
     if source.maybe(0.15):
         messages[0] = f"{source.of(_POOLS['intro'])}: {messages[0]}"
@@ -198,7 +263,7 @@ def telling(source: Source, them: Group) -> list[Turn]:
     for text, whole in zip(messages, alone, strict=True):
         user = typed(source, text + source.pick(".", ".", ".", "!", ""), keep)
         griff = capital(told.swapped(re.sub("^My ", "my ", text)))
-        short = whole and len(griff) < 90 and ": " not in griff and ". " not in griff
+        short = whole and not _FOR_ME.search(text) and len(griff) < 90 and ": " not in griff and ". " not in griff
         model = source.pick(*_ECHOES).replace("{G}", griff) if short and source.maybe(0.4) else source.pick(*_ACKS)
         turns.append(asked.answered(user, model, them.values()))
     return turns
@@ -257,6 +322,21 @@ _ALSO = (
     "{x}?",
     "same question for {x}.",
     "and the same of {x}?",
+    "and how is it with {x}?",
+    "and in the case of {x}?",
+    "now {x}, please.",
+    "okay. And {x}?",
+    "I'd like to know that of {x} too.",
+    "tell me the same about {x}.",
+    "and that of {x}?",
+    "does that go for {x} as well, or what is it there?",
+    "but {x}?",
+    "now the same for {x}.",
+    "thanks. What about {x}?",
+    "next one: {x}.",
+    "good, and {x} again?",
+    "right. {x}, then?",
+    "can you say that of {x}, too?",
 )
 _NOBODY = (
     "You have not told me about {x}.",
@@ -264,6 +344,9 @@ _NOBODY = (
     "I don't know anybody called {x}: you have not told me about them.",
     "You haven't told me about {x} yet.",
     "You never told me about {x}.",
+    "{x}? You have not told me about anybody of that name.",
+    "I have not heard of {x}: you have not told me about them.",
+    "Of {x} I know nothing, because you have not told me.",
 )
 _IS_IT = (
     "is it true that {s}?",
@@ -278,6 +361,21 @@ _IS_IT = (
     "do I remember right that {s}?",
     "was it that {s}?",
     "so {s}?",
+    "if I remember right, {s}?",
+    "would you say that {s}?",
+    "somebody says that {s}. True?",
+    "check this for me: {s}.",
+    "{S}. Did I get that right?",
+    "{S}, or am I mixing them up?",
+    "{S}, or was that somebody else?",
+    "have I told you that {s}?",
+    "do I mix it up, or is it right that {s}?",
+    "correct me if I'm wrong, but {s}?",
+    "it was like this: {s}. Yes or no?",
+    "just to be sure: {s}?",
+    "yes or no: {s}?",
+    "can it be that {s}?",
+    "I'm almost sure that {s}. Am I right?",
 )
 _YES = ("Yes, {a}.", "Yes, that is right: {a}.", "Right, {a}.", "Yes, you told me that {a}.")
 _NO = ("No, {a}.", "No: {a}.", "No, you told me that {a}.", "That is not what you told me: {a}. So no.")
@@ -286,7 +384,8 @@ _UNTOLD = (
     "I don't know {y}, you have not told me.",
     "You have not told me {y}.",
 )
-_POOLS = {name: Pool(texts) for name, texts in (("also", _ALSO), ("is it", _IS_IT), ("intro", _INTROS))}
+_TEXTS = {"also": _ALSO, "is it": _IS_IT, "intro": _INTROS, "frame": _FRAMES, "glue": _GLUES}
+_POOLS = {name: Pool(texts) for name, texts in _TEXTS.items()}
 
 
 def _piece(them: Group) -> Piece:

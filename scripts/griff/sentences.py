@@ -223,6 +223,26 @@ _ALL = (
     "repeat what I told you about {x}.",
     "what have I told you about {x} so far?",
     "I said something about {x}. What was it?",
+    "remind me what I said about {x}.",
+    "what do you still know about {x}?",
+    "do you still know what I said about {x}?",
+    "I forgot what I told you about {x}.",
+    "who was {x} again, and what did I say?",
+    "what have you kept in mind about {x}?",
+    "everything about {x}, please.",
+    "{x}: what do you know?",
+    "{x}? What did I say there?",
+    "what can you tell me about {x}?",
+    "let me hear what you know about {x}.",
+    "what was the story with {x}?",
+    "when I spoke of {x}, what did I say?",
+    "give me all that I said about {x}.",
+    "what is it that you know of {x}?",
+    "have I told you about {x}? What?",
+    "I want to see what you remember of {x}.",
+    "does {x} ring a bell? What did I say?",
+    "you know {x}, don't you? What did I say?",
+    "tell me again about {x}.",
 )
 ALL_SAID = (
     "You told me that {g}.",
@@ -238,6 +258,8 @@ _UNHEARD = (
     "I know nothing about {x}, because you have not told me anything.",
     "You haven't told me about {x} so far.",
     "You did not tell me about {x}. Who or what is it?",
+    "I looked back: you have not told me anything about {x}.",
+    "About {x} you have not told me a thing.",
 )
 ALL_OF = Pool(_ALL)
 

@@ -23,6 +23,14 @@ from .wording import Source, capital
 
 _SAID = asking("told_right")
 _ANEW = sorted(name.removeprefix("anew ") for name in _SAID if name.startswith("anew "))
+_USED = sorted(name.removeprefix("used ") for name in _SAID if name.startswith("used "))
+_OFTEN = (
+    ("color",) * 6
+    + ("pet",) * 4
+    + ("favorite",) * 4
+    + ("number", "word", "food", "drink", "song", "hobby", "lucky", "name")
+)
+"""What is now and then another one, so that both may stand in one sentence."""
 _USUAL = ("name", "name", "pet", "pet", "person", "color", "number", "word", "favorite", "town", "age")
 
 
@@ -126,16 +134,48 @@ def anew(source: Source, lexicon: Lexicon) -> Case:
     )
     if source.maybe(0.15):
         turns += gap(source, lexicon, [old, new, *others], turns)
-        noun = _noun(source, old)
-        user = typed(source, _say(source, "before", {"n": noun}), old.named)
-        says = source.pick(
-            "Before, it was {v}.", "{V}.", "At first you told me: {v}.", "It was {v} before.", "First you said {v}."
-        )
-        return Case(
-            (*turns, marked(user, told.fill(says, v=old.value.text, V=capital(old.value.text)), old)),
-            ((old.value.core,),),
-        )
+        return _before(source, turns, old, _noun(source, old))
     return _asked(source, lexicon, turns, old, new, others)
+
+
+def _before(source: Source, turns: list[Turn], old: Fact, noun: str) -> Case:
+    """What it was at first is asked for."""
+    user = typed(source, _say(source, "before", {"n": noun}), old.named)
+    says = source.pick(
+        "Before, it was {v}.", "{V}.", "At first you told me: {v}.", "It was {v} before.", "First you said {v}."
+    )
+    last = marked(user, told.fill(says, v=old.value.text, V=capital(old.value.text)), old)
+    return Case((*turns, last), ((old.value.core,),))
+
+
+def used(source: Source, lexicon: Lexicon) -> Case:
+    """ "My favorite color used to be red, but now it's green": what holds is what is so now."""
+    name = source.pick(*_OFTEN) if source.maybe(0.6) else source.pick(*_USED)
+    old = draw(source, lexicon, name)
+    others = draw_some(source, lexicon, source.pick(1, 1, 1, 2, 3), [old])[1:]
+    new = again(source, lexicon, [old], others)
+    noun = _noun(source, old)
+    fields = _fields(source, old, new) | {"n": noun}
+    kind = f"used {name}" if name in _USED and source.maybe(0.5) else "used"
+    if kind == "used" and (name in ("job", "town") or old.form.loose):
+        kind = f"used {name}"
+    text = typed(source, _say(source, kind, fields), _keep(old, new))
+    first = marked(text, told.reaction(source, new) if source.maybe(0.4) else _fixed(source, old, new), new)
+    turns = [*tell_all(source, lexicon, others), first]
+    source.chance.shuffle(turns)
+    chance = source.chance.random()
+    if chance < 0.5:
+        return _asked(source, lexicon, turns, old, new, others)
+    turns += gap(source, lexicon, [old, new, *others], turns)
+    if chance < 0.65:
+        return _before(source, turns, old, noun)
+    fields = {"n": noun, "o": old.value.text, "v": new.value.text, "V": capital(new.value.text)}
+    if chance < 0.85:
+        user = typed(source, _say(source, "now", fields), old.named)
+        return recalls.expected(new, [*turns, marked(user, told.answer(source, new), new)], [old.value.core])
+    user = typed(source, _say(source, "still", fields), _keep(old))
+    model = told.fill(source.pick(*_SAID["still_not"].templates.all), **fields | {"y": told.swapped(noun)})
+    return Case((*turns, marked(user, model, new)), (("no", "not"), (new.value.core,)), ("yes",), about="no longer")
 
 
 def _asked(source: Source, lexicon: Lexicon, turns: list[Turn], old: Fact, new: Fact, others: list[Fact]) -> Case:
@@ -243,6 +283,7 @@ KINDS: list[Kind] = [
     Kind("right breath", GROUP, breath, 1.6, filler=False),
     Kind("right later", GROUP, later, 1.2, filler=False),
     Kind("right anew", GROUP, anew, 0.7, filler=False),
+    Kind("right used", GROUP, used, 1.2, filler=False),
     Kind("right taken back", GROUP, taken_back, 0.5, filler=False),
     Kind("right part", GROUP, part, 1.6, filler=False),
 ]

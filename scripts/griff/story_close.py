@@ -1,5 +1,5 @@
 """Questions that only the words of a story answer, whatever its plot: who did or said something, which of the two was what,
-and whether something is so.
+whether something is so, and how a sentence goes on.
 
 The questions are made from the story's own sentences, so that none of them can be known by heart.
 """
@@ -28,6 +28,8 @@ _LOOSE = re.compile(r"\b(they|them|it|this|that|there|these|those|one|too|then|s
 DID_WHO, SAID_WHO, WHAT_SAID = ask("did_who"), ask("said_who"), ask("what_said")
 WHICH_NAME, WHICH_KIND = ask("which_name"), ask("which_kind")
 IS_KIND, IS_NAME = ask("is_kind"), ask("is_name")
+DID_OR, SAID_OR, IS_DONE, IS_SAID = ask("did_or"), ask("said_or"), ask("is_done"), ask("is_said")
+GOES_ON = ask("goes_on")
 
 
 def _roles(story: Story) -> tuple[Role, Role]:
@@ -126,10 +128,59 @@ def _is_so(source: Source, lexicon: Lexicon, story: Story) -> Answer | None:
     return user, answer, (("yes",) if yes else ("no",), (n,)), ("no",) if yes else ("yes",)
 
 
+def _either(source: Source, lexicon: Lexicon, story: Story) -> Answer | None:
+    """Which of the two did or said something: both are named."""
+    speaks = source.maybe(0.4)
+    if not (some := quotes(story) if speaks else deeds(story)):
+        return None
+    role, text = source.pick(*some)
+    first, second = source.some((role.name, _other(story, role).name), 2, 2)
+    n, shown = role.name, text.rstrip(",.")
+    answer = source.pick(f"{n}.", f"It was {n}.", f"That was {n}.", f"{n}, the {role.kind}.")
+    if speaks:
+        user = SAID_OR.say(source, q=f'"{shown}"', a=first, b=second)
+    else:
+        user = DID_OR.say(source, d=text, a=first, b=second)
+        answer = source.pick(answer, f"{n} {text}.")
+    return user, answer, ((n,),), (_other(story, role).name,)
+
+
+def _was_it(source: Source, lexicon: Lexicon, story: Story) -> Answer | None:
+    """Whether it was this one who did or said something."""
+    speaks = source.maybe(0.4)
+    if not (some := quotes(story) if speaks else deeds(story)):
+        return None
+    (role, text), yes = source.pick(*some), source.maybe(0.5)
+    n, shown = role.name, text.rstrip(",.")
+    named = n if yes else _other(story, role).name
+    user = IS_SAID.say(source, q=f'"{shown}"', n=named) if speaks else IS_DONE.say(source, d=text, n=named)
+    if yes:
+        answer = source.pick(f"Yes, it was {n}.", f"Yes, {n}.", f"Yes, that was {n}.")
+    else:
+        answer = source.pick(f"No, it was {n}.", f"No, that was {n}.", f"No. It was {n}.")
+    return user, answer, (("yes",) if yes else ("no",), (n,)), ("no",) if yes else ("yes",)
+
+
+def _goes_on(source: Source, lexicon: Lexicon, story: Story) -> Answer | None:
+    """A sentence of which only the beginning is said."""
+    some = [(role, deed) for role, deed in deeds(story) if deed.count(" ") > 2]
+    if not some:
+        return None
+    role, deed = source.pick(*some)
+    words = deed.split()
+    begins = f"{role.name} {' '.join(words[: source.number(1, min(3, len(words) - 2))])}"
+    if story.text.count(begins) != 1:
+        return None
+    return GOES_ON.say(source, b=begins), f"{role.name} {deed}.", ((deed,),), ()
+
+
 CLOSE: tuple[tuple[str, float, Ask], ...] = (
     ("did who", 4, _did_who),
     ("said who", 3, _said_who),
     ("what said", 1, _what_said),
     ("which", 3, _which),
     ("is so", 2.5, _is_so),
+    ("either", 2.5, _either),
+    ("was it", 2, _was_it),
+    ("goes on", 1, _goes_on),
 )

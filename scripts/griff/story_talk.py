@@ -197,7 +197,8 @@ def _plain(pool: str, wordings: Wordings) -> Ask:
         answer = _say(source, story, pool)
         names = story.cast.hero.name, story.cast.friend.name
         must = tuple(name for name in names if has(answer, [name]))
-        groups = (must,) if must else ((story.facts["end"], story.cast.thing, story.cast.subject or story.cast.thing),)
+        facts = (story.facts["end"], story.facts.get("problem", ""), story.cast.thing, story.cast.subject)
+        groups = (must or tuple(filter(None, (one.rstrip(".!?") for one in facts))),)
         return wordings.say(source, h=names[0], f=names[1]), answer, groups, ()
 
     return made
@@ -342,7 +343,7 @@ def _question(
         # In a second telling only the change is new, and it stands in the question.
         words = [*facts, *(one for group in accept for one in group if one in user)]
         # A sentence that is said again is copied as a whole.
-        words += [group[0] for group in accept if names[at] in ("came in", "line", "what said")]
+        words += [group[0] for group in accept if names[at] in ("came in", "line", "what said", "goes on")]
         turn = Turn(roughen(source, user, keep=keep), answer, () if names[at] == "another" else copies(answer, words))
         past.append(names[at])
         return turn, Case((turn,), accept, reject, about=names[at])

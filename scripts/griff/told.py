@@ -289,8 +289,84 @@ def shared() -> asking.Own:
     return asking.Own(*(asking.own(texts, ours) for texts in (asking.DIRECT, asking.INDIRECT, asking.NOUN)))
 
 
+FRAMES = (
+    "do you recall {i}?",
+    "is there anything that tells you {i}?",
+    "have I ever said {i}?",
+    "have I ever told you {i}?",
+    "I don't think I told you {i}. Or did I?",
+    "did I say at some point {i}?",
+    "do you know already {i}?",
+    "how about this: {c}?",
+    "and do you know {i}, too?",
+    "you know me by now, so {c}?",
+    "after all I told you, {c}?",
+    "from what I said, {c}?",
+    "with all that you know of me, {c}?",
+    "can you work out {i}?",
+    "what did I say, {c}?",
+    "what did I tell you, {c}?",
+    "it slipped my mind {i}.",
+    "my memory is bad: {c}?",
+    "I keep forgetting {i}.",
+    "help me, {c}?",
+    "help me remember {i}.",
+    "look back and tell me {i}.",
+    "test question: {c}?",
+    "let's see how much you know: {c}?",
+    "easy one: {c}?",
+    "you must know {i}.",
+    "surely you can tell me {i}.",
+    "tell me quickly {i}.",
+    "just say {i}.",
+    "make a guess: {c}?",
+    "don't make anything up: {c}?",
+    "be honest, do you know {i}?",
+    "be honest: {c}?",
+    "what would you answer if I asked {i}?",
+    "somebody asked me {i}. What do I say?",
+    "I have to write down {i}.",
+    "{c}? I told you, didn't I?",
+    "{c}? I'm sure that I told you.",
+    "{c}? You should know.",
+    "{c}? Take a guess.",
+    "{c}? Did I say?",
+    "{c}? Any idea?",
+    "{c}, if you know?",
+    "{c} really?",
+    "yes, but {c}?",
+    "right, and {c}?",
+    "good. And {c}?",
+    "thanks. Now {c}?",
+    "wait, {c}?",
+    "sorry, {c}?",
+)
+"""Around a question, `{c}`, or a clause, `{i}`: for what was told and for what was not."""
+_AROUND = Pool(FRAMES)
+_QUESTION = re.compile(
+    r"\[hey\]((?:what|where|who|whose|when|which|how|in|on) (?!.*\b(?:again|said|say|told|tell)\b).*)\[end\]"
+)
+
+
+def _around(source: Source, one: Fact) -> str:
+    """A question for the fact in one of those frames."""
+    frame, pool = source.of(_AROUND), one.form.ask.templates
+    plain = [match[1] for text in (pool.held if source.held else pool.kept) if (match := _QUESTION.fullmatch(text))]
+    what = phrase(source, one)
+    if "{i}" in frame or not plain:
+        clause = what if is_clause(what) else f"what {what} is"
+        if "{i}" not in frame:
+            return capital(f"{clause}?" if is_clause(what) else f"what is {what}?")
+        text = frame.replace("{i}", clause)
+    else:
+        text = frame.replace("{c}", one.worded(source.pick(*plain)))
+    return capital(text)
+
+
 def asked(source: Source, one: Fact) -> str:
     """A question for the fact."""
+    if source.maybe(0.12):
+        return _around(source, one)
     if source.maybe(0.42):
         text = one.form.ask.say(source, **{name: "{" + name + "}" for name, _ in one.fields})
         return one.worded(text)

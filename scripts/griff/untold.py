@@ -30,6 +30,11 @@ SAYS = (
     "I know {s}, but you have not told me {y}.",
     "{a}, but you have not told me {y}.",
     "I know only {s}. You have not told me {y}.",
+    "I looked back: you have not told me {y}.",
+    "That you have not told me. I only know {s}.",
+    "I would have to make it up: you have not told me {y}.",
+    "{a}. That is all: you have not told me {y}.",
+    "So far you have not told me {y}.",
 )
 _ASKS = (
     "{c}?",
@@ -108,7 +113,7 @@ def questions() -> dict[str, Pool[tuple[str, str]]]:
     return {name: Pool(items) for name, items in found.items()}
 
 
-_FRAMES = Pool(_ASKS)
+_FRAMES = Pool((*_ASKS, *told.FRAMES))
 
 
 def _answered(facts: Sequence[Fact], text: str) -> bool:

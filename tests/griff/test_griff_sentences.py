@@ -272,6 +272,14 @@ def test_a_person_is_called_by_what_was_said_of_them(monkeypatch):
                 )
 
 
+def test_a_pronoun_has_the_case_that_its_place_needs():
+    for i in range(150):
+        source = Source(f"case {i}")
+        them = persons.group(source, LEXICON, 2, 3)
+        for _, text, _ in persons._clauses(source, them):
+            assert not re.search(r"\b(with|for|to|of|find|call|expect|give) (she|he)\b|\{", text), text
+
+
 def test_of_a_stranger_nothing_is_known():
     for case in some("persons stranger", True, 20):
         assert any(has(case.turns[-1].model, words) for words in unknown.ACCEPT)
@@ -365,6 +373,24 @@ def test_meat_is_not_for_vegetarians():
     for case in some("diet vegetarian", False, 60):
         if case.about == "no":
             assert not passes(case, "Yes, enjoy it!") and passes(case, case.turns[-1].model)
+
+
+def test_what_used_to_be_so_is_so_no_longer():
+    seen = set()
+    for held in (False, True):
+        for case in some("right used", held, 60):
+            seen.add(case.about)
+            assert not any(has(case.turns[-1].model, text) for text in case.reject)
+    assert "no longer" in seen
+
+
+def test_of_several_who_are_allergic_each_keeps_an_allergy_of_their_own():
+    seen = set()
+    for held in (False, True):
+        for case in some("diet among", held, 40):
+            seen.add(case.about)
+            assert not any(has(case.turns[-1].model, text) for text in case.reject)
+    assert {"what", "whose", "no", "careful"} <= seen
 
 
 # --- what can't be understood -----------------------------------------------------------------
