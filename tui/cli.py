@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rgmlx import __version__
-from rgmlx.cli import signals, streams
+from rgmlx.cli import completion, signals, streams
 from rgmlx.cli.common import Parser, add_data, add_settings, begin_log, data_directory, epilog, guarded, parsed
 from rgmlx.cli.common import settings as given
+from rgmlx.cli.completions.table import completes
 from rgmlx.errors import RgmlxError
 from rgmlx.shell import typed
 from rgmlx.system.decoding import argument
@@ -93,13 +94,21 @@ def parser() -> argparse.ArgumentParser:
         help="lines only, for screen readers, simple terminals and pipes: no screen, no colours; without QUESTION each line "
         "of a pipe is a message",
     )
-    p.add_argument("--theme", metavar="NAME", help="dark, light, contrast, or one of rgchat.toml")
+    theme = p.add_argument("--theme", metavar="NAME", help="dark, light, contrast, or one of rgchat.toml")
+    completes(theme, ("dark", "light", "contrast"))
     p.add_argument(
         "--recover",
         type=Path,
         metavar="FILE",
         help="add what can be read of another file of conversations, such as a damaged one that was set aside, to yours, "
         "and leave",
+    )
+    p.add_argument(
+        "--completion",
+        metavar="SHELL",
+        choices=completion.SHELLS,
+        help=f"print a script with which a shell completes this command line ({', '.join(completion.SHELLS)}), and leave; "
+        'in ~/.zshrc, after compinit: eval "$(rgchat --completion zsh)"',
     )
     add_data(p)
     add_settings(p)
@@ -169,6 +178,9 @@ def show(app: ChatApp, *, inline: bool = False) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     _check_together(options)
+    if options.completion:
+        completion.run(options.completion, parser())
+        return 0
     if options.recover:
         return _recover(options)
     from rgmlx.conversation import named

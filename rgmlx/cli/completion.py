@@ -10,7 +10,7 @@ from typing import Any
 from .common import add_command
 from .completions.table import described
 
-_SHELLS = ("bash", "fish", "zsh")
+SHELLS = ("bash", "fish", "zsh")
 
 
 def add(commands: Any, whole: Callable[[], argparse.ArgumentParser]) -> None:
@@ -27,11 +27,11 @@ def add(commands: Any, whole: Callable[[], argparse.ArgumentParser]) -> None:
             "rgmlx completion fish > ~/.config/fish/completions/rgmlx.fish",
         ),
     )
-    p.add_argument("shell", metavar="SHELL", choices=_SHELLS, help=", ".join(_SHELLS))
+    p.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
     p.set_defaults(run=lambda options: run(options.shell, whole()))
 
 
 def run(shell: str, parser: argparse.ArgumentParser) -> None:
-    """Prints the script."""
+    """Prints the script for one of `SHELLS`."""
     writer = importlib.import_module(f".completions.{shell}", __package__)
     print(writer.script(described(parser)), end="")

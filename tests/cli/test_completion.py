@@ -19,6 +19,7 @@ from rgmlx.cli import main, parser
 from rgmlx.cli.completions import bash, fish, zsh
 from rgmlx.cli.completions.table import described
 from rgmlx.store import Store
+from tui.cli import parser as chat_parser
 
 __all__ = ["ptys"]
 
@@ -96,6 +97,38 @@ def test_every_command_and_option_is_in_the_script(shell: str, scripts: dict[str
             word = f" -l {word[2:]} " if word.startswith("--") else f" -s {word[1:]} "
         assert word in text
     assert "--names" not in text.replace("sessions list --names", "").replace("read --names", ""), "it is hidden"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_chat_has_a_script_as_well(shell: str, place: Path) -> None:
+    """With its options; names it asks `rgmlx` for."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "--completion", shell],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(place),
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in every(chat_parser()):
+        if shell == "fish":
+            word = f" -l {word[2:]} " if word.startswith("--") else f" -s {word[1:]} "
+        assert word in done.stdout
+    assert f"rgchat --completion {shell}" in done.stdout and "command rgmlx" in done.stdout
+    assert "command rgchat" not in done.stdout and "contrast" in done.stdout
+    if shutil.which(shell):
+        (place / "script").write_text(done.stdout)
+        run(place, shell, "-n", "script")
+    if shell == "bash" and shutil.which("bash"):
+        offer = (
+            'offer() { COMP_WORDS=(rgchat "$@"); COMP_CWORD=$#; _rgchat; printf "%s\\n" "${COMPREPLY[@]}"; echo ==; }\n'
+        )
+        calls = "offer --the\noffer --theme ''\noffer --session di\noffer --model ''\noffer --open no\n"
+        found = run(place, "bash", "--norc", text=f"source ./script\n{offer}{calls}").split("==\n")
+        words = [set(said.split()) for said in found[:5]]
+        assert words[0] == {"--theme"} and words[1] == {"dark", "light", "contrast"} and words[2] == {"diary"}
+        assert {"demo", "folder"} <= words[3] and not words[4], "files are bash's own to offer"
 
 
 @pytest.mark.parametrize("shell", [pytest.param(shell, marks=needs(shell)) for shell in SHELLS])

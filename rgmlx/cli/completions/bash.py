@@ -6,9 +6,9 @@ in which a character means something there.
 
 from __future__ import annotations
 
-from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Value
+from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Value, filled
 
-_HEAD = r"""# bash completion for PROGRAM, written by: PROGRAM completion bash
+_HEAD = r"""# bash completion for PROGRAM, written by: WRITTEN bash
 
 __PROGRAM_nothing() {
     compopt +o default 2>/dev/null
@@ -45,7 +45,7 @@ __PROGRAM_names() {
         elif [[ "$name" != *[\"\'\\\$\`\!]* ]]; then
             COMPREPLY[${#COMPREPLY[@]}]="$name"
         fi
-    done < <(command PROGRAM "$@" 2>/dev/null </dev/null)
+    done < <(command ASKED "$@" 2>/dev/null </dev/null)
 }
 
 _PROGRAM() {
@@ -81,11 +81,11 @@ _BY_KIND = {
 
 def script(command: Command) -> str:
     """The text of the completion."""
-    program, below = command.path[0], [one for one in command.all() if len(one.path) > 1]
+    below = [one for one in command.all() if len(one.path) > 1]
     names = " | ".join(f'"{" ".join(one.path)}"' for one in below)
     lines = [line for one in command.all() for line in _branch(one)]
-    text = _HEAD.replace("COMMANDS", names) + "\n".join(lines) + "\n" + _TAIL
-    return text.replace("PROGRAM", program)
+    head = _HEAD.replace("COMMANDS", names or "' '")
+    return filled(head + "\n".join(lines) + "\n" + _TAIL, command)
 
 
 def _branch(command: Command) -> list[str]:

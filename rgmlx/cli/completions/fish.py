@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Option, Value, briefly
+from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Option, Value, briefly, filled
 
-_HEAD = r"""# fish completion for PROGRAM, written by: PROGRAM completion fish
+_HEAD = r"""# fish completion for PROGRAM, written by: WRITTEN fish
 
 function __PROGRAM_at --description 'Whether the line names this command'
     set -l path PROGRAM
@@ -20,7 +20,7 @@ function __PROGRAM_at --description 'Whether the line names this command'
 end
 
 function __PROGRAM_names
-    command PROGRAM $argv 2>/dev/null </dev/null
+    command ASKED $argv 2>/dev/null </dev/null
 end
 
 complete -c PROGRAM -f
@@ -35,10 +35,10 @@ _BY_KIND = {
 
 def script(command: Command) -> str:
     """The text of the completion."""
-    program, below = command.path[0], [one for one in command.all() if len(one.path) > 1]
+    below = [one for one in command.all() if len(one.path) > 1]
     names = " ".join(_quoted(" ".join(one.path)) for one in below)
     lines = [line for one in command.all() for line in _lines(one)]
-    return (_HEAD.replace("COMMANDS", names) + "\n".join(lines) + "\n").replace("PROGRAM", program)
+    return filled(_HEAD.replace("COMMANDS", names or "' '") + "\n".join(lines) + "\n", command)
 
 
 def _lines(command: Command) -> list[str]:

@@ -17,6 +17,8 @@ FILES, DIRECTORIES, SESSIONS, READINGS, MODELS, NOTHING = "files", "directories"
 """What a value can be, besides one of several words."""
 NAMES = {SESSIONS: "sessions list --names", READINGS: "read --names"}
 """What the program is asked for names that only it knows."""
+ASKED = "rgmlx"
+"""Who knows these names."""
 RECIPES = "recipes"
 """A recipe of `rgmlx desktop`; there are so many as it has."""
 PUBLISHED = "published"
@@ -82,8 +84,8 @@ class Command:
             yield from one.all()
 
 
-def completes(action: argparse.Action, kind: str) -> None:
-    """Says what the value of an argument can be."""
+def completes(action: argparse.Action, kind: str | tuple[str, ...]) -> None:
+    """Says what the value of an argument can be: a kind, or some words (others may be right as well)."""
     setattr(action, _MARK, kind)
 
 
@@ -106,6 +108,13 @@ def described(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), about
     return Command(path, about, tuple(options), tuple(values), tuple(commands))
 
 
+def filled(script: str, command: Command) -> str:
+    """A script with the program's name in it, and who is asked for names and has written it: `rgmlx`, for `rgchat` as well."""
+    program = command.path[0]
+    written = f"{program} completion" if command.commands else f"{program} --completion"
+    return script.replace("PROGRAM", program).replace("ASKED", ASKED).replace("WRITTEN", written)
+
+
 def briefly(about: str) -> str:
     """What fits beside a name: the beginning of a help text."""
     return cut(re.split(r"; |: | \(default", about)[0].strip().rstrip("."), _MOST)
@@ -114,7 +123,8 @@ def briefly(about: str) -> str:
 def _value(action: argparse.Action) -> Value:
     name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     words = tuple(str(word) for word in action.choices or ())
-    kind = getattr(action, _MARK, _BY_METAVAR.get(name, _BY_DEST.get(action.dest, NOTHING)))
+    said = getattr(action, _MARK, _BY_METAVAR.get(name, _BY_DEST.get(action.dest, NOTHING)))
+    kind, words = (NOTHING, said) if isinstance(said, tuple) else (said, words)
     if kind == RECIPES:
         from ...desktop import recipes
 

@@ -5,14 +5,14 @@ zsh quotes what is offered by itself. The script is for a directory of `$fpath`,
 
 from __future__ import annotations
 
-from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Option, Value, briefly
+from .table import DIRECTORIES, FILES, MODELS, NAMES, Command, Option, Value, briefly, filled
 
 _HEAD = r"""#compdef PROGRAM
-# zsh completion for PROGRAM, written by: PROGRAM completion zsh
+# zsh completion for PROGRAM, written by: WRITTEN zsh
 
 __PROGRAM_names() {
     local -a names expl
-    names=("${(@f)$(command PROGRAM "$@" 2>/dev/null </dev/null)}")
+    names=("${(@f)$(command ASKED "$@" 2>/dev/null </dev/null)}")
     _wanted names expl name compadd -a names
 }
 
@@ -39,7 +39,7 @@ _BY_KIND = {
 def script(command: Command) -> str:
     """The text of the completion."""
     functions = [_function(one) for one in reversed(list(command.all()))]
-    return (_HEAD + "\n" + "\n".join(functions) + _TAIL).replace("PROGRAM", command.path[0])
+    return filled(_HEAD + "\n" + "\n".join(functions) + _TAIL, command)
 
 
 def _function(command: Command) -> str:
