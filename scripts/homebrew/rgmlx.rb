@@ -28,6 +28,7 @@ class Rgmlx < Formula
            "--require-hashes", "--requirement", "requirements.lock"
     venv.pip_install_and_link buildpath, build_isolation: false
     generate_completions_from_executable(bin/"rgmlx", "completion", shells: [:bash, :fish, :zsh])
+    generate_completions_from_executable(bin/"rgchat", "--completion", shells: [:bash, :fish, :zsh], base_name: "rgchat")
   end
 
   test do
