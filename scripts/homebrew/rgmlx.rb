@@ -27,8 +27,9 @@ class Rgmlx < Formula
     system python, "-m", "pip", "--python=#{libexec}/bin/python", "install",
            "--require-hashes", "--requirement", "requirements.lock"
     venv.pip_install_and_link buildpath, build_isolation: false
-    generate_completions_from_executable(bin/"rgmlx", "completion", shells: [:bash, :fish, :zsh])
-    generate_completions_from_executable(bin/"rgchat", "--completion", shells: [:bash, :fish, :zsh], base_name: "rgchat")
+    shells = [:bash, :fish, :zsh]
+    generate_completions_from_executable(bin/"rgmlx", "completion", shells: shells)
+    generate_completions_from_executable(bin/"rgchat", "--completion", shells: shells, base_name: "rgchat")
   end
 
   test do
