@@ -304,3 +304,19 @@ def test_packed_numbers_become_what_mlx_makes_of_them(
     assert np.array_equal(np.concatenate(list(pieces.pieces(layer))), np.array(want))
     dense = matrices.Matrix([layer], matrices.Room(257 * 40))
     assert np.array_equal(dense(np.eye(256, dtype=np.float32)), np.array(want).T)
+
+
+@pytest.mark.parametrize("group_size", [32, 64, 128])
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
+def test_packed_numbers_are_made_dense_as_mlx_does(bits: int, group_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows as they are and transposed, also some at a time."""
+    monkeypatch.setattr(pieces, "_PIECE", 7 * 256)
+    layer = nn.QuantizedLinear(256, 40, bias=False, group_size=group_size, bits=bits)
+    dense = mx.array(np.random.default_rng(bits).normal(size=(40, 256)).astype(np.float32))
+    layer.weight, layer.scales, layer.biases = mx.quantize(dense, group_size=group_size, bits=bits)
+    want = np.array(mx.dequantize(layer.weight, layer.scales, layer.biases, group_size=group_size, bits=bits))
+    assert oracle.relative_error(np.concatenate(list(pieces.pieces(layer))), want) < 1e-6
+    room = np.full((256, 60), np.nan, np.float32)
+    pieces.write_transposed(layer, room[:, 10:50])
+    assert oracle.relative_error(room[:, 10:50].T, want) < 1e-6
+    assert np.isnan(room[:, :10]).all() and np.isnan(room[:, 50:]).all()

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...system import memory
 from ..projections import embed
-from .pieces import NATIVE_ROWS, inputs, pieces, settings
+from .pieces import NATIVE_ROWS, inputs, is_affine, pieces, settings, write_transposed
 
 SHARE = 0.25
 """Of the machine's memory, which the dense copies of a network may take together."""
@@ -72,12 +72,9 @@ class Matrix:
             self._affine = room.take(inputs(self._layers[0]) + 1, sum(self.widths))
             self._dense = self._affine[:-1]
             start = 0
-            for layer in self._layers:
-                for piece in pieces(layer):
-                    for row in range(0, len(piece), _TILE):
-                        rows = piece[row : row + _TILE]
-                        self._dense[:, start : start + len(rows)] = rows.T
-                        start += len(rows)
+            for layer, width in zip(self._layers, self.widths, strict=True):
+                _write(layer, self._dense[:, start : start + width])
+                start += width
             if scale is not None:
                 self._dense *= scale[:, None]
             self._affine[-1] = 0.0 if self.bias is None else self.bias
@@ -118,6 +115,19 @@ class Matrix:
             )
             return np.array(y, copy=False)
         return np.concatenate([x @ piece.T for piece in pieces(layer)], axis=1)
+
+
+def _write(layer: nn.Module, out: np.ndarray) -> None:
+    """A layer's weight [N, in] as `out` [in, N]."""
+    if is_affine(layer):
+        write_transposed(layer, out)
+        return
+    start = 0
+    for piece in pieces(layer):
+        for row in range(0, len(piece), _TILE):
+            rows = piece[row : row + _TILE]
+            out[:, start : start + len(rows)] = rows.T
+            start += len(rows)
 
 
 def product(x: np.ndarray, matrix: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

@@ -45,18 +45,44 @@ def pieces(layer: nn.Module) -> Iterator[np.ndarray]:
             yield np.array(piece, copy=False)
 
 
+def is_affine(layer: nn.Module) -> bool:
+    """Whether a layer's numbers are packed as `spread` takes them, with a scale and a bias for each group."""
+    return "scales" in layer and layer.get("biases") is not None
+
+
+def write_transposed(layer: nn.Module, out: np.ndarray) -> None:
+    """What `mx.dequantize` makes of an affine layer's weight [N, in], as `out` [in, N]: its bytes are what is transposed."""
+    width, outs = inputs(layer), layer["weight"].shape[0]
+    step = max(1, _PIECE // width)
+    for start in range(0, outs, step):
+        rows = slice(start, min(start + step, outs))
+        packed = np.ascontiguousarray(np.array(layer["weight"][rows], copy=False).view(np.uint8).T)
+        scales, biases = (np.array(layer[name][rows].astype(mx.float32).T) for name in ("scales", "biases"))
+        units = packed.reshape(len(scales), -1, layer.bits, packed.shape[1])
+        for into, unit, scale, bias in zip(
+            out[:, rows].reshape(len(scales), -1, 8, packed.shape[1]), units, scales, biases, strict=True
+        ):
+            np.multiply(spread(unit, layer.bits), scale, out=into)
+            into += bias
+
+
+def spread(packed: np.ndarray, bits: int) -> np.ndarray:
+    """The numbers of units of eight, uint8 [units, bits, n] -> [units, 8, n]: each has so many bits, the first the lowest ones."""
+    numbers = np.empty((packed.shape[0], 8, packed.shape[2]), np.uint8)
+    for k in range(8):
+        byte, low = divmod(k * bits, 8)
+        number = numbers[:, k]
+        np.right_shift(packed[:, byte], low, out=number)
+        if low + bits > 8:
+            number |= packed[:, byte + 1] << (8 - low)
+        if bits < 8:
+            number &= 2**bits - 1
+    return numbers
+
+
 def _affine(weight: mx.array, scales: mx.array, biases: mx.array, bits: int) -> np.ndarray:
     """What `mx.dequantize` makes of packed numbers [n, in * bits / 32], scales and biases [n, groups]: [n, in] float32."""
-    # 1. eight numbers are in as many bytes as each has bits, the first in the lowest ones
-    packed = np.array(weight, copy=False).view(np.uint8).reshape(weight.shape[0], -1, bits)
-    words = packed[..., 0].astype(np.uint64)
-    for i in range(1, bits):
-        words |= packed[..., i].astype(np.uint64) << np.uint64(8 * i)
-    numbers = np.empty((*words.shape, 8), np.float32)
-    for k in range(8):
-        numbers[..., k] = (words >> np.uint64(bits * k)) & np.uint64(2**bits - 1)
-    # 2. each group has a scale and a bias
-    groups = numbers.reshape(*scales.shape, -1)
-    groups *= np.array(scales, copy=False)[..., None]
+    packed = np.array(weight, copy=False).view(np.uint8).reshape(-1, bits, 1)
+    groups = spread(packed, bits).reshape(*scales.shape, -1) * np.array(scales, copy=False)[..., None]
     groups += np.array(biases, copy=False)[..., None]
     return groups.reshape(weight.shape[0], -1)
