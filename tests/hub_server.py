@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import checkpoints
 import pytest
+from waiting import PATIENCE
 
 NAME = "griff/tiny"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -244,7 +245,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.chdir(place / "work")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "cache"))
-    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_DOWNLOAD_TIMEOUT", 5)
+    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_DOWNLOAD_TIMEOUT", 2 * PATIENCE)
     yield place
     shutil.rmtree(place, ignore_errors=True)
 

@@ -415,9 +415,9 @@ async def test_without_a_model_it_is_held(tmp_path: Path) -> None:
     session.gate.set()
     app = chat(session)
     async with app.run_test(size=SIZE):
-        await wait_until(lambda: "There is no model" in notices(app))
+        held = f"Held, since there was no model: Enter alone sends it: {WORDS}"
+        await wait_until(lambda: "There is no model" in notices(app) and str(app.outbox.content) == held)
         assert said(app) == []
-        assert str(app.outbox.content) == f"Held, since there was no model: Enter alone sends it: {WORDS}"
         app.simulate_key("enter")
         await wait_until(lambda: any("is not loaded: choose a model" in n.message for n in app._notifications))
         app.simulate_key("up")
