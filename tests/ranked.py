@@ -19,10 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import mlx.core as mx
 import numpy as np
+from mlx.utils import tree_flatten
 
 import rgmlx
 from rgmlx.errors import RgmlxError
-from rgmlx.generation.engine import Generation
+from rgmlx.generation.engine import Generation, generate_batch
+from rgmlx.generation.scoring import log_probs
 from rgmlx.griffin.state import State
 from rgmlx.settings import Sampling
 
@@ -107,6 +109,23 @@ def greedy(model: rgmlx.Model) -> list[int]:
     return list(Generation(model, model.new_state(), PROMPT, sampling=Sampling(temperature=0), max_tokens=14))
 
 
+def drawn(model: rgmlx.Model) -> list[int]:
+    """Ids with a seed, several read at once where the text foretells them."""
+    sampling = Sampling(temperature=1.0, seed=3)
+    return list(Generation(model, model.new_state(), [5, 6, 7, 8] * 3, sampling=sampling, max_tokens=8, draft=True))
+
+
+def rows(model: rgmlx.Model) -> np.ndarray:
+    """(row, id) of a batch of prompts that differ in length."""
+    prompts, greedily = [[5, 6, 7], [8, 9, 10] * 4], Sampling(temperature=0)
+    return np.array(list(generate_batch(model, model.new_state(2), prompts, sampling=greedily, max_tokens=3)))
+
+
+def scores(model: rgmlx.Model) -> np.ndarray:
+    """Log-probabilities of ids behind others."""
+    return log_probs(model, model.new_state(), PROMPT[3:], prompt=PROMPT[:3], chunk=6)
+
+
 def states(group: mx.distributed.Group, out: Path, before: str, *directories: str) -> Iterator[tuple[str, Any]]:
     """Of each model: logits, ids, bytes of this rank's state; the whole state is left as a file.
 
@@ -119,6 +138,9 @@ def states(group: mx.distributed.Group, out: Path, before: str, *directories: st
         state = model.new_state(2)
         yield f"{key} logits", outputs(model, state)
         yield f"{key} ids", greedy(model)
+        yield f"{key} drawn", drawn(model)
+        yield f"{key} rows", rows(model)
+        yield f"{key} scores", scores(model)
         yield f"{key} nbytes", state.nbytes
         yield f"{key} expected nbytes", model.config.state_nbytes(4, 2)
         whole = model.gather(state)
@@ -153,6 +175,8 @@ def mlx_lm(group: mx.distributed.Group, out: Path, name: str) -> Iterator[tuple[
 
     rgmlx.mlx_lm.register()
     model, tokenizer = sharded_load(name, None, group)
+    yield "peak", mx.get_peak_memory()
+    yield "embedding", sum(a.nbytes for _, a in tree_flatten(model.model.embed_tokens.parameters()))
     prompt = mx.array(tokenizer.encode("Once there was a house, and in the house"))
     ids, logprobs = zip(*generate_step(prompt, model, max_tokens=14, prefill_step_size=5), strict=True)
     yield "ids", list(map(int, ids))

@@ -16,10 +16,13 @@ from mlx_lm.tuner.lora import LoRALinear
 
 import rgmlx
 from rgmlx.errors import RgmlxError, StateError
+from rgmlx.generation.engine import Generation, generate_batch
+from rgmlx.generation.samples import generate_samples
 from rgmlx.griffin import sharding
 from rgmlx.griffin.config import PRESETS, ModelConfig
 from rgmlx.griffin.network import RecurrentGemma
 from rgmlx.griffin.state import State
+from rgmlx.settings import Sampling
 
 WIDE: dict[str, Any] = {
     "hidden_size": 64,
@@ -66,7 +69,8 @@ def alone(models: dict[str, Path]) -> dict[str, Any]:
         model = rgmlx.load(directory, dtype="float32")
         state = model.new_state(2)
         found[f"{name} logits"], found[f"{name} ids"] = ranked.outputs(model, state), ranked.greedy(model)
-        found[f"{name} nbytes"] = state.nbytes
+        found[f"{name} drawn"], found[f"{name} rows"] = ranked.drawn(model), ranked.rows(model)
+        found[f"{name} scores"], found[f"{name} nbytes"] = ranked.scores(model), state.nbytes
         found[f"{name} resumed"] = ranked.resumed(model, state)
     return found
 
@@ -96,6 +100,9 @@ def test_ranks_compute_what_one_process_does(size: int, name: str, runs: Runs, a
     for found in runs[size]:
         assert_close(found[f"{name} logits"], alone[f"{name} logits"])
         assert found[f"{name} ids"].tolist() == alone[f"{name} ids"]
+        assert found[f"{name} drawn"].tolist() == alone[f"{name} drawn"]
+        assert found[f"{name} rows"].tolist() == alone[f"{name} rows"].tolist()
+        assert_close(found[f"{name} scores"], alone[f"{name} scores"])
         assert np.array_equal(found[f"{name} logits"], runs[size][0][f"{name} logits"]), "ranks differ, and would part"
 
 
@@ -146,6 +153,8 @@ def test_mlx_lm_runs_with_ranks(tmp_path: Path) -> None:
     one, two = (ranked.run(size, tmp_path / str(size), "mlx_lm", directory) for size in (1, 2))
     assert [int(found["width"]) for found in two] == [int(one[0]["width"]) // 2] * 2
     assert len(one[0]["ids"]) == 14
+    embedding = one[0]["embedding"]  # whole on every rank
+    assert two[0]["peak"] - embedding < 0.6 * (one[0]["peak"] - embedding), "a rank has read more than its share"
     for found in two:
         assert found["ids"].tolist() == one[0]["ids"].tolist()
         assert_close(found["logprobs"], one[0]["logprobs"])
@@ -234,6 +243,15 @@ def test_what_a_share_is_not_for(tiny: rgmlx.Model, models: dict[str, Path], tmp
     model.new_state().save(tmp_path / "share.rgstate")
     with pytest.raises(StateError, match="rank 1 of 2"):
         State.load(tmp_path / "share.rgstate", whole)
+    state, read, drawing = model.new_state(), model.new_state(), Sampling(temperature=1.0)
+    read.positions = [1]
+    for drawn in (
+        lambda: Generation(model, state, [2], sampling=drawing),
+        lambda: generate_batch(model, state, [[2]], sampling=drawing),
+        lambda: generate_samples(model, read, [drawing]),
+    ):
+        with pytest.raises(RgmlxError, match="from the same seed only"):
+            drawn()
     model.train()
     with pytest.raises(RgmlxError, match="not trained"):
         model(mx.array([[1, 2]]))
