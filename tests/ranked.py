@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_flatten
 
 import rgmlx
 from rgmlx.errors import RgmlxError
@@ -175,8 +174,8 @@ def mlx_lm(group: mx.distributed.Group, out: Path, name: str) -> Iterator[tuple[
 
     rgmlx.mlx_lm.register()
     model, tokenizer = sharded_load(name, None, group)
+    yield "held", mx.get_active_memory()
     yield "peak", mx.get_peak_memory()
-    yield "embedding", sum(a.nbytes for _, a in tree_flatten(model.model.embed_tokens.parameters()))
     prompt = mx.array(tokenizer.encode("Once there was a house, and in the house"))
     ids, logprobs = zip(*generate_step(prompt, model, max_tokens=14, prefill_step_size=5), strict=True)
     yield "ids", list(map(int, ids))

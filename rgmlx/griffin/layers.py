@@ -272,6 +272,9 @@ def embedding_scale(config: ModelConfig) -> float:
 class Griffin(nn.Module):
     """Embedding, blocks and final norm."""
 
+    group: mx.distributed.Group | None = None
+    """The ranks that share the vocabulary (`sharding`); None: it is whole."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
@@ -282,10 +285,21 @@ class Griffin(nn.Module):
     def __call__(
         self, tokens: mx.array, states: Sequence[Pair], chunk: Chunk, dtype: mx.Dtype
     ) -> tuple[mx.array, list[Pair]]:
-        x = projections.embed(tokens, self.embed_tokens, dtype).astype(mx.float32) * self.embed_scale
+        x = self.embed(tokens, dtype).astype(mx.float32) * self.embed_scale
         added: Added = (None, None)
         new = []
         for block, state in zip(self.layers, states, strict=True):
             x, added, state = block(x, added, state, chunk, dtype)
             new.append(state)
         return self.final_norm(x, added, dtype, chunk)[1], new
+
+    def embed(self, tokens: mx.array, dtype: mx.Dtype) -> mx.array:
+        """The rows of tokens [B, T] in the embedding [B, T, D], each from the rank that has it."""
+        if self.group is None:
+            return projections.embed(tokens, self.embed_tokens, dtype)
+        size = self.embed_tokens["weight"].shape[0]
+        own = tokens.astype(mx.int32) - self.group.rank() * size
+        here = (own >= 0) & (own < size)
+        rows = projections.embed(mx.where(here, own, 0), self.embed_tokens, dtype)
+        rows = mx.where(here[..., None], rows, mx.zeros((), rows.dtype))
+        return mx.distributed.all_sum(rows, group=self.group)

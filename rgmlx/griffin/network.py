@@ -142,7 +142,10 @@ class RecurrentGemma(nn.Module):
         if inference and hidden.dtype == mx.float32 and (forward := self._forward(head=True)):
             return forward.head(hidden)
         layer = self.lm_head if "lm_head" in self else self.model.embed_tokens
-        logits = projections.head(hidden, layer, inference).astype(mx.float32)
+        logits = projections.head(hidden, layer, inference)
+        if self.model.group is not None:
+            logits = sharding.beside(logits, -1, self.model.group)
+        logits = logits.astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
 

@@ -6,10 +6,12 @@
     attention          query heads: rows of q_proj, columns of o_proj; k_proj and v_proj whole where there is one kv head,
                        else their heads
     MLP                rows of gate_proj and up_proj, columns of down_proj
+    vocabulary         rows of the embedding and of the head, where the number of ranks divides it; else whole
 
 A layer's last product is summed over the ranks (`layers.Joining.out`), after which the residual stream is the same on
-all of them; its bias is added behind the sum. Embedding, norms and head are whole on every rank. Quantized columns are
-cut between two groups, so that no number changes. Knows networks and states; starts no process and opens no connection.
+all of them; its bias is added behind the sum. An embedding comes from the rank that has it, by a sum as well; logits are
+put side by side. Norms are whole on every rank. Quantized columns are cut between two groups, so that no number changes.
+Knows networks and states; starts no process and opens no connection.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from .state import Owner, State
 
 Group = mx.distributed.Group
 _LINEAR = (nn.Linear, nn.QuantizedLinear)
+_EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def shard(network: nn.Module, group: Group) -> None:
     Raises:
         RgmlxError: the network has adapters, or can't be shared out on so many ranks; nothing has changed then.
     """
-    if any(type(layer) not in _LINEAR for layer in _projections(network)):
+    embedding = network.model.embed_tokens
+    if type(embedding) not in _EMBEDDING or any(type(layer) not in _LINEAR for layer in _projections(network)):
         raise RgmlxError("a model with adapters can't be shared out on ranks: fuse them first, with mlx-lm's `fuse`")
     ranks, possible = group.size(), possible_ranks(network)
     if ranks not in possible:
@@ -77,6 +81,12 @@ def shard(network: nn.Module, group: Group) -> None:
             f"this model can't be shared out on {ranks} ranks, only on {_listed(possible)}: its heads, its MLP and the "
             "groups of its quantization have to be divisible by their number"
         )
+    if network.config.vocab_size % ranks == 0:
+        for layer in [embedding, *([network.lm_head] if "lm_head" in network else [])]:
+            for name in _parameters(layer):
+                layer[name] = part(layer[name], 0, group)
+            mx.eval(layer.parameters())
+        network.model.group = group
     for block in network.layers:
         for module in (block.temporal_block, block.mlp_block):
             was_joined = module._joined is not None
@@ -101,6 +111,12 @@ def part(array: mx.array, axis: int, group: Group) -> mx.array:
     return mx.contiguous(mx.split(array, [start, start + width], axis=axis)[1])
 
 
+def beside(array: mx.array, axis: int, group: Group) -> mx.array:
+    """The parts that the ranks have of an array, one behind the other along an axis."""
+    parts = mx.split(mx.distributed.all_gather(array[None], group=group), group.size())
+    return mx.concatenate([p[0] for p in parts], axis=axis)
+
+
 def gather(state: State, group: Group, whole: Owner) -> State:
     """The whole state of the shares of all ranks; every rank has to call it, and every rank gets it.
 
@@ -110,10 +126,7 @@ def gather(state: State, group: Group, whole: Owner) -> State:
     """
 
     def joined(array: mx.array, axis: int | None) -> mx.array:
-        if axis is None:
-            return array
-        parts = mx.split(mx.distributed.all_gather(array[None], group=group), group.size())
-        return mx.concatenate([p[0] for p in parts], axis=axis)
+        return array if axis is None else beside(array, axis, group)
 
     return _moved(state, whole, [(joined(a, x), joined(b, y)) for (a, b), (x, y) in _pairs(state, whole.config, group)])
 
@@ -158,14 +171,20 @@ def _cuts(module: nn.Module, config: ModelConfig) -> Iterator[tuple[nn.Module, s
     for name, layer in module.children().items():
         if name in ("k_proj", "v_proj") and config.num_key_value_heads == 1:
             continue
-        for parameter in [p for p, value in layer.items() if isinstance(value, mx.array)]:
+        for parameter in _parameters(layer):
             if name not in ("linear_out", "o_proj", "down_proj"):
                 yield layer, parameter, 0
             elif parameter != "bias":
                 yield layer, parameter, 1
 
 
+def _parameters(layer: nn.Module) -> list[str]:
+    return [name for name, value in layer.items() if isinstance(value, mx.array)]
+
+
 def _projections(network: nn.Module) -> Iterator[nn.Module]:
+    if "lm_head" in network:
+        yield network.lm_head
     for block in network.layers:
         for module in (block.temporal_block, block.mlp_block):
             yield from (layer for name, layer in module.children().items() if name not in ("conv_1d", "rg_lru"))
