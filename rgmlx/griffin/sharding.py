@@ -55,14 +55,14 @@ def share_of(config: ModelConfig, ranks: int) -> ModelConfig:
 def possible_ranks(network: nn.Module) -> list[int]:
     """The numbers of ranks that a network can be shared out on, 1 included, in order."""
     config: ModelConfig = network.config
-    columns = [(_inputs(layer), layer.get("scales")) for layer in _outputs(network)]
+    columns = [_cuttable(layer) for layer in _outputs(network)]
     return [
         n
         for n in range(1, config.num_attention_heads + 1)
         if config.num_attention_heads % n == 0
         and (config.num_key_value_heads == 1 or config.num_key_value_heads % n == 0)
         and config.mlp_width % n == 0
-        and all(_groups(width, scales) % n == 0 for width, scales in columns)
+        and all(pieces % n == 0 for pieces in columns)
     ]
 
 
@@ -196,16 +196,9 @@ def _outputs(network: nn.Module) -> Iterator[Any]:
         yield from (temporal.linear_out if "linear_out" in temporal else temporal.o_proj, block.mlp_block.down_proj)
 
 
-def _inputs(layer: nn.Module) -> int:
-    """Columns of a layer's weight; of a quantized one, its groups times their size."""
-    if "scales" in layer:
-        return int(layer["scales"].shape[-1]) * int(layer.group_size)
-    return int(layer["weight"].shape[-1])
-
-
-def _groups(width: int, scales: mx.array | None) -> int:
-    """Into how many pieces a weight's columns can be cut."""
-    return width if scales is None else int(scales.shape[-1])
+def _cuttable(layer: nn.Module) -> int:
+    """Into how many pieces the columns of a layer's weight can be cut: of a quantized one, its groups."""
+    return int(layer["scales" if "scales" in layer else "weight"].shape[-1])
 
 
 def _listed(numbers: Sequence[int]) -> str:
