@@ -66,6 +66,14 @@ def check_ids(network: RecurrentGemma, ids: Sequence[int]) -> None:
         )
 
 
+def check_seed(network: RecurrentGemma, sampling: Sampling) -> None:
+    """Raises RgmlxError: ranks that share the network would each draw a token of their own."""
+    if network.group is not None and sampling.seed is None and sampling.temperature:
+        raise RgmlxError(
+            "ranks that share a model draw the same tokens from the same seed only: give one, or temperature=0"
+        )
+
+
 def check_prompts(network: RecurrentGemma, prompts: Sequence[Sequence[int]]) -> None:
     """Raises RgmlxError: a prompt of a batch is empty, or an id outside the vocabulary."""
     for ids in prompts:
@@ -208,6 +216,7 @@ class Generation:
         if not prompt and not state.positions[0]:
             raise RgmlxError("there is nothing to continue: give a prompt")
         check_ids(network, prompt)
+        check_seed(network, sampling or Sampling())
         self._network, self._state, self._prompt = network, state, prompt
         self._sampling = (sampling or Sampling()).seeded()
         self._max_tokens, self._min_tokens, self._stop_ids = max_tokens, min_tokens, frozenset(stop_ids)
@@ -418,6 +427,7 @@ def generate_batch(
         RgmlxError: a prompt is empty, or an id outside the vocabulary.  NotFiniteError, ConstraintError, while iterating.
     """
     check_prompts(network, prompts)
+    check_seed(network, sampling or Sampling())
     max_tokens = checked_budget(max_tokens)
     enter()
     rows: list[Matcher | None] = [None] * len(prompts) if matchers is None else list(matchers)

@@ -12,9 +12,11 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from ..errors import RgmlxError, StateError, TokenizerError
+from ..griffin import sharding
 from ..griffin.config import ModelConfig, describe_quantization
 from ..griffin.network import RecurrentGemma
-from ..griffin.state import State, differing
+from ..griffin.sharding import Whole
+from ..griffin.state import Owner, State, differing
 from ..settings import Sampling
 from ..system import memory
 from ..system.awaited import Threads
@@ -47,6 +49,7 @@ class LanguageModel(RecurrentGemma):
         self._weights_fingerprint: str | None = None
         self._threads = Threads()
         self._vocabulary: Vocabulary | None = None
+        self._whole: Whole | None = None
 
     @property
     def threads(self) -> Threads:
@@ -92,6 +95,44 @@ class LanguageModel(RecurrentGemma):
                 f"{self.identity[what]}): go on with the model that made it"
             )
         return state
+
+    # --- ranks ----------------------------------------------------------------------------
+
+    @property
+    def whole(self) -> Owner:
+        """The owner of whole states: the model itself, and what it was before where ranks share it."""
+        return self._whole or self
+
+    def shard(self, group: mx.distributed.Group | None = None) -> None:
+        """As the network's. A share of a state is this rank's alone: `identity` names it."""
+        whole = Whole(self.config, self.identity, self.compute_dtype)
+        super().shard(group)
+        if self.group is not None:
+            self._whole = whole
+            rank = f"{self.group.rank() + 1} of {self.group.size()}"
+            self._weights_fingerprint = f"{whole.identity['weights']}, rank {rank}"
+
+    def gather(self, state: State) -> State:
+        """The whole state of the shares that the ranks have, for `save` and for any number of ranks; all have to call it.
+
+        Without ranks, a copy. Raises StateError: the state is of another model.
+        """
+        self.own_state(state)
+        return state.copy() if self.group is None else sharding.gather(state, self.group, self.whole)
+
+    def scatter(self, state: State) -> State:
+        """This rank's share of a whole state, such as `State.load(path, model.whole)` reads; without ranks, a copy.
+
+        Raises StateError: the state is of another model, or a share itself.
+        """
+        if what := differing(state.owner.identity, self.whole.identity):
+            raise StateError(
+                f"this state is of a model with other {what} ({state.owner.identity[what]}, this model has "
+                f"{self.whole.identity[what]}): only a whole state of this model can be given out to its ranks"
+            )
+        return state.copy() if self.group is None else sharding.scatter(state, self.group, self)
+
+    # --- text -----------------------------------------------------------------------------
 
     @property
     def stop_ids(self) -> frozenset[int]:

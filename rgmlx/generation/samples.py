@@ -17,7 +17,7 @@ from ..settings import Sampling, checked_budget
 from ..system.atomic import Steps
 from ..system.process import enter
 from .constrained.matcher import Matcher, allowed_ids
-from .engine import _CLEAR_EVERY, _checked, _values
+from .engine import _CLEAR_EVERY, _checked, _values, check_seed
 from .sampling import Sampler
 from .wired import while_wired
 
@@ -48,6 +48,8 @@ def generate_samples(
     enter()
     if state.batch_size != 1 or not state.positions[0]:
         raise RgmlxError("samples go on from a state of one row that has read something: give a prompt to it first")
+    for one in settings:
+        check_seed(network, one)
     rows = state.rows([0] * len(settings))
     budget, forms = checked_budget(max_tokens), matchers or [None] * len(settings)
     steps = _steps(network, rows, [s.seeded() for s in settings], budget, frozenset(stop_ids), forms)

@@ -15,6 +15,7 @@ import mlx.nn as nn
 import numpy as np
 
 from .. import kernels
+from ..errors import RgmlxError
 from ..kernels.elementwise import gelu
 from . import projections
 from .chunk import Chunk
@@ -71,6 +72,8 @@ class Joining(nn.Module):
 
     _joined: Joined | None = None
     joins: tuple[str, ...] = ()
+    group: mx.distributed.Group | None = None
+    """The ranks that share this module's heads or width (`sharding`); None: it is whole."""
 
     def join(self) -> None:
         """Joins the projections' weights where they are of one kind; see `projections`."""
@@ -80,6 +83,19 @@ class Joining(nn.Module):
     def project(self, x: mx.array, chunk: Chunk) -> tuple[mx.array, mx.array | None]:
         """All the products side by side [..., sum of widths], and the bias still to be added."""
         return product(x, [self[name] for name in self.joins], self._joined, chunk)
+
+    def out(self, y: mx.array, layer: nn.Module, chunk: Chunk) -> Added:
+        """The output projection; of a module that ranks share, the sum of their products. The bias is still to be added.
+
+        Raises:
+            RgmlxError: an adapter is on a layer that ranks share.
+        """
+        y, bias = product(y, [layer], None, chunk)
+        if self.group is None:
+            return y, bias
+        if bias is None:  # it is in the product, and would be added by every rank
+            raise RgmlxError("a model that is shared out on ranks takes no adapters: fuse them before")
+        return mx.distributed.all_sum(y, group=self.group), bias
 
 
 class RecurrentBlock(Joining):
@@ -98,7 +114,7 @@ class RecurrentBlock(Joining):
 
     def __call__(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[Added, Pair]:
         y, state = self.mix(x, state, chunk)
-        return product(y, [self.linear_out], None, chunk), state
+        return self.out(y, self.linear_out, chunk), state
 
     def mix(self, x: mx.array, state: Pair, chunk: Chunk) -> tuple[mx.array, Pair]:
         """All but the output projection."""
@@ -187,14 +203,14 @@ class LocalAttention(Joining):
         if chunk.place is not None:
             q, keys, values = kernels.rotary_step(inner, bias, chunk.place, *state)
             y = kernels.attend_step(q, keys, values, chunk.place)
-            return product(y, [self.o_proj], None, chunk), (keys, values)
+            return self.out(y, self.o_proj, chunk), (keys, values)
         assert chunk.cos is not None and chunk.sin is not None
         q, k, v = kernels.rotary(
             inner, bias, chunk.cos, chunk.sin, self.heads, self.kv_heads, inference=chunk.is_inference
         )
         (k, keys), (v, values) = (chunk.with_ring(ring, new) for ring, new in zip(state, (k, v), strict=True))
         y = attend_paced(q, k, v, chunk).swapaxes(1, 2).reshape(batch, time, -1)
-        return product(y, [self.o_proj], None, chunk), (keys, values)
+        return self.out(y, self.o_proj, chunk), (keys, values)
 
 
 class MLP(Joining):
@@ -217,7 +233,7 @@ class MLP(Joining):
             del both
         if chunk.pace:
             chunk.pace(inner, 3 * inner.nbytes)
-        return product(inner, [self.down_proj], None, chunk)
+        return self.out(inner, self.down_proj, chunk)
 
 
 class Block(nn.Module):
@@ -256,6 +272,9 @@ def embedding_scale(config: ModelConfig) -> float:
 class Griffin(nn.Module):
     """Embedding, blocks and final norm."""
 
+    group: mx.distributed.Group | None = None
+    """The ranks that share the vocabulary (`sharding`); None: it is whole."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
@@ -266,10 +285,21 @@ class Griffin(nn.Module):
     def __call__(
         self, tokens: mx.array, states: Sequence[Pair], chunk: Chunk, dtype: mx.Dtype
     ) -> tuple[mx.array, list[Pair]]:
-        x = projections.embed(tokens, self.embed_tokens, dtype).astype(mx.float32) * self.embed_scale
+        x = self.embed(tokens, dtype).astype(mx.float32) * self.embed_scale
         added: Added = (None, None)
         new = []
         for block, state in zip(self.layers, states, strict=True):
             x, added, state = block(x, added, state, chunk, dtype)
             new.append(state)
         return self.final_norm(x, added, dtype, chunk)[1], new
+
+    def embed(self, tokens: mx.array, dtype: mx.Dtype) -> mx.array:
+        """The rows of tokens [B, T] in the embedding [B, T, D], each from the rank that has it."""
+        if self.group is None:
+            return projections.embed(tokens, self.embed_tokens, dtype)
+        size = self.embed_tokens["weight"].shape[0]
+        own = tokens.astype(mx.int32) - self.group.rank() * size
+        here = (own >= 0) & (own < size)
+        rows = projections.embed(mx.where(here, own, 0), self.embed_tokens, dtype)
+        rows = mx.where(here[..., None], rows, mx.zeros((), rows.dtype))
+        return mx.distributed.all_sum(rows, group=self.group)

@@ -21,9 +21,10 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from ..errors import RgmlxError
 from ..kernels import launch
 from ..settings import OFF
-from . import mlx_lm_cache, projections
+from . import mlx_lm_cache, projections, sharding
 from .backpressure import Pace
 from .chunk import Chunk, plan_chunk, plan_packed, plan_step
 from .config import ModelConfig
@@ -55,6 +56,7 @@ class RecurrentGemma(nn.Module):
         self._rotary = Rotary(config.rotary_dim, config.rope_theta)
         self._compiled: dict[Any, Any] = {}
         self._in_numpy: Forward | None = None
+        self.group: mx.distributed.Group | None = None
 
     # --- what a token loop needs ----------------------------------------------------------
 
@@ -129,6 +131,7 @@ class RecurrentGemma(nn.Module):
             tokens: integer array [B, T].
             positions: int32 [B, T], of each token in its own sequence: 0 where one begins, and at the start of a row.
         """
+        self._refuse_training()
         dtype = self.compute_dtype
         states = [empty_layer(self.config, t, tokens.shape[0], dtype) for t in self.config.layer_types]
         chunk = plan_packed(self.config, self._rotary, positions, dtype)
@@ -139,16 +142,19 @@ class RecurrentGemma(nn.Module):
         if inference and hidden.dtype == mx.float32 and (forward := self._forward(head=True)):
             return forward.head(hidden)
         layer = self.lm_head if "lm_head" in self else self.model.embed_tokens
-        logits = projections.head(hidden, layer, inference).astype(mx.float32)
+        logits = projections.head(hidden, layer, inference)
+        if self.model.group is not None:
+            logits = sharding.beside(logits, -1, self.model.group)
+        logits = logits.astype(mx.float32)
         cap = self.config.logits_soft_cap
         return mx.tanh(logits / cap) * cap if cap else logits
 
     def _forward(self, head: bool = False) -> Forward | None:
         """The network in NumPy, where that is what computes here and this network is one that it computes.
 
-        `head`: only the head is asked for, and only its parameters are looked at.
+        `head`: only the head is asked for, and only its parameters are looked at. A network that ranks share has none.
         """
-        if self.training or launch.backend() != "numpy":
+        if self.group is not None or self.training or launch.backend() != "numpy":
             return None
         if self._in_numpy is None or not self._in_numpy.fits(head):
             try:
@@ -191,6 +197,30 @@ class RecurrentGemma(nn.Module):
         self._compiled.clear()
         return super().update_modules(*args, **kwargs)
 
+    # --- ranks ----------------------------------------------------------------------------
+
+    def shard(self, group: mx.distributed.Group | None = None) -> None:
+        """Shares the network out on the ranks of a group (None: all there are), as mlx-lm asks for it: see `sharding`.
+
+        Each rank calls it with the same whole network, keeps its part of the parameters and computes the same outputs;
+        `config` has the shapes of that part from then on. A group of one changes nothing.
+
+        Raises:
+            RgmlxError: so many ranks can't share this network, or it is shared out already, or has adapters.
+        """
+        if self.group is not None:
+            raise RgmlxError("this model is shared out on ranks already: load it again to share it out otherwise")
+        group = group or mx.distributed.init()
+        if group.size() == 1:
+            return
+        sharding.shard(self, group)
+        self.group, self._in_numpy = group, None
+        self._compiled.clear()
+
+    def _refuse_training(self) -> None:
+        if self.group is not None and self.training:
+            raise RgmlxError("a model that is shared out on ranks is not trained: train it whole, or call its `eval()`")
+
     # --- mlx-lm's protocol ----------------------------------------------------------------
 
     def __call__(
@@ -208,6 +238,7 @@ class RecurrentGemma(nn.Module):
             raise TypeError("give the token ids once, as tokens or as inputs")
         tokens = inputs if tokens is None else tokens
         assert tokens is not None
+        self._refuse_training()
         if cache is None:  # training and scoring: from an empty state that is thrown away
             dtype = self.compute_dtype
             states = [empty_layer(self.config, t, tokens.shape[0], dtype) for t in self.config.layer_types]
