@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         help="go on with the conversation of this name, or begin it; those of the rgmlx commands are the same",
     )
     p.add_argument("--open", type=Path, metavar="FILE", help="go on from a .rgstate file, which /save writes")
-    p.add_argument("--system", help="how the assistant should behave, for a new conversation")
+    p.add_argument("--system", metavar="TEXT", help="how the assistant should behave, for a new conversation")
     p.add_argument(
         "--persona", metavar="NAME", help="start a new conversation with a persona of rgchat.toml; /persona lists them"
     )

@@ -317,7 +317,10 @@ def describe(session: Session) -> list[str]:
     there = session.context is None or session.in_sync
     metrics, snapshots = session.metrics, session.store.snapshots
     usage = snapshots.usage()
-    rate = f"{metrics.rate:.1f} tokens a second, the first after {metrics.first_token:.2f} s"
+    last = "none was written here since this was opened"
+    if metrics.first_token:
+        speed = f"{metrics.rate:.1f} tokens a second, the first" if metrics.rate else "one token,"
+        last = f"{speed} after {metrics.first_token:.2f} s"
     tokens = f"{metrics.position:,}" if there else "the model is on its way here"
     return [
         f"Model: {session.name}",
@@ -325,7 +328,7 @@ def describe(session: Session) -> list[str]:
         "what is older in gist",
         f"Window: {_window_use(metrics.position, metrics.window) if there else 'the model is on its way here'}",
         f"Tokens so far: {tokens}; read again since the model was loaded: {metrics.read_again:,}",
-        f"Last reply: {rate if metrics.rate else 'none was written here since this was opened'}",
+        f"Last reply: {last}",
         f"This program: {metrics.resident / 1e6:,.0f} MB",
         f"States on the disk: {usage.count:,}, {usage.bytes / 1e6:,.1f} of {snapshots.budget / 1e6:,.0f} MB",
         f"Conversations: {session.store.directory}",

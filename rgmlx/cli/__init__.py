@@ -1,7 +1,8 @@
 """The `rgmlx` command. One file a subcommand; each has `add(subparsers)` and `run(arguments)`.
 
 Output goes to stdout, everything else to stderr. An error is one sentence and exit code 1, output that can't be written
-too; a wrong command line is argparse's usage message and exit code 2; Ctrl-C is exit code 130.
+too; a wrong command line is argparse's usage message and exit code 2 (of a number that is none, a sentence); Ctrl-C is
+exit code 130.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import RgmlxError
 from ..settings import OFFERED, checked
@@ -26,7 +28,25 @@ EXIT_CODES = """exit codes:
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line's parser. argparse itself says nothing where the help can't be written."""
+    """A command line's parser. argparse itself says nothing where the help can't be written.
+
+    A wrong value is a sentence without the usage, and an option that is there by another name is named.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program, with the usage where the value of one option is not all that is wrong."""
+        if wrong := re.fullmatch(r"argument (?:-\w/)?(\S+): (must be .*)", message, re.DOTALL):
+            self.exit(2, f"{self.prog.split()[0]}: {wrong[1]} {wrong[2]}\n")
+        super().error(message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse; an unknown option that is nearly one of these ends the program here."""
+        found, left = super().parse_known_args(args, namespace)
+        options = left[: left.index("--")] if "--" in left else left  # behind it are names of files, say
+        for option in (word.partition("=")[0] for word in options if word.startswith("--")):
+            if near := difflib.get_close_matches(option, self._option_string_actions, 1, 0.8):
+                self.error(f"there is no {printable(option)}: did you mean {near[0]}?")
+        return found, left
 
     def _print_message(self, message: str, file: Any = None) -> None:
         streams.print_message(message, file)
@@ -118,7 +138,24 @@ def positive(text: str) -> int:
             return number
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"a whole number, 1 or more, is needed, not {printable(text)!r:.40}")
+    raise _wrong("a whole number, 1 or more", text)
+
+
+def number(kind: type[int] | type[float], wanted: str = "") -> Callable[[str], float]:
+    """A type of arguments: a number of this kind. `wanted`: what a good one is, to stand after "must be"."""
+
+    def read(text: str) -> float:
+        try:
+            return kind(text)
+        except ValueError:
+            raise _wrong(wanted or ("a whole number" if kind is int else "a number"), text) from None
+
+    return read
+
+
+def _wrong(wanted: str, text: str) -> argparse.ArgumentTypeError:
+    point = ", written with a point" if "," in text else ""
+    return argparse.ArgumentTypeError(f"must be {wanted}{point}, not {printable(text)!r:.40}")
 
 
 def add_settings(p: argparse.ArgumentParser) -> None:
@@ -127,7 +164,7 @@ def add_settings(p: argparse.ArgumentParser) -> None:
         about = setting.about[0].lower() + setting.about[1:].rstrip(".")
         p.add_argument(
             f"--{name.replace('_', '-')}",
-            type=setting.kind,
+            type=number(setting.kind, setting.wanted),
             metavar="N" if setting.kind is int else "X",
             help=f"{about} (default: {setting.otherwise})",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .common import add_command
+from .common import add_command, number
 from .completions.table import MODELS, completes
 
 
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     completes(p.add_argument("b", metavar="B", help="the other one"), MODELS)
     p.add_argument("--text", metavar="FILE", help="the text to compare them on (default: a built-in one)")
     p.add_argument(
-        "--tokens", type=int, metavar="N", help="of the text, at most (default: as many as take a few minutes)"
+        "--tokens", type=number(int), metavar="N", help="of the text, at most (default: as many as take a few minutes)"
     )
     p.add_argument("--tensors", action="store_true", help="print the error of every tensor")
     p.set_defaults(run=run)

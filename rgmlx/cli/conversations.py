@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import RgmlxError
-from ..shell import typed
 from ..system.decoding import argument
 from .common import say
 
@@ -40,18 +38,11 @@ def found(store: Store, name: str) -> Conversation:
     Raises:
         RgmlxError: there is none, or there are several of this name.
     """
+    from ..conversation import named
+
     name = argument(name, "the name").strip()
-    rows = store.conversations.of_title(name)
-    number = name.removeprefix(":")
-    if not rows and number.isascii() and number.isdecimal():
-        rows = [one for one in store.conversations.listed(archived=None) if str(one.id) == number]
+    row = named.only(store, name)
+    rows = [row] if row is not None else named.of_number(store, name)
     if not rows:
-        raise RgmlxError(
-            f"there is no conversation “{name}”: {typed('rgmlx sessions')} lists those there are", quotes=(name,)
-        )
-    if len(rows) > 1:
-        numbers = ", ".join(f":{one.id}" for one in rows)
-        raise RgmlxError(
-            f"there are {len(rows)} conversations “{name}”: give the number of one, {numbers}", quotes=(name,)
-        )
+        raise named.unknown(name)
     return rows[0]

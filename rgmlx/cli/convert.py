@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .common import add_command
+from .common import add_command, number
 from .streams import tell
 
 
@@ -37,8 +37,8 @@ def add(commands: Any) -> None:
         help="4bit (the default), mixed, 8bit, bf16, mxfp4, nvfp4, or a .toml or .json file of patterns and bits",
     )
     q.add_argument("-q", "--quantize", action="store_true", help="quantize: the default, for those who type it")
-    q.add_argument("--q-bits", type=int, metavar="N", help="bits a weight: 2, 3, 4, 5, 6 or 8")
-    q.add_argument("--q-group-size", type=int, metavar="N", help="weights that share a scale: 32, 64 or 128")
+    q.add_argument("--q-bits", type=number(int), metavar="N", help="bits a weight: 2, 3, 4, 5, 6 or 8")
+    q.add_argument("--q-group-size", type=number(int), metavar="N", help="weights that share a scale: 32, 64 or 128")
     q.add_argument("--q-mode", metavar="MODE", help="affine (the default), mxfp4, nvfp4 or mxfp8")
     q.add_argument("-d", "--dequantize", action="store_true", help="undo the quantization of an MLX conversion")
     q.add_argument(
@@ -49,7 +49,7 @@ def add(commands: Any) -> None:
     q.add_argument(
         "--calibrate", metavar="FILE", help="compensate rounding errors for this text (GPTQ); 'builtin' has one"
     )
-    q.add_argument("--calibrate-tokens", type=int, metavar="N", help="of the text, at most (default: 16,384)")
+    q.add_argument("--calibrate-tokens", type=number(int), metavar="N", help="of the text, at most (default: 16,384)")
     v = p.add_argument_group("checking and publishing")
     v.add_argument(
         "--verify",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DesktopError
 from ..shell import typed
-from .common import Parser, add_command, add_model, say
+from .common import Parser, add_command, add_model, number, say
 from .completions.table import RECIPES, completes
 
 
@@ -70,7 +70,7 @@ def add(commands: Any) -> None:
     one.add_argument("files", metavar="FILE", nargs="*", help="files or folders that it is about")
     _add_settings(one, ("model", "language", "question"))
     one.add_argument(
-        "--minutes", type=float, default=None, metavar="N", help="name-files: how new a file is (default: 60)"
+        "--minutes", type=number(float), default=None, metavar="N", help="name-files: how new a file is (default: 60)"
     )
     one.add_argument("--dry-run", action="store_true", help="of a recipe for folders: change nothing")
     one.add_argument("--print", action="store_true", help="print the answer instead of showing it")

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..shell import typed
-from .common import add_command
+from .common import add_command, number
 from .completions.table import PUBLISHED, completes
 from .login import asked
 from .progress import Bar
@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
     p.add_argument("--json", action="store_true", help="with --search: an object a line: name, bytes, bits, ...")
     p.add_argument(
         "--bits",
-        type=int,
+        type=number(int),
         choices=_BITS,
         metavar="N",
         help="bits a weight: 4, 6, 8, or 16 for a model as it is published (default: 4)",

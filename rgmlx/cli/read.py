@@ -24,6 +24,7 @@ from .common import (
     add_settings,
     confirm_deletion,
     data_directory,
+    number,
     say,
     settings,
 )
@@ -72,7 +73,10 @@ def add(commands: Any) -> None:
     )
     p.add_argument("--intro", metavar="TEXT", help='what stands in front of a new text (default: "Here is a text:")')
     p.add_argument(
-        "--notes-every", type=int, metavar="N", help="have the model write a note each time it has read N tokens more"
+        "--notes-every",
+        type=number(int),
+        metavar="N",
+        help="have the model write a note each time it has read N tokens more",
     )
     p.add_argument(
         "--stats", action="store_true", help="say at the end what was read, and what of it is remembered exactly"

@@ -122,7 +122,7 @@ class Chat:
         snapshot_bytes: int = SNAPSHOT_MEMORY_BYTES,
         **sampling: Any,
     ) -> Chat:
-        """The conversation of this name, or a new one: on the disk, and in the list of rgchat.
+        """The conversation of this name, or a new one: on the disk, and in the list of rgchat. `:3` is that of a number.
 
         One that is there goes on where it was left; nothing is read again. It keeps its settings, where `sampling` does not
         say otherwise for this program. Close it (`with`, or `close`), so that others may have it.
@@ -132,7 +132,7 @@ class Chat:
             store: a store, or its directory; None for that of rgchat.
 
         Raises:
-            ChatError: another program has it open, or it has another system text.
+            ChatError: several have this name, another program has it open, or it has another system text.
             StoreError: the store can't be read or written.
             RgmlxError: the name is empty, a model without turn tokens, or a setting out of range.
         """

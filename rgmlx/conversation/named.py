@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ChatError, RgmlxError
+from ..shell import typed
 from ..store import Conversation, Store
 from ..system import paths
 from .replies import ReplySession
@@ -25,16 +26,48 @@ def opened(store: Store | str | Path | None) -> Store:
     return store if isinstance(store, Store) else Store(paths.data() if store is None else store)
 
 
+def only(store: Store, name: str) -> Conversation | None:
+    """The conversation of this name, or that of a number (`:3`) where none is called so; None where a new one may begin.
+
+    Raises:
+        ChatError: several have this name, or none has this number.
+    """
+    name = name.strip()
+    rows = store.conversations.of_title(name)
+    number = name.removeprefix(":")
+    if not rows and number != name and number.isascii() and number.isdecimal():
+        rows = of_number(store, number)
+        if not rows:
+            raise unknown(name)
+    if len(rows) > 1:
+        numbers = ", ".join(f":{one.id}" for one in rows)
+        raise ChatError(
+            f"there are {len(rows)} conversations “{name}”: give the number of one, {numbers}", quotes=(name,)
+        )
+    return rows[0] if rows else None
+
+
+def unknown(name: str) -> ChatError:
+    """What to raise where there is no conversation of this name or number, and none may begin."""
+    text = f"there is no conversation “{name}”: {typed('rgmlx sessions')} lists those there are"
+    return ChatError(text, quotes=(name,))
+
+
+def of_number(store: Store, number: str) -> list[Conversation]:
+    """The conversation of this number that is not deleted, if there is one."""
+    return [one for one in store.conversations.listed(archived=None) if str(one.id) == number]
+
+
 def find(store: Store, name: str) -> Conversation | None:
-    """The conversation of this name; None where there is none. Raises ChatError: another program has it open."""
-    rows = store.conversations.of_title(name.strip())
-    if not rows:
+    """What `only` finds. Raises ChatError: as there, or another program has it open."""
+    row = only(store, name)
+    if row is None:
         return None
-    lock = store.lock(rows[0].id)
+    lock = store.lock(row.id)
     if lock is None:
-        raise _refusal(rows[0])
+        raise _refusal(row)
     lock.release()
-    return rows[0]
+    return row
 
 
 def _refusal(row: Conversation) -> ChatError:
@@ -50,9 +83,9 @@ def take(
         Its settings, with `sampling` in their place.
 
     Raises:
-        ChatError: another program has it open, or it has another system text.  StoreError.
+        ChatError: several have this name, another program has it open, or it has another system text.  StoreError.
     """
-    made = store.conversations.find_or_create(
+    made = only(store, name) or store.conversations.find_or_create(
         name.strip(), session.name, system, {**session.new_settings(), **sampling}
     )
     if not session.open(made.id):

@@ -181,8 +181,9 @@ class Writer:
             if now - saved > wait and not self._ids:
                 wait = max(2 * FLUSH_SECONDS, SAVE_SHARE * self._snapshot())
                 saved = time.monotonic()
-        if tokens > 1:
-            self._metrics.rate = (tokens - 1) / max(time.monotonic() - first, 1e-9)
+        if tokens or self._run.finish_reason == "stop":  # else it leaves no trace, nor here
+            self._metrics.rate = (tokens - 1) / max(time.monotonic() - first, 1e-9) if tokens > 1 else 0.0
+            self._metrics.first_token = self._metrics.first_token if tokens else 0.0
         if rest := detokenizer.finish():
             self._deliver(rest)
             yield rest

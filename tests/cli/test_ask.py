@@ -205,6 +205,9 @@ def test_a_conversation_goes_on_with_its_own_model(ask: Ask, tmp_path: Path) -> 
         (["--session", "taken"], "“taken” is open in another program: close it there"),
         (["--session", "known", "--system", "Be brief."], "“known” has another system text"),
         (["--session", "known", "--temperature", "-1"], "temperature must be"),
+        (["--session", "twice"], "there are 2 conversations “twice”: give the number of one, :4, :3"),
+        (["--session", ":2"], "“taken” is open in another program: close it there"),
+        (["--session", ":9"], "there is no conversation “:9”: "),
     ],
 )
 def test_conversations_that_are_refused(
@@ -212,10 +215,11 @@ def test_conversations_that_are_refused(
 ) -> None:
     with demo.chat("known", store=tmp_path / "data") as chat:
         list(chat.send("Hi", max_tokens=1))
-    with demo.chat("taken", store=tmp_path / "data"):
+    with demo.chat("taken", store=tmp_path / "data"), Store(tmp_path / "data") as store:
+        for _ in range(2):
+            store.conversations.create("demo", "twice")
         assert said in sentence(ask("Hello", *arguments))
-    with Store(tmp_path / "data") as store:
-        assert {row.title for row in store.conversations.listed()} == {"known", "taken"}
+        assert [row.title for row in store.conversations.listed()] == ["twice", "twice", "taken", "known"]
 
 
 # --- files --------------------------------------------------------------------------------

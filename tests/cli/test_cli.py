@@ -25,8 +25,10 @@ from asked import Ask, ask, piped
 from rooms import ROOT
 from waiting import PATIENCE, wait_for
 
+import rgmlx.cli
+import tui.cli
 from rgmlx import __version__
-from rgmlx.cli import main
+from rgmlx.cli import common, main
 from rgmlx.griffin.config import PRESETS
 from rgmlx.system.printable import first_line, printable
 from rgmlx.weights.hub import demo_directory
@@ -101,6 +103,53 @@ def test_a_wrong_command_line_is_exit_code_2_with_the_usage(arguments: tuple[str
     out = run(*arguments)
     assert out.returncode == 2 and out.stdout == ""
     assert out.stderr.startswith("usage: rgmlx")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("rgmlx ask --temperature hot", "--temperature must be a finite number, 0 or more, not 'hot'"),
+        (
+            "rgmlx ask --temperature 0,5",
+            "--temperature must be a finite number, 0 or more, written with a point, not '0,5'",
+        ),
+        ("rgmlx ask --max-tokens x", "--max-tokens must be a whole number between 1 and "),
+        ("rgmlx ask -n 0", "-n must be a whole number, 1 or more, not '0'"),
+        ("rgmlx sessions show x --last \x1b", "--last must be a whole number, 1 or more, not '\ufffd'"),
+        ("rgmlx convert a b --q-bits many", "--q-bits must be a whole number, not 'many'"),
+        ("rgmlx desktop run x --minutes soon", "--minutes must be a number, not 'soon'"),
+        ("rgchat --temperature hot", "--temperature must be a finite number, 0 or more, not 'hot'"),
+        ("rgchat --seed x", "--seed must be a whole number between "),
+    ],
+)
+def test_a_wrong_number_is_one_sentence_and_exit_code_2(
+    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, *words = arguments.split(" ")
+    with pytest.raises(SystemExit) as ended:
+        common.parsed({"rgmlx": rgmlx.cli.parser, "rgchat": tui.cli.parser}[program](), words)
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert err.startswith(f"{program}: {said}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("rgmlx ask --temprature=1 hi", "rgmlx ask: error: there is no --temprature: did you mean --temperature?"),
+        ("rgmlx sessions show x --lats 2", "rgmlx sessions show: error: there is no --lats: did you mean --last?"),
+        ("rgchat --sessions diary", "rgchat: error: there is no --sessions: did you mean --session?"),
+        ("rgchat --nonsense", "rgchat: error: unrecognized arguments: --nonsense"),
+    ],
+)
+def test_an_option_that_is_nearly_one_is_told_which(
+    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, *words = arguments.split(" ")
+    with pytest.raises(SystemExit) as ended:
+        common.parsed({"rgmlx": rgmlx.cli.parser, "rgchat": tui.cli.parser}[program](), words)
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "") and err.startswith("usage: rg") and err.endswith(f"{said}\n")
 
 
 def test_help_needs_no_model_and_no_mlx() -> None:

@@ -116,7 +116,7 @@ def test_what_can_not_be_done_is_one_sentence(
     assert not list(desk.home.rglob("*.plist"))
 
 
-@pytest.mark.parametrize("arguments", [(), ("instal",), ("install",), ("show",), ("run", "reply", "--minutes", "x")])
+@pytest.mark.parametrize("arguments", [(), ("instal",), ("install",), ("show",), ("run", "reply", "--minuets", "3")])
 def test_a_wrong_command_line_is_exit_code_2(arguments: tuple[str, ...], capsysbinary: Streams) -> None:
     code, out, err = run(capsysbinary, *arguments)
     assert code == 2 and not out and "usage: rgmlx desktop" in err

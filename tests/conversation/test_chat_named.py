@@ -90,6 +90,24 @@ def test_what_another_program_has_open_is_refused(demo: rgmlx.Model, inbox: rgml
     demo.chat("inbox", store=tmp_path / "data").close()
 
 
+def test_one_of_several_of_a_name_is_had_by_its_number(demo: rgmlx.Model, tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for title in ("hello", "hello", "hello", ":2", "gone"):
+            store.conversations.create("demo", title)
+        store.conversations.delete(5)
+        with pytest.raises(ChatError, match=r"there are 3 conversations “hello”: give the number of one, :3, :2, :1$"):
+            demo.chat("hello", store=store)
+        for name, number in ((":1", 1), (" :3 ", 3), (":2", 4)):  # a name goes before a number
+            with demo.chat(name, store=store) as chat:
+                assert chat._session.conversation is not None and chat._session.conversation.id == number
+        for name in (":5", ":77"):
+            with pytest.raises(ChatError, match=f"there is no conversation “{name}”"):
+                demo.chat(name, store=store)
+        assert len(store.conversations.listed()) == 4
+        demo.chat("5", store=store).close()  # which is a name
+        assert store.conversations.of_title("5")
+
+
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201])
 def test_a_name_that_is_none(name: str, demo: rgmlx.Model, tmp_path: Path) -> None:
     with pytest.raises(RgmlxError, match="1 to 200 characters on one line"):

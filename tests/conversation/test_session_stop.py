@@ -23,6 +23,7 @@ from stores import drop_snapshots
 from rgmlx.conversation import context
 from rgmlx.errors import ChatError
 from rgmlx.store import MODEL, USER
+from tui.operations import describe
 
 ABLE = "What can you do?"
 """The answer has some sentences."""
@@ -230,6 +231,23 @@ def test_a_stopped_reply_says_why_and_leaves_nothing(begin: Open, small_steps: N
         list(other.generate_reply())
     assert other.reading is None and other.head is not None and other.store.messages.children(other.head.id) == []
     assert other.answer() == session.answer()
+
+
+def test_the_figures_are_of_the_last_reply(begin: Open, small_steps: None) -> None:
+    """Also where it had one token, and no rate; one that was stopped before its first word is none."""
+    session = begin()
+    session.say(STORY)
+    assert session.metrics.rate > 0
+    session.set_settings({"max_tokens": 1})
+    session.say("Hello")
+    figures = session.metrics.rate, session.metrics.first_token
+    assert figures[0] == 0 < figures[1]
+    (last,) = [line for line in describe(session) if line.startswith("Last reply")]
+    assert last == f"Last reply: one token, after {figures[1]:.2f} s"
+    session.add_user_message(LONG)
+    session.stop_at_progress = len(session.told) + 1
+    assert list(session.generate_reply()) == []
+    assert (session.metrics.rate, session.metrics.first_token) == figures
 
 
 def test_going_on_with_a_reply_that_had_ended(begin: Open) -> None:

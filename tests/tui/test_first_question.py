@@ -291,6 +291,21 @@ def test_what_is_open_elsewhere_is_not_gone_on_with(
             assert isinstance(found, Begun) and found.conversation == "new"
 
 
+def test_one_of_several_of_a_name_is_gone_on_with_by_its_number(
+    tmp_path: Path, streams: Streams, begun: Callable[..., Begun | str]
+) -> None:
+    streams.set("terminal", "both")
+    with Store(tmp_path / "data") as store:
+        [diary] = store.conversations.of_title("diary")
+        other = store.conversations.create("demo", "diary")
+    assert begun("--session", "diary") == (
+        f"there are 2 conversations “diary”: give the number of one, :{other.id}, :{diary.id}"
+    )
+    found = begun("--session", f":{diary.id}")
+    assert isinstance(found, Begun) and found.conversation == "diary"
+    assert str(begun("--session", ":99")).startswith("there is no conversation “:99”: ")
+
+
 def test_a_name_that_there_is_none_of_begins_a_conversation(
     tmp_path: Path, streams: Streams, begun: Callable[..., Begun | str]
 ) -> None:

@@ -263,7 +263,8 @@ def _defaults(data: dict[str, Any], path: Path) -> tuple[Defaults, list[str]]:
         else:
             wrong.append(f"{path}: there is no setting {cut(name, _SHOWN)}; {_nearest(key)}. It is ignored.")
     if len(wrong) > 5:
-        wrong[4:] = [f"{path}: {len(wrong) - 4} more settings are wrong and ignored."]
+        more = f"{len(wrong) - 4} more settings are wrong and ignored"
+        wrong[4:] = [f"{path}: {more}; once those before are corrected, the next start names them."]
     return _assemble(good, Defaults(personas=kept, themes=themes, keys=keys)), wrong
 
 

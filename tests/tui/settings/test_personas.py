@@ -133,7 +133,10 @@ def test_the_rest_of_a_persona_holds(file: Path) -> None:
 def test_many_mistakes_are_few_sentences(file: Path) -> None:
     file.write_text("".join(f"[personas.a{number}]\nzzz = 1\n" for number in range(30)))
     wrong = load(file)[1]
-    assert len(wrong) == 5 and wrong[-1].endswith("26 more settings are wrong and ignored.")
+    assert len(wrong) == 5 and all("personas.a" in sentence for sentence in wrong[:4])
+    assert wrong[-1].endswith(
+        "26 more settings are wrong and ignored; once those before are corrected, the next start names them."
+    )
 
 
 def test_saving_leaves_them_as_they_are(file: Path) -> None:
