@@ -399,10 +399,9 @@ async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> No
         await wait_until(lambda: any("question number 2" in text for text in screen(app)[5:]))
         await pilot.press("enter")
         await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
-        assert app.session.head.text == "answer number 2"
-        assert "Turn 3 of 6" in line(app, "#position")
-        await pilot.press("alt+down")
-        await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
+        await wait_until(lambda: "▸ 1 of 1: Your message" in line(app, "#status"))
+        assert any("question number 2" in text for text in screen(app))
+        assert app.session.head.text == "answer number 5" and line(app, "#position") == ""
 
 
 async def test_what_is_selected_on_the_screen_is_copied(tmp_path: Path) -> None:
