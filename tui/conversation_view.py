@@ -181,7 +181,7 @@ class ConversationView(Chatting):
     @property
     def position_label(self) -> str:
         """The line above the prompt: what is edited, or where the current message is and what can be done there."""
-        return position_label(self.position, self.editing, cut_short=self._cut_short)
+        return position_label(self.position, self.editing, self.size.width - 2, cut_short=self._cut_short)
 
     @property
     def _cut_short(self) -> bool:
