@@ -90,7 +90,7 @@ class Actions:
                 return
             case Verdict.REFUSE:
                 self.app.take_up(typed)
-                self.app.notify(self.app.refusal, timeout=2, markup=False)
+                self.app.refuse()
                 return
             case Verdict.QUEUE if not argument:
                 if self.app.queue(Waiting(command=name)):
@@ -146,7 +146,7 @@ class Actions:
         """Whether something with this need can be done now; says why it can't."""
         if verdict(need, self.app.activity) is Verdict.RUN:
             return True
-        self.app.notify(self.app.refusal, timeout=3, markup=False)
+        self.app.refuse()
         return False
 
     # --- showing --------------------------------------------------------------------------

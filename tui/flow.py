@@ -133,7 +133,7 @@ class Flow(ConversationView):
     async def go_on(self) -> None:
         """What is held goes on: now, or when the model is free."""
         if self.activity is Activity.UNLOADED:
-            self.notify(self.refusal, timeout=4, markup=False)
+            self.refuse()
             return
         self.outbox.release()
         self._took_back = False
