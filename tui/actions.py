@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, assert_never
 
 from rgmlx.conversation.session import Session
-from rgmlx.errors import RgmlxError
+from rgmlx.errors import ChatError, RgmlxError
 from rgmlx.store import MODEL, USER, Message
 from rgmlx.system.formatting import sentence
 
@@ -90,7 +90,7 @@ class Actions:
                 return
             case Verdict.REFUSE:
                 self.app.take_up(typed)
-                self.app.notify(self.app.refusal, timeout=2, markup=False)
+                self.app.refuse()
                 return
             case Verdict.QUEUE if not argument:
                 if self.app.queue(Waiting(command=name)):
@@ -146,7 +146,7 @@ class Actions:
         """Whether something with this need can be done now; says why it can't."""
         if verdict(need, self.app.activity) is Verdict.RUN:
             return True
-        self.app.notify(self.app.refusal, timeout=3, markup=False)
+        self.app.refuse()
         return False
 
     # --- showing --------------------------------------------------------------------------
@@ -277,12 +277,15 @@ class Actions:
         line = store.messages.path_sizes(head.id if head else None, 2)
         last = [store.messages.get(number) for number, _ in line]
         if what.startswith("code"):
-            blocks = [b for m in last if m.role == MODEL for b in code_blocks(m.text)]
+            replies = [m for m in last if m.role == MODEL]
+            if not replies:
+                raise ChatError("there is no reply yet")
+            blocks = [b for m in replies for b in code_blocks(m.text)]
             number = what.removeprefix("code").strip() or str(len(blocks))
             if not number.isdecimal() or not 0 < int(number) <= len(blocks):
-                have = f"there are {len(blocks)}" if blocks else "there is none"
-                await self.say(f"The last reply has no such code block: {have}.")
-                return
+                count = "one" if len(blocks) == 1 else f"{len(blocks)}"
+                has = f"no such code block: it has {count}" if blocks else "no code block"
+                raise ChatError(f"the last reply has {has}")
             text = blocks[int(number) - 1]
         elif what == "all" and self.session.conversation is not None:
             text = store.import_export.markdown(self.session.conversation.id)

@@ -123,8 +123,8 @@ class ChatApp(Flow):
         self.calls, self.copies_selection = self.defaults.notify, self.defaults.copies_selection
         self.history, self.prompts = history, prompts or KeptPrompts()
         self.actions = Actions(self)
-        self.dialogs = DialogActions(self, self.actions)
         self.marked = MarkedActions(self, self.actions)
+        self.dialogs = DialogActions(self, self.actions, self.marked.finding)
         self.actions.own |= self.dialogs.commands | self.marked.commands
         self.first_theme = ""  # instead of that of the defaults
         self.first = first

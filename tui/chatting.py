@@ -55,6 +55,10 @@ class Chatting(Composing):
         """Why something can't be done now."""
 
     @abstractmethod
+    def refuse(self) -> None:
+        """Says above the prompt why something can't be done now."""
+
+    @abstractmethod
     async def begin(self, start: Callable[[], Iterator[str]], continued: Stored | None = None) -> None:
         """Has a reply written, or one that is there gone on with."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Static
 
 from rgmlx.conversation.navigation import Navigation
@@ -47,6 +48,10 @@ FIRST = 30
 """Messages that are shown at once when a conversation is opened; earlier ones come on scrolling."""
 
 
+REFUSED_SECONDS = 4.0
+"""So long the line above the prompt says why something was not done."""
+
+
 class ConversationView(Chatting):
     """An app that shows a conversation.
 
@@ -63,6 +68,8 @@ class ConversationView(Chatting):
         self.navigation = Navigation(session)
         self.position = Position()
         self._news = False  # there is text below what is on the screen
+        self._refused = ""  # what the line above the prompt says instead
+        self._refused_end: Timer | None = None
 
     @property
     def transcript(self) -> Transcript:
@@ -180,8 +187,10 @@ class ConversationView(Chatting):
 
     @property
     def position_label(self) -> str:
-        """The line above the prompt: what is edited, or where the current message is and what can be done there."""
-        return position_label(self.position, self.editing, cut_short=self._cut_short)
+        """The line above the prompt: why something is not done, what is edited, or where one is and what can be done there."""
+        return self._refused or position_label(
+            self.position, self.editing, self.size.width - 2, cut_short=self._cut_short
+        )
 
     @property
     def _cut_short(self) -> bool:
@@ -197,6 +206,17 @@ class ConversationView(Chatting):
         """Why something can't be done now."""
         reading = self.session.reading is not None
         return refusal(self.activity, model=self.session.name, title=self.written_title, reading=reading)
+
+    def refuse(self) -> None:
+        """Says above the prompt, where one looks who has just pressed Enter, why something can't be done now."""
+        self._say_above(self.refusal)
+        if self._refused_end is not None:
+            self._refused_end.stop()
+        self._refused_end = self.set_timer(REFUSED_SECONDS, self._say_above)
+
+    def _say_above(self, why: str = "") -> None:
+        self._refused = why
+        self.show_status()
 
     def show_status(self) -> None:
         """Brings all lines around the transcript up to date."""

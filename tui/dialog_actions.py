@@ -5,13 +5,17 @@ Knows the screens and the app; all else that a command does is in `actions`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rgmlx.conversation.session import Session
+from rgmlx.store import Store
 from rgmlx.weights.hub import is_repository, resolve
 
 from . import operations
 from .actions import Actions, Own
 from .activity import Need
 from .chatting import Chatting
+from .finding import Finding
 from .prompt.prompt import Prompt
 from .screens.conversations import ConversationsScreen, Opened
 from .screens.dialogs import Confirm
@@ -35,8 +39,8 @@ class DialogActions:
         commands: by their names.
     """
 
-    def __init__(self, app: Chatting, actions: Actions) -> None:
-        self.app, self._actions = app, actions
+    def __init__(self, app: Chatting, actions: Actions, finding: Finding) -> None:
+        self.app, self._actions, self._finding = app, actions, finding
         self.commands: dict[str, Own] = {
             "help": self._help,
             "guide": self.guide,
@@ -114,8 +118,10 @@ class DialogActions:
 
     async def _listed(self, opened: Opened | None) -> None:
         current = self.session.conversation
-        if opened is not None:
-            await self._actions.open_conversation(opened.conversation, opened.message)
+        if opened is not None and opened.message is not None:
+            await self._show_hit(opened.conversation, opened.message, opened.words)
+        elif opened is not None:
+            await self._actions.open_conversation(opened.conversation)
         elif current is not None:
             now = self.session.store.conversations.get(current.id)
             if now.deleted is not None:
@@ -124,6 +130,27 @@ class DialogActions:
             else:
                 operations.refresh(self.session)  # it may have another title
                 self.app.show_status()
+
+    async def _show_hit(self, number: int, message: int, words: Sequence[str]) -> None:
+        """Marks what was found, where it was said; where the conversation stands does not change.
+
+        What is not on the way there is looked at, until something is sent from it.
+        """
+        store, row, head = self.session.store, self.session.conversation, self.session.head
+        here = row is not None and row.id == number and head is not None
+        if not (here and head is not None and _leads(store, message, head.id)):
+            if not self._actions.may(Need.PLACE):
+                return
+            stands = store.conversations.get(number).head
+            passed = _leads(store, message, stands)
+            await self._actions.open_conversation(number, None if passed else message)
+            if not passed:
+                where = "further on" if _leads(store, stands, message) else "on another branch"
+                said = (
+                    f"This was said {where}. The conversation stands where it stood until you send something from here."
+                )
+                self.app.notify(said, timeout=8)
+        await self._finding.show(message, words)
 
     async def _tree(self, _: str) -> None:
         conversation, head = self.session.conversation, self.session.head
@@ -210,3 +237,8 @@ class DialogActions:
             self.session.defaults, self.session.default_system = dict(values.sampling), values.system
             self._actions.remember(sampling=values.sampling, system=values.system)
         self.app.notify("These settings hold from the next reply on.", timeout=3)
+
+
+def _leads(store: Store, message: int | None, to: int | None) -> bool:
+    """Whether a message is on the path to another one."""
+    return message is None or (to is not None and any(one == message for one, _ in store.messages.path_sizes(to)))

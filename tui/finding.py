@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rgmlx.conversation.session import Session
@@ -60,13 +61,28 @@ class Finding:
         """Marks the last place where these words stand."""
         wanted = pattern(words)
         found = [] if wanted is None else await asyncio.to_thread(hits, self.app.session, wanted)
-        transcript = self.app.transcript
         if wanted is None or not found:
             self.app.notify(f"“{cut(printable(words), 40)}” is nowhere in this conversation.", timeout=4, markup=False)
             return
-        self._hits, self._at = found, len(found) - 1
-        transcript.begin_finding(wanted)
-        transcript.focus()
+        await self._begin(wanted, found, len(found) - 1)
+
+    async def show(self, message: int, words: Sequence[str]) -> None:
+        """Marks the first place of a message of the path where one of these stands: of the first of them that does."""
+        session = self.app.session
+        text = printable((await asyncio.to_thread(session.store.messages.get, message)).text)
+        patterns = [one for one in map(pattern, words) if one is not None]
+        wanted = next((one for one in patterns if one.search(text)), None)
+        if wanted is None:  # a word that the index knows in another form: the message itself is marked
+            await self._begin(re.compile(re.escape(words[0])), [Hit(message, 0)], 0)
+            return
+        found = await asyncio.to_thread(hits, session, wanted)
+        at = next((at for at, hit in enumerate(found) if hit.message == message), None)
+        await self._begin(wanted, found if at is not None else [Hit(message, 0)], at or 0)
+
+    async def _begin(self, wanted: re.Pattern[str], found: list[Hit], at: int) -> None:
+        self._hits, self._at = found, at
+        self.app.transcript.begin_finding(wanted)
+        self.app.transcript.focus()
         await self.go(0)
 
     async def go(self, step: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from .conversation_view import EXAMPLE, ConversationView
 from .events import Ended, Failed, Got, Loaded, Synced, Titled
 from .getting import Getter
 from .prompt.drafts import Drafts
-from .prompt.files import Expanded, expand
+from .prompt.files import Expanded, expand, named
 from .prompt.kept import KeptPrompt
 from .prompt.outbox import Held, Waiting
 from .prompt.prompt import Prompt
@@ -107,7 +108,9 @@ class Flow(ConversationView):
         """What is sent for a text that was typed: with the prompt that it is the command of, and the files that it names."""
         kept = self.prompts.given(text)
         try:
-            return expand(plain(text) if kept is None else kept[0].text(kept[1]))
+            if kept is None:
+                return expand(plain(text))
+            return dataclasses.replace(expand(kept[0].text(kept[1])), about=named(kept[1]))
         except RgmlxError as e:
             return Expanded(text, problems=(sentence(str(e)),))
 
@@ -130,7 +133,7 @@ class Flow(ConversationView):
     async def go_on(self) -> None:
         """What is held goes on: now, or when the model is free."""
         if self.activity is Activity.UNLOADED:
-            self.notify(self.refusal, timeout=4, markup=False)
+            self.refuse()
             return
         self.outbox.release()
         self._took_back = False
@@ -154,7 +157,7 @@ class Flow(ConversationView):
             if old is not None:
                 message = self.session.edit(old.id, found.text)
             else:
-                message = self.session.add_user_message(found.text, question.words if question is not None else "")
+                message = self.session.add_user_message(found.text, question.words if question else found.about)
         except RgmlxError as e:
             await self._give_back(text, old, f"This was not sent: {e}.")
             return

@@ -248,7 +248,7 @@ class Lifecycle(App[None]):
         try:
             self._borrower = await asyncio.create_subprocess_exec(*command, stdin=0, stdout=1 if os.isatty(1) else 2)
         except OSError as e:
-            raise ChatError(f"{command[0]} can't be run ({e.strerror})", quotes=(command[0],)) from None
+            raise ChatError(f"the program {command[0]} can't be run ({e.strerror})", quotes=(command[0],)) from None
         try:
             return await self._borrower.wait()
         finally:

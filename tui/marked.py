@@ -90,7 +90,7 @@ class MarkedActions:
         if (message := self._message(mark)) is None:
             return
         if verdict(Need.REPLY, self.app.activity) is Verdict.REFUSE:
-            self.app.notify(self.app.refusal, timeout=3, markup=False)
+            self.app.refuse()
         elif self._actions.may(Need.PLACE):
             self.leave()
             await self._actions.arrive(self.app.navigation.checkout(message.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rgmlx.conversation.metrics import Metrics
@@ -29,19 +29,23 @@ class Position:
     reread: str = ""
 
 
-def position_label(position: Position, editing: Message | None, *, cut_short: bool) -> str:
-    """The line above the prompt: what is edited, or where the current message is and what can be done there."""
+def position_label(position: Position, editing: Message | None, width: int, *, cut_short: bool) -> str:
+    """The line above the prompt: what is edited, or where the current message is and what can be done there.
+
+    What matters least, or stands at the foot as well, gives way where not all of it fits.
+    """
     if editing is not None:
         done = "puts it in place" if editing.role == MODEL else "sends it"
         return f"Editing: Enter {done}, Esc leaves it as it was"
-    further = position.further
-    parts = [f"{position.text}, {pressed('forward')} goes forward" if further else position.text]
-    parts.append("sending begins a branch" if further else "")
+    parts = [(_SEPARATOR, 0, position.text)]
+    if position.further:
+        parts.append((", ", 3, f"{pressed('forward')} goes forward"))
+        parts.append((_SEPARATOR, 1, "sending begins a branch"))
     if cut_short:
         cut, key = "Cut short" if position.text else "This reply was cut short", pressed("continue")
-        parts.append(f"{cut}: {key} goes on with it" + "." * (not position.text))
-    parts.append(position.reread)  # the end is cut off where it is too long
-    return _SEPARATOR.join(part for part in parts if part)
+        parts.append((_SEPARATOR, 2, f"{cut}: {key} goes on with it" + "." * (not position.text)))
+    parts.append((_SEPARATOR, 4, position.reread))
+    return _fitting(parts, width)
 
 
 CELLS = 5
@@ -62,7 +66,6 @@ def status_line(name: str, metrics: Metrics, doing: str, news: str, width: int, 
     Args:
         here: the model is, or writes, where one stands: how far it is and what it remembers are of this conversation.
     """
-    # What each part needs beside it, how much it matters (the smallest number most), and the text.
     parts = [(_SEPARATOR, 0, news), (_SEPARATOR, 2, model_name(name))]
     if metrics.state_bytes:
         parts.append((_SEPARATOR, 3, f"memory {metrics.state_bytes / 1e6:.1f} MB, always"))
@@ -77,6 +80,11 @@ def status_line(name: str, metrics: Metrics, doing: str, news: str, width: int, 
     if metrics.resident:
         parts.append((_SEPARATOR, 8, f"process {metrics.resident / 1e6:,.0f} MB"))
     parts.append((_SEPARATOR, 1, doing))
+    return _fitting(parts, width)
+
+
+def _fitting(parts: Sequence[tuple[str, int, str]], width: int) -> str:
+    """A line of the parts that fit: what each needs beside it, how much it matters (the smallest number most), its text."""
     kept: list[int] = []
     for at in sorted(range(len(parts)), key=lambda at: parts[at][1]):
         between, _, text = parts[at]

@@ -42,13 +42,13 @@ def opens(kind: type[Screen[object]]) -> Fact:
 
 
 def tells(text: str) -> Fact:
-    """Beside the conversation, or in it."""
-    return lambda app: any(text in n.message for n in app._notifications) or text in notices(app)
+    """Beside the conversation, in it, or above the prompt."""
+    return lambda app: any(text in n.message for n in app._notifications) or text in notices(app) + app.position_label
 
 
 def refuses(app: ChatApp) -> bool:
     """With a sentence; what was typed is in the prompt again."""
-    return tells(WHY_NOT)(app) is True and app.prompt.text.startswith("/")
+    return line(app, "#position") == WHY_NOT and app.prompt.text.startswith("/")
 
 
 def elsewhere(app: ChatApp) -> bool:

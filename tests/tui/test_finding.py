@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from scripted import Held, Scripted, ask, command, idle, line, said, screen, type_and_send
+from textual.pilot import Pilot
 from waiting import wait_until
 
 from tui.app import ChatApp
 from tui.finding import MAX_HITS, Hit, hits, pattern
 from tui.key_line import KeyLine
+from tui.screens.conversations import ConversationsScreen
 
 SIZE = (80, 24)
 CODE = "\n".join(f"x{i} = {i}" for i in range(100))
@@ -162,3 +164,59 @@ def test_the_places_are_in_their_order_and_not_too_many(tmp_path: Path) -> None:
     )
     session.open(1, 3, peek=True)
     assert hits(session, wanted) == [Hit(1, 0), Hit(1, 1), Hit(3, 0)]
+
+
+# --- a hit of the search in the list ------------------------------------------------------
+
+
+async def open_hit(pilot: Pilot[None], words: str) -> None:
+    await pilot.press("ctrl+o")
+    await wait_until(lambda: isinstance(pilot.app.screen, ConversationsScreen))
+    await pilot.press(*words, "enter")
+    await wait_until(lambda: len(pilot.app.screen_stack) == 1)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_hit_of_the_list_is_marked_where_it_was_said(tmp_path: Path, elsewhere: bool) -> None:
+    """What is sent then comes at the end, as if nothing had been looked for."""
+    past = [f"message {i} has a Needle" if i in (20, 30) else f"message {i}" for i in range(100)]
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=past))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: idle(app))
+        head = app.session.head
+        assert head is not None
+        if elsewhere:
+            await command(app, "/new")
+            await wait_until(lambda: idle(app) and app.session.conversation is None)
+        await open_hit(pilot, "needle")
+        await wait_until(lambda: " of 2:" in line(app, "#status") and idle(app))
+        first = int(line(app, "#status").partition("▸ ")[2][0])
+        await wait_until(lambda: f"message {10 + 10 * first} has" in shown(app))
+        await wait_until(lambda: styled(app) == [("Needle", "reverse")])
+        assert app.session.head is not None and app.session.head.id == head.id
+        assert line(app, "#position") == "" and told(app) == []
+        await pilot.press("n")
+        await wait_until(lambda: f"▸ {3 - first} of 2:" in line(app, "#status"))
+        await pilot.press("escape")
+        await ask(app, "goes on")
+        assert [m.text for m in said(app)][-3:] == ["message 99", "goes on", "ok"]
+
+
+async def test_a_hit_on_another_branch_is_looked_at_and_said_to_be(tmp_path: Path) -> None:
+    app = ChatApp(Scripted(tmp_path, ["ok"], past=("one", "1", "two needles", "2")))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: idle(app))
+        await pilot.press("alt+up")
+        await wait_until(lambda: idle(app) and len(said(app)) == 2)
+        at = app.session.head
+        await open_hit(pilot, "needles")
+        await wait_until(lambda: "▸ 1 of 1:" in line(app, "#status") and idle(app))
+        assert told(app)[0].startswith("This was said further on. The conversation stands where it stood")
+        assert at is not None and app.session.store.conversations.get(1).head == at.id
+        await pilot.press("escape", "alt+up")
+        await wait_until(lambda: idle(app) and len(said(app)) == 2)
+        await ask(app, "another way")
+        await open_hit(pilot, "needles")
+        await wait_until(lambda: any("This was said on another branch." in one for one in told(app)))
+        await wait_until(lambda: said(app)[-1].text == "2" and idle(app))
+        assert app.session.head is not None and app.session.store.conversations.get(1).head != app.session.head.id

@@ -13,7 +13,7 @@ from rgmlx.conversation.metrics import Metrics
 from tui.activity import Activity
 from tui.app import ChatApp
 from tui.operations import describe
-from tui.status import CELLS, status_line, window_bar
+from tui.status import CELLS, Position, position_label, status_line, window_bar
 
 WINDOW = 2047
 
@@ -53,6 +53,26 @@ def test_a_window_alone_says_nothing() -> None:
         assert ("window" in shown) <= ("tokens" in shown) and (len(shown) <= width or shown == "Griff")
     assert "tokens" not in status_line("demo", FULL, "", "", 110, here=False)
     assert "window" not in status_line("demo", Metrics(position=5), "", "", 110), "no model has said how large it is"
+
+
+BACK = Position("Turn 4 of 5", further=True, reread="1,234 tokens re-read, 12 ms")
+ABOVE = {
+    (140, True): "Turn 4 of 5, Alt+↓ goes forward  ·  sending begins a branch  ·  Cut short: Ctrl+G goes on with it"
+    "  ·  1,234 tokens re-read, 12 ms",
+    (100, True): "Turn 4 of 5, Alt+↓ goes forward  ·  sending begins a branch  ·  Cut short: Ctrl+G goes on with it",
+    (80, True): "Turn 4 of 5  ·  sending begins a branch  ·  Cut short: Ctrl+G goes on with it",
+    (70, True): "Turn 4 of 5, Alt+↓ goes forward  ·  sending begins a branch",
+    (80, False): "Turn 4 of 5, Alt+↓ goes forward  ·  sending begins a branch",
+    (50, False): "Turn 4 of 5  ·  sending begins a branch",
+    (35, False): "Turn 4 of 5, Alt+↓ goes forward",
+    (20, False): "Turn 4 of 5",
+}
+
+
+@pytest.mark.parametrize(("columns", "cut_short"), ABOVE)
+def test_no_part_of_the_line_above_the_prompt_is_cut(columns: int, cut_short: bool) -> None:
+    """What stands at the foot as well gives way first, so that no key is cut away from what it does."""
+    assert position_label(BACK, None, columns - 2, cut_short=cut_short) == ABOVE[columns, cut_short]
 
 
 async def test_it_follows_a_reply_and_is_of_this_conversation(tmp_path: Path) -> None:

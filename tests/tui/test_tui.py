@@ -175,7 +175,7 @@ async def test_other_replies_are_kept_beside_the_first(tmp_path: Path) -> None:
         await wait_until(lambda: idle(app) and said(app)[-1].text == first)
         await wait_until(lambda: any("Griff ‹1/2›" in text for text in screen(app)))
         assert app.query_one(ReplyMessage).source == first
-        assert "0 tokens re-read" in line(app, "#position")
+        assert "0 tokens re-read" in app.position.reread
         app.simulate_key("alt+right")
         await wait_until(lambda: idle(app) and said(app)[-1].text == second)
 
@@ -193,7 +193,7 @@ async def test_time_travel_reads_nothing_again_and_branches(tmp_path: Path) -> N
             app.simulate_key("alt+up")
             await wait_until(lambda n=shown: idle(app) and len(said(app)) == n)
             await wait_until(lambda n=shown: len(app.query(UserMessage)) == n // 2)
-            assert "0 tokens re-read" in line(app, "#position")
+            assert "0 tokens re-read" in app.position.reread
             places[shown] = app.session.metrics.position
         assert sorted(places.values(), reverse=True) == list(places.values())
         assert places[0] == 0

@@ -304,7 +304,8 @@ async def test_a_command_that_needs_the_model_waits_for_a_reply_elsewhere(tmp_pa
         await command(app, "/new")
         await writing(app, session)
         await app.actions.run("regenerate", "")
-        await wait_until(lambda: any("A reply is being written" in n.message for n in app._notifications))
+        await wait_until(lambda: line(app, "#position") == "A reply is being written: Esc stops it.")
+        assert not app._notifications, "it is said where one looks"
         assert not app.outbox.items
         await app.actions.open_conversation(1)
         await wait_until(lambda: app.activity is Activity.BEHIND)

@@ -82,6 +82,8 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
         await wait_until(lambda: idle(app))
         await command(app, "/rename Before")
         await wait_until(lambda: "This conversation is empty" in notices(app))
+        await command(app, "/copy code")
+        await wait_until(lambda: "There is no reply yet." in notices(app))
         await ask(app, "Some code, please")
         await command(app, "/rename Code of mine")
         await wait_until(lambda: line(app, "#title") == "Code of mine")
@@ -89,7 +91,7 @@ async def test_commands_on_the_conversation(tmp_path: Path) -> None:
             await command(app, f"/copy{what}")
             await wait_until(lambda t=text: copied and copied[-1] == t)
         await command(app, "/copy code 7")
-        await wait_until(lambda: "no such code block: there are 1" in notices(app))
+        await wait_until(lambda: "The last reply has no such code block: it has one." in notices(app))
         for name in ("a.md", "a.json"):
             await command(app, f"/export {tmp_path / name}")
             await wait_until(lambda n=name: (tmp_path / n).exists())
@@ -399,10 +401,9 @@ async def test_a_hit_of_the_search_opens_where_it_was_said(tmp_path: Path) -> No
         await wait_until(lambda: any("question number 2" in text for text in screen(app)[5:]))
         await pilot.press("enter")
         await wait_until(lambda: len(app.screen_stack) == 1 and idle(app) and app.session.head is not None)
-        assert app.session.head.text == "answer number 2"
-        assert "Turn 3 of 6" in line(app, "#position")
-        await pilot.press("alt+down")
-        await wait_until(lambda: idle(app) and app.session.head.text == "answer number 3")
+        await wait_until(lambda: "▸ 1 of 1: Your message" in line(app, "#status"))
+        assert any("question number 2" in text for text in screen(app))
+        assert app.session.head.text == "answer number 5" and line(app, "#position") == ""
 
 
 async def test_what_is_selected_on_the_screen_is_copied(tmp_path: Path) -> None:

@@ -354,7 +354,7 @@ def test_standing_at_an_earlier_place(picture: Picture, tmp_path: Path) -> None:
 
     async def back(pilot: Pilot[None]) -> None:
         await pilot.press("alt+up")
-        await wait_until(lambda: says(pilot, "#position", "0 tokens re-read"))
+        await wait_until(lambda: pilot.app.position.reread)
 
     picture(Talk(tmp_path, past), back)
 

@@ -12,7 +12,7 @@ from rgmlx.errors import RgmlxError
 from rgmlx.store import MODEL, USER, Message
 
 from .. import operations
-from ..prompt.files import expand
+from ..prompt.files import expand, named
 from ..prompt.kept import KeptPrompt
 from ..question import Question
 from .output import Output, short, who
@@ -34,11 +34,12 @@ class MessageCommands:
             "tree": self._tree,
         }
 
-    def send(self, text: str, instead: Message | None = None) -> None:
+    def send(self, text: str, instead: Message | None = None, about: str = "") -> None:
         """Sends a message with the files that it names, and has the reply written.
 
         Args:
             instead: a message that it is another version of.
+            about: what a new conversation is called after instead.
 
         Raises:
             RgmlxError: it was not sent.
@@ -47,7 +48,7 @@ class MessageCommands:
         found = expand(text)
         if found.problems:
             raise RgmlxError(f"{' '.join(found.problems)} This was not sent.", quotes=found.problems)
-        self._send(found.text, instead=instead)
+        self._send(found.text, about, instead)
 
     def ask(self, question: Question) -> None:
         """Sends a question with all that belongs to it, and has the reply written. Raises RgmlxError: it was not sent."""
@@ -69,7 +70,7 @@ class MessageCommands:
         if prompt.needs_words and not words:
             self._output.show_usage(prompt.command)
         else:
-            self.send(prompt.text(words))
+            self.send(prompt.text(words), about=named(words))
 
     def _tree(self, _: str) -> None:
         head = self._session.head.id if self._session.head else None

@@ -178,7 +178,8 @@ class Completions(OptionList, can_focus=False):
         self.set_options([*(Option(row) for row in rows), *rest])
         self.add_class("-open")
         self.set_class(self.option_count > MAX_ROWS, "-more")
-        self.highlighted = offers.index(word.typed) if word.typed in offers else 0
+        typed = word.typed.lower() if word.sign == "/" else word.typed
+        self.highlighted = offers.index(typed) if typed in offers else 0
         self.call_after_refresh(self.scroll_to_highlight)
         self.call_after_refresh(self._count)
 

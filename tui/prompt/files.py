@@ -54,11 +54,13 @@ class Expanded:
         text: what to send: the message, and after it each file as a fenced block under its name.
         files: those that were read.
         problems: a sentence for each that could not be; what they name is still in the text.
+        about: what a new conversation is called after instead of the text; "" for that.
     """
 
     text: str
     files: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,18 @@ def expand(text: str) -> Expanded:
             done = match.end() - after
     message = "".join(pieces) + text[done:]
     return Expanded("\n\n".join([message.rstrip(), *blocks]) if blocks else message, tuple(files), tuple(problems))
+
+
+def named(text: str) -> str:
+    """A text with the names of its files as `expand` writes them; none of them is read."""
+
+    def written(match: re.Match[str]) -> str:
+        name, after = _named(match)
+        if name is None:
+            return match[0]
+        return match[0][1:] if match["kept"] else shown(name) + match[0][len(match[0]) - after :]
+
+    return _MENTION.sub(written, text, MAX_WORDS)
 
 
 def _named(match: re.Match[str]) -> tuple[str | None, int]:

@@ -343,7 +343,8 @@ class Prompt(TextField):
         chosen = completions.chosen(word)
         if word.sign == "@" and not word.typed and not completions.highlighted:
             return False  # nothing was typed of a path, and none was chosen: it may be meant as it is
-        return chosen is not None and chosen != word.typed
+        typed = word.typed.lower() if word.sign == "/" else word.typed  # a command in any capitals is one
+        return chosen is not None and chosen != typed
 
     def _complete(self, number: int | None = None) -> None:
         """Puts a row of the list in the place of the word; opens the list where it is closed."""

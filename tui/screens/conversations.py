@@ -49,10 +49,15 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class Opened:
-    """What was chosen: a conversation, and a message of it if that was what was found."""
+    """What was chosen: a conversation, and a message of it if that was what was found.
+
+    Attributes:
+        words: what was found in the message, what tells the place best first.
+    """
 
     conversation: int
     message: int | None = None
+    words: tuple[str, ...] = ()
 
 
 class Search(OneLine):
@@ -267,7 +272,11 @@ class ConversationsScreen(ModalScreen[Opened | None]):
         if row.page is not None:
             self._want(page=row.page)
         elif row.conversation is not None:
-            leave(self, Opened(row.conversation.id, row.hit.message if row.hit else None))
+            if row.hit is None or row.hit.message is None:
+                leave(self, Opened(row.conversation.id))
+            else:
+                parts = sorted((text for text, match in row.hit.snippet if match), key=len, reverse=True)
+                leave(self, Opened(row.conversation.id, row.hit.message, (self._wanted.query, *parts)))
 
     def action_leave(self) -> None:
         leave(self, None)

@@ -108,7 +108,8 @@ def find(personas: Mapping[str, Persona], name: str, file: Path) -> tuple[str, P
     if not personas:
         raise RgmlxError(none(file))
     near = difflib.get_close_matches(name, personas, 1)
-    there = f"the nearest is {near[0]}" if near else f"there are {', '.join(personas)}"
+    there = f"there {'is only' if len(personas) == 1 else 'are'} {', '.join(personas)}"
+    there = f"the nearest is {near[0]}" if near else there
     raise RgmlxError(f"there is no persona '{cut(name, MAX_NAME)}': {there}", quotes=(name,))
 
 

@@ -76,7 +76,7 @@ async def opened(app: Lends, text: str, suffix: str = ".md") -> str:
         code = await app.lend_terminal([*words, str(path)])
         if code:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise ChatError(f"{words[0]} ended with {how}: nothing was changed", quotes=(words[0],))
+            raise ChatError(f"the editor {words[0]} ended with {how}: nothing was changed", quotes=(words[0],))
         return await asyncio.to_thread(_read, path)
     finally:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)

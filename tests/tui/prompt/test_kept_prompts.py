@@ -308,7 +308,7 @@ async def test_it_is_offered_completed_and_sent(folder: Path, tmp_path: Path) ->
             "[bold]Tell me a joke[/nonsense",
         ]
         assert history.entries == ("/review my code", "/joke")
-        assert app.session.conversation is not None and app.session.conversation.title == "Review this:"
+        assert app.session.conversation is not None and app.session.conversation.title == "my code"
 
 
 async def test_many_lines_and_files_go_into_it(folder: Path, tmp_path: Path) -> None:
@@ -322,6 +322,29 @@ async def test_many_lines_and_files_go_into_it(folder: Path, tmp_path: Path) -> 
         assert said(app)[2].text.startswith("Review this:\n\n") and "x = 1" in said(app)[2].text
         await ask(app, "//review this as it is")
         assert said(app)[4].text == "/review this as it is"
+
+
+@pytest.mark.parametrize(
+    ("typed", "title"),
+    [
+        ("/review @code500.py please", "code500.py please"),
+        ("/review @code500.py", "code500.py"),
+        ("/review some other text, @someone\nand more", "some other text, @someone"),
+        (r"/review \@code500.py as a word", "@code500.py as a word"),
+        ("/joke", "A joke"),
+    ],
+)
+async def test_a_conversation_is_called_after_what_was_typed(
+    folder: Path, tmp_path: Path, typed: str, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after the prompt's own first line, which is the same for all of them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code500.py").write_text("x = 1\n")
+    app = ChatApp(Scripted(tmp_path / "data", ["ok"]), prompts=write(folder, review=REVIEW, joke="A joke"))
+    async with app.run_test(size=SIZE):
+        await wait_until(lambda: idle(app))
+        await ask(app, typed)
+        assert app.session.conversation is not None and app.session.conversation.title == title
 
 
 async def test_one_that_can_no_longer_be_read_is_in_the_prompt_again(folder: Path, tmp_path: Path) -> None:
@@ -407,6 +430,7 @@ def test_in_lines(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def _asked(session: GatedSession) -> list[str]:
     (one,) = session.store.conversations.listed()
+    assert one.title == "my code"
     return [m.text for m in session.store.messages.path(one.head) if m.role == USER]
 
 

@@ -235,6 +235,10 @@ async def test_enter_completes_what_is_not_complete_and_sends_what_is() -> None:
         for key in ("/", "n", "enter", "x", "enter"):  # faster than a screen is drawn
             app.simulate_key(key)
         await wait_until(lambda: app.sent == ["/model", "/new x"])
+        for typed in ("/HELP", "/Model"):  # in other capitals it is complete, too, and so is one that others begin like
+            app.prompt.load_text("")
+            await pilot.press(*typed, "enter")
+            await wait_until(lambda typed=typed: app.sent[-1] == typed)  # type: ignore[misc]
 
 
 async def test_escape_closes_the_list_and_then_is_the_apps() -> None:

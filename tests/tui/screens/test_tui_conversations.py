@@ -301,7 +301,7 @@ async def test_typing_in_the_list_searches_and_a_hit_opens_at_its_message(store:
         assert screen.query_one(Input).has_focus  # up from the first row goes back to the search
         await pilot.press("enter")
         await wait_until(lambda: app.results)
-        assert app.results == [Opened(chat, message)]
+        assert app.results == [Opened(chat, message, ("zibo", "Zibo"))]
 
 
 async def test_pasting_in_the_list_searches(store: Store) -> None:

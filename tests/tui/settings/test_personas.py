@@ -172,6 +172,8 @@ def test_a_name_that_is_none(file: Path) -> None:
             find(KNOWN, name, file)
     with pytest.raises(RgmlxError, match=r"there are no personas: write one into .*rgchat\.toml, such as  personas\."):
         find({}, "teacher", file)
+    with pytest.raises(RgmlxError, match=r"there is no persona 'techer': there is only poet$"):
+        find({"poet": Persona()}, "techer", file)
     both = {"a": Persona("1"), "A": Persona("2")}
     assert [find(both, name, file)[0] for name in ("a", "A")] == ["a", "A"]
 

@@ -93,7 +93,7 @@ def test_the_file_is_the_users_alone_and_gone_afterwards(programs: Path) -> None
 @pytest.mark.parametrize(
     ("edit", "code", "why"),
     [
-        (None, 1, "exit code 1: nothing was changed"),
+        (None, 1, "^the editor vim ended with exit code 1: nothing was changed"),
         (None, -9, "signal 9: nothing was changed"),
         (lambda path: path.unlink(), 0, "can't be read"),
         (lambda path: path.write_bytes(b"\xff\xfe\x00\xd8"), 0, "nothing was changed"),

@@ -284,7 +284,7 @@ async def test_while_a_reply_is_written(tmp_path: Path, copied: list[str]) -> No
         await pilot.press("up", "up")
         await wait_until(lambda: app.transcript.mark is not None and at(app) == ("Hi.", None))
         await pilot.press("r")
-        await wait_until(lambda: "A reply is being written: Esc stops it." in told(app))
+        await wait_until(lambda: line(app, "#position") == "A reply is being written: Esc stops it.")
         assert at(app) == ("Hi.", None) and app.busy
         await pilot.press("escape")
         await wait_until(lambda: app.prompt.has_focus)
