@@ -117,6 +117,31 @@ def build(
     return ours, peer
 
 
+def both(shape: str, bits: int, peer_dtype: str | None) -> tuple[Model, nn.Module, str]:
+    """Our model and mlx-lm's in a shape, or with the embedded weights ("demo"), and what they run on."""
+    gpu = mx.default_device() == mx.gpu
+    dtype = mx.bfloat16 if gpu else mx.float32
+    if shape == "demo":
+        directory = resolve("demo")
+        config = ModelConfig.from_file(directory / "config.json")
+        weights = checkpoint.read_weights(directory)
+    else:
+        fields = PRESETS[shape].to_dict()
+        if bits < 16:
+            fields["quantization"] = QUANTIZATION | {"bits": bits}
+        config = ModelConfig.from_dict(fields)
+        weights = random_weights(config, dtype, bits)
+    ours, peer = build(config, weights, dtype, getattr(mx, peer_dtype) if peer_dtype else dtype)
+    device = mx.device_info().get("device_name", platform.processor() or platform.machine()) if gpu else "CPU"
+    what = (
+        f"mlx {version('mlx')}, {mx.default_device()}: {device}; {shape}, {str(dtype)[9:]}, "
+        f"{config.quantization['bits'] if config.quantization else 16}-bit weights"
+    )
+    if launch.backend() == "numpy":
+        what += f"; NumPy, {threads.describe()}, {threads.count()} thread(s)"
+    return ours, peer, what
+
+
 def alternate(ours: Callable[[], float], peer: Callable[[], float], repeats: int) -> tuple[float, float]:
     """Medians of both, run by turns after one warm-up each."""
     ours(), peer()
@@ -349,27 +374,9 @@ def main() -> None:
     p.add_argument("--endurance", type=int, metavar="N", help="also: is token N as fast as token 1?")
     options = p.parse_args()
     mx.random.seed(0)
-    gpu = mx.default_device() == mx.gpu
-    dtype = mx.bfloat16 if gpu else mx.float32
-    if options.shape == "demo":
-        directory = resolve("demo")
-        config = ModelConfig.from_file(directory / "config.json")
-        weights = checkpoint.read_weights(directory)
-    else:
-        fields = PRESETS[options.shape].to_dict()
-        if options.bits < 16:
-            fields["quantization"] = QUANTIZATION | {"bits": options.bits}
-        config = ModelConfig.from_dict(fields)
-        weights = random_weights(config, dtype, options.bits)
-    peer_dtype = getattr(mx, options.peer_dtype) if options.peer_dtype else dtype
-    ours, peer = build(config, weights, dtype, peer_dtype)
-
-    device = mx.device_info().get("device_name", platform.processor() or platform.machine()) if gpu else "CPU"
-    print(
-        f"mlx {version('mlx')}, {mx.default_device()}: {device}; {options.shape}, {str(dtype)[9:]}, "
-        f"{config.quantization['bits'] if config.quantization else 16}-bit weights, median of {options.repeats}"
-        + (f"; NumPy, {threads.describe()}, {threads.count()} thread(s)" if launch.backend() == "numpy" else "")
-    )
+    ours, peer, what = both(options.shape, options.bits, options.peer_dtype)
+    print(f"{what}, median of {options.repeats}")
+    config, dtype, gpu = ours.config, ours.compute_dtype, mx.default_device() == mx.gpu
     rows = []
     for length in options.prefill if options.prefill is not None else ([512, 2048] if gpu else [32, 128, 512]):
         rows += prefill_rows(ours, peer, length, options.chunk, options.repeats)

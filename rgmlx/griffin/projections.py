@@ -24,6 +24,7 @@ from .chunk import Chunk
 from .host import frozen
 
 _DENSE_FROM = 128  # rows of x, on CUDA
+_TILE = 8  # rows: MLX multiplies by so many on CUDA in less time than by three or four (docs, benchmarks, 2026-12-01)
 _DENSE_NUMBERS = 48 * 2**20  # of a matrix made dense at a time: all of half an MLP's input, 9B's too
 _PARTS = ("weight", "scales", "biases", "bias")
 
@@ -45,7 +46,12 @@ def multiply(
     if rows == 1 and native and biases is not None:
         return quantized_step(x, weight, scales, biases)
     if rows < _DENSE_FROM or not inference or launch.backend() != "cuda":
-        return mx.quantized_matmul(x, weight, scales, biases, transpose=True, **settings)
+        # As one matrix: an x [B, 1, in] may be taken for B products, each of which reads the weights.
+        flat = x.reshape(rows, x.shape[-1])
+        if native and rows < _TILE:
+            flat = mx.pad(flat, [(0, _TILE - rows), (0, 0)])
+        y = mx.quantized_matmul(flat, weight, scales, biases, transpose=True, **settings)
+        return y[:rows].reshape(*x.shape[:-1], y.shape[-1])
     # On CUDA, MLX's quantized product of many rows is several times slower than a dense one with a matrix
     # that lives for it alone. A piece at a time, so that this matrix stays small.
     step = -(-weight.shape[0] // max(1, -(-numbers // _DENSE_NUMBERS)))
