@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="SHELL",
         choices=completion.SHELLS,
         help=f"print a script with which a shell completes this command line ({', '.join(completion.SHELLS)}), and leave; "
-        'in ~/.zshrc, after compinit: eval "$(rgchat --completion zsh)"',
+        f'in ~/.zshrc, after compinit: eval "$({typed("rgchat")} --completion zsh)"',
     )
     add_data(p)
     add_settings(p)
