@@ -24,10 +24,11 @@ from hub_server import closed, home, hub, server
 from logged import log
 from sessions import begin_sessions, read_in_small_steps
 from stores import chat, store
-from waiting import WatchedQueue, get_watched_message, until_idle
+from waiting import PATIENCE, WatchedQueue, get_watched_message, until_idle
 
 import rgmlx
 from rgmlx.system import threads
+from tui import conversation_view
 from tui.terminal import terminals
 
 # Fixtures for all tests.
@@ -76,6 +77,8 @@ def parse_rules_once(
 
 
 textual.css.stylesheet.Stylesheet._parse_rules = parse_rules_once  # type: ignore[method-assign]
+
+conversation_view.REFUSED_SECONDS = 2 * PATIENCE  # however late a test looks
 
 GC_THRESHOLDS = 20_000, 20, 20
 """Containers that are made before it looks at the newest ones, and so on: an app makes more than Python's 700 at a key."""

@@ -434,7 +434,7 @@ async def test_without_a_model_it_is_held(tmp_path: Path) -> None:
         await wait_until(lambda: "There is no model" in notices(app) and str(app.outbox.content) == held)
         assert said(app) == []
         app.simulate_key("enter")
-        await wait_until(lambda: any("is not loaded: choose a model" in n.message for n in app._notifications))
+        await wait_until(lambda: "is not loaded: choose a model" in app.position_label)
         app.simulate_key("up")
         await wait_until(lambda: app.prompt.text == BOTH and not app.outbox.items)
 
