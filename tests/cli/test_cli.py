@@ -105,6 +105,16 @@ def test_a_wrong_command_line_is_exit_code_2_with_the_usage(arguments: tuple[str
     assert out.stderr.startswith("usage: rgmlx")
 
 
+def refused(arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command line that is wrong says, which ends with exit code 2."""
+    program, *words = arguments.split(" ")
+    with pytest.raises(SystemExit) as ended:
+        common.parsed({"rgmlx": rgmlx.cli.parser, "rgchat": tui.cli.parser}[program](), words)
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    return err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -125,12 +135,8 @@ def test_a_wrong_command_line_is_exit_code_2_with_the_usage(arguments: tuple[str
 def test_a_wrong_number_is_one_sentence_and_exit_code_2(
     arguments: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program, *words = arguments.split(" ")
-    with pytest.raises(SystemExit) as ended:
-        common.parsed({"rgmlx": rgmlx.cli.parser, "rgchat": tui.cli.parser}[program](), words)
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
-    assert err.startswith(f"{program}: {said}") and err.count("\n") == 1
+    err = refused(arguments, capsys)
+    assert err.startswith(f"{arguments.split()[0]}: {said}") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -145,11 +151,8 @@ def test_a_wrong_number_is_one_sentence_and_exit_code_2(
 def test_an_option_that_is_nearly_one_is_told_which(
     arguments: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program, *words = arguments.split(" ")
-    with pytest.raises(SystemExit) as ended:
-        common.parsed({"rgmlx": rgmlx.cli.parser, "rgchat": tui.cli.parser}[program](), words)
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "") and err.startswith("usage: rg") and err.endswith(f"{said}\n")
+    err = refused(arguments, capsys)
+    assert err.startswith("usage: rg") and err.endswith(f"{said}\n")
 
 
 def test_help_needs_no_model_and_no_mlx() -> None:
